@@ -1,0 +1,19 @@
+// Plan -> readable C++17 sources, made from codegen_templates/. Prints the Plan; decides nothing.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "compiler/emit/llvm/emit_llvm.h"
+#include "compiler/ir/plan.h"
+
+namespace onnxc {
+
+// File name -> text of the emitted project: <name>.h (typed header, shapes as constexpr), <name>.cc, the runtime headers that it
+// needs, CMakeLists.txt. The weights are apart: write_blob gives <name>.weights.bin, which CMake turns into an object.
+Result<std::map<std::string, std::string>> emit_cpp(const Plan& plan, const ModelIdentity& identity, const Target& target,
+                                                    const Options& options);
+// Only the C/C++ header <name>.h: also goes beside model.a.
+Result<std::string> emit_header(const Plan& plan, const ModelIdentity& identity);
+
+}  // namespace onnxc

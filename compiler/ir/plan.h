@@ -1,0 +1,39 @@
+// Plan: a Program in which every buffer has a place, every constant an offset in the weights blob, and the order is final.
+// Immutable once made by plan/make_plan.cc. Printed by `--emit=plan` (plan_text.h).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "compiler/ir/program.h"
+
+namespace onnxc {
+
+struct Place {
+  enum class Kind : uint8_t { None, Arena, Weights };  // None: caller's memory, Dynamic, Handle; views have their base's
+  Kind kind = Kind::None;
+  Dim offset;  // bytes from the base pointer of the arena or of the weights; halo included (points at logical element 0)
+  Dim bytes;   // of the whole extent, halo included
+  int64_t first = 0, last = 0;  // operations between which the buffer lives, inclusive
+};
+
+// An entry of the weights blob. The blob is: header (weights_blob.h), then each constant, page- or 64-byte-aligned.
+struct BlobEntry {
+  uint32_t constant = 0;  // index into Program::constants
+  uint64_t offset = 0;    // from the blob's start
+  uint64_t bytes = 0;
+};
+
+struct Plan {
+  Program program;
+  std::vector<Place> places;  // one per buffer
+  Dim arena_bytes;
+  std::vector<BlobEntry> blob;
+  uint64_t blob_bytes = 0;
+  uint64_t weights_hash = 0;
+  // Report: bytes that all arena buffers would take without sharing, and bytes of the constants as they came.
+  uint64_t unshared_bytes = 0, source_constant_bytes = 0;
+};
+
+}  // namespace onnxc

@@ -1,0 +1,241 @@
+// Program: what the machine will do, with no ONNX left in it. Kernel calls and loop nests over buffers, in an order that follows
+// from what each reads and writes. Every later feature (dynamic shapes, Loop, threads, RAM-first planning, KV caches) is
+// expressed here and not beside it. Text form: program_text.h. Invariants: verify_program.h.
+// Tested in tests/unit/program_test.cc and tests/lit/program/.
+//
+// Integers that the Program computes (dims, trip counts, offsets) are `Scalars`: SSA int64 values, each with a name that
+// Dims use as their symbol. A Scalar is defined by a ScalarDef operation, or is an argument of a Loop region.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "compiler/ir/dim.h"
+#include "compiler/ir/elem.h"
+#include "compiler/ir/expr.h"
+#include "compiler/ir/tensor.h"
+
+namespace onnxc {
+
+// How the logical tensor lies in the buffer's dims. Plain: dims are the tensor's. Blocked: axis `axis` (channels) of extent C
+// became two dims, ceil(C/block) in its place and `block` as the last one (NCHW16c: axis 1, block 16).
+struct Layout {
+  int axis = -1;  // -1: plain
+  int block = 1;
+  bool plain() const { return axis < 0; }
+  bool operator==(const Layout& o) const { return axis == o.axis && block == o.block; }
+  bool operator!=(const Layout& o) const { return !(*this == o); }
+  bool operator<(const Layout& o) const { return axis != o.axis ? axis < o.axis : block < o.block; }
+  static Layout channels(int block) { return {1, block}; }
+  std::string str() const;  // "plain", "block1x16"
+};
+
+// What the lanes of a blocked buffer beyond the logical extent hold.
+enum class PadLanes : uint8_t { None, Unspecified, Zero };
+
+struct Buffer {
+  enum class Storage : uint8_t {
+    Input,     // `index`-th input of the model, the caller's memory, read only
+    Output,    // `index`-th output, the caller's memory or an allocation of the host
+    Arena,     // placed by the planner
+    Constant,  // `index` into Program::constants
+    View,      // of buffer `base`, `offset` elements in, with own dims and strides
+    Dynamic,   // owned pointer + capacity, allocated at run time (Alloc); may move into results and carried values
+    Handle,    // string tensor, sequence, map, optional: an object of the services library; `handle` says of what
+  };
+  std::string name;
+  Elem elem = Elem::F32;
+  Shape dims;
+  Shape strides;  // in elements; empty: row-major without gaps
+  Layout layout;
+  PadLanes pad_lanes = PadLanes::None;
+  std::vector<std::pair<int64_t, int64_t>> halo;  // per dim, elements before and after that belong to the buffer; may be empty
+  int64_t align = 64;  // bytes
+  Storage storage = Storage::Arena;
+  int64_t index = -1;           // Input, Output, Constant
+  BufferId base = kNoBuffer;    // View
+  Dim offset;                   // View, in elements
+  std::string handle;           // Handle: "string[N]", "seq(f32)", ...
+  BufferId alias_of = kNoBuffer;  // Output: the input that the caller may give the same memory (KV caches)
+
+  Shape effective_strides() const { return strides.empty() ? row_major_strides(dims) : strides; }
+};
+
+// How the planner writes a constant for the kernel that reads it. First every dim i of the source is padded with zeros to a
+// multiple of block[i] and split into (dims[i]/block[i], block[i]); the 2*rank dims so made are then permuted by `perm`
+// (split dim 2*i is the outer part of i, 2*i + 1 the inner one). Empty: as it is.
+struct Packing {
+  std::vector<int64_t> block, perm;
+  bool identity() const { return block.empty(); }
+  // Dims of the packed tensor: the permuted split dims, those of extent-1 inner parts (block 1) left out.
+  std::vector<int64_t> packed_dims(const std::vector<int64_t>& dims) const;
+  std::string str() const;
+};
+
+struct Constant {
+  std::string name;
+  Tensor source;
+  Packing packing;
+};
+
+// A buffer, or the place in it that the indices (I64, one per dim; legal inside nests only) point at.
+struct Operand {
+  BufferId buffer = kNoBuffer;
+  std::vector<Expr> at;
+};
+
+struct Argument {
+  std::string name;
+  std::variant<Dim, double> value;
+};
+
+// Calls `kernel`, a C function of runtime_lib/kernels (names and rules: runtime_lib/kernels/README.md), with pointers to
+// outs, inouts, ins, scratch in this order, then `arguments` (int64 and double/float as the kernel declares), then, when
+// the operation is partitioned, the int64 range [begin, end) of the partition axis.
+struct KernelCall {
+  std::string kernel;
+  std::vector<Operand> outs, inouts, ins;  // a `kNoBuffer` operand passes null (absent bias ...)
+  std::vector<BufferId> scratch;           // arena buffers that live during this call only
+  std::vector<Argument> arguments;
+  bool may_fail = false;  // returns int32, 0 = ok
+};
+
+struct Stmt;
+using Block = std::vector<Stmt>;
+
+struct LoopVar {
+  std::string name;
+  Dim extent;  // runs over 0 .. extent - 1
+};
+
+enum class ReduceOp : uint8_t { Add, Mul, Min, Max, And, Or, ArgMin, ArgMax };  // Arg*: I64, first of equals; NaN wins
+
+// Combines `value` over all values of `vars` (row-major order). For Add and Mul on floats the order is: lane l takes the
+// elements with (position mod lanes) == l in order; then the lanes are combined as a binary tree (l with l + lanes/2, ...).
+// Both printers write this order. An empty range gives the neutral element (Min/Max: +inf/-inf or the type's limit).
+struct Reduce {
+  std::string name;
+  ReduceOp op = ReduceOp::Add;
+  std::vector<LoopVar> vars;
+  int lanes = 1;  // a power of two
+  bool last_of_equals = false;  // Arg* only
+  Expr value;
+};
+
+struct For {
+  LoopVar var;
+  Block body;
+};
+struct Let {
+  std::string name;
+  Expr value;
+};
+struct Store {
+  BufferId buffer = kNoBuffer;
+  std::vector<Expr> at;
+  Expr value;
+  Expr when;  // Bool; null: always
+};
+
+struct Stmt {
+  std::variant<For, Let, Reduce, Store, KernelCall> node;
+};
+
+// A loop nest. When partitioned, the axis is the variable of its (single) outermost For.
+struct Nest {
+  Block body;
+};
+
+// Defines Scalar `name`.
+struct ScalarDef {
+  struct DimOf { BufferId buffer; int64_t axis; };  // a run-time dim of a model input or dynamic buffer
+  struct Element { BufferId buffer; Dim index; };   // reads an integer element: data-dependent
+  std::string name;
+  std::variant<Dim, DimOf, Element> value;
+};
+
+// Gives a Dynamic buffer its memory for its dims as they are now. Can fail.
+struct Alloc {
+  BufferId buffer = kNoBuffer;
+};
+
+struct Operation;
+struct Region {
+  std::vector<std::string> scalar_args;  // Loop: the turn's number
+  std::vector<BufferId> args;            // Loop: the carried values
+  std::vector<Operation> ops;
+  std::vector<BufferId> yields;
+};
+
+// `condition`: a one-element Bool buffer. The yields of the branch taken become the results (moved when Dynamic or Handle).
+struct If {
+  BufferId condition = kNoBuffer;
+  std::vector<BufferId> results;
+  Region then_region, else_region;
+};
+
+// yields: [continue condition if has_condition], carried values, then scan values, appended along axis 0 turn by turn.
+struct Loop {
+  std::optional<Dim> trip_count;
+  BufferId condition = kNoBuffer;  // initial condition; kNoBuffer: none, and none is yielded
+  std::vector<BufferId> inits, results;  // carried inits; results: carried, then scans
+  Region body;
+};
+
+// All threads wait; then each reads the status word and leaves the Program together with the others when it is set.
+struct Barrier {};
+
+struct Partition {
+  std::string axis;  // a name for people; for nests the outermost loop's variable
+  Dim extent;
+  int64_t grain = 1;       // ranges are multiples of this
+  int64_t halo_before = 0, halo_after = 0;  // how far beyond its range an input is read
+};
+
+struct Operation {
+  std::variant<KernelCall, Nest, ScalarDef, Alloc, If, Loop, Barrier> node;
+  std::optional<Partition> partition;  // absent: serial, on thread 0
+  // Operands that may share one place: (written buffer, read buffer).
+  std::vector<std::pair<BufferId, BufferId>> in_place;
+  std::vector<std::string> origins;  // ONNX nodes, for `// from:` comments, profiles, errors
+};
+
+struct ProgramValue {  // a model input or output as the caller sees it
+  std::string name;
+  Elem elem = Elem::F32;
+  std::vector<std::string> dim_names;  // symbol or "" per dim
+  Shape dims;
+  BufferId buffer = kNoBuffer;
+};
+
+struct Program {
+  std::string name = "main";
+  std::vector<Buffer> buffers;
+  std::vector<Constant> constants;
+  std::vector<ProgramValue> inputs, outputs;
+  std::vector<Operation> ops;
+  std::map<std::string, std::string> metadata;
+
+  BufferId add_buffer(Buffer b) {
+    buffers.push_back(std::move(b));
+    return static_cast<BufferId>(buffers.size() - 1);
+  }
+};
+
+// What an operation reads and writes, regions included. A buffer that is only partly written is read too (Store into some
+// elements keeps the others) when `partial` writes matter to liveness.
+struct Effects {
+  std::vector<BufferId> reads, writes;
+};
+Effects effects_of(const Operation& op);
+
+// Calls `visit` on every expression root of a nest (indices, values, conditions).
+void for_each_expr(const Block& block, const std::function<void(const Expr&)>& visit);
+
+// The buffer that holds the memory of `b`: follows views.
+BufferId storage_root(const Program& program, BufferId b);
+
+}  // namespace onnxc

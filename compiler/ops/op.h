@@ -1,0 +1,97 @@
+// OpDef: everything about one operator, declared in its family's file in this folder and listed by one line of ops.inc.
+// How to add one: README.md here.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "compiler/ir/graph.h"
+#include "compiler/ops/lowering.h"
+#include "compiler/support/result.h"
+
+namespace onnxc {
+
+// What a shape rule sees of its node and may say. Rules never touch the Graph itself.
+class InferContext {
+ public:
+  explicit InferContext(const Node& node) : node(node), outputs(node.num_outputs()), contents(node.num_outputs()) {}
+  const Node& node;
+  std::vector<Type> outputs;                      // to be filled, one per output
+  std::vector<std::optional<Contents>> contents;  // to be filled where known
+
+  bool has_input(size_t i) const { return node.input(i) != nullptr; }
+  const Type& in(size_t i) const { return node.input(i)->type; }
+  Elem elem(size_t i) const { return in(i).elem; }
+  bool has_shape(size_t i) const { return has_input(i) && in(i).is_tensor() && in(i).shape.has_value(); }
+  const Shape& shape(size_t i) const { return *in(i).shape; }
+  const std::optional<Contents>& in_contents(size_t i) const;  // nothing when the input is absent
+  std::optional<std::vector<int64_t>> in_ints(size_t i) const;  // contents, when all constant
+  const Tensor* in_constant(size_t i) const;
+  void set(size_t i, Elem e, Shape s) { outputs[i] = Type::tensor(e, std::move(s)); }
+  void set_unranked(size_t i, Elem e) { outputs[i] = Type::unranked(e); }
+  // A dim that nobody knows before the run: a fresh symbol, stable for this node and tag ("%12.nnz").
+  Dim unknown(std::string_view tag) const;
+
+  Error invalid(std::string message) const { return Error(ErrorKind::InvalidModel, std::move(message), node.where()); }
+  Error unsupported(std::string message, std::string advice = {}) const {
+    return Error(ErrorKind::Unsupported, std::move(message), node.where(), std::move(advice));
+  }
+};
+
+// A step from the semantics of `from_version` (the newest opset in which the old meaning holds) to the next ones: rewrites
+// `node` in place or around it. Applied when the model's opset for the domain is <= from_version.
+struct Upgrade {
+  int from_version;
+  Status (*rewrite)(Graph& graph, Node& node);
+};
+
+enum class LayoutBehaviour : uint8_t {
+  Opaque,    // inputs and outputs are plain
+  Agnostic,  // element by element: any layout that all operands share
+  Mapped,    // the lowering asks for layouts itself (Conv, pools, Concat on channels ...)
+};
+
+// Tolerance class for tests: Exact (bits), Rounding (few ULP per element), Accumulating (dot products, sums).
+enum class Accuracy : uint8_t { Exact, Rounding, Accumulating };
+
+using InferFn = Status (*)(InferContext&);
+// The element of output `c.output` at `idx` as an expression of input elements: fused into producers and consumers.
+using ComputeFn = Result<Expr> (*)(ComputeContext& c, std::span<const Expr> idx);
+// Emits operations (kernel calls, nests) for the node.
+using LowerFn = Status (*)(LowerContext& c);
+// Replaces the node by others in the Graph, once types are known.
+using DecomposeFn = Status (*)(Graph& graph, Node& node);
+// True when this node (types known) is taken by decompose / compute; default: always.
+using ConditionFn = bool (*)(const Node& node);
+
+struct OpDef {
+  std::string_view name;
+  std::string_view domain = "";
+  InferFn infer = nullptr;
+  // Exactly one way down, tried in this order: decompose (if `decompose_if` agrees), compute (if `compute_if` agrees), lower. Without any:
+  // the function body that ONNX gives (pass `decompose`).
+  DecomposeFn decompose = nullptr;
+  ConditionFn decompose_if = nullptr;
+  ComputeFn compute = nullptr;
+  ConditionFn compute_if = nullptr;
+  LowerFn lower = nullptr;
+  std::vector<Upgrade> upgrades = {};
+  LayoutBehaviour layout = LayoutBehaviour::Opaque;
+  Accuracy accuracy = Accuracy::Exact;
+  bool random = false;      // never folded, never merged by CSE
+  bool expensive = false;   // compute: worth storing rather than evaluating twice
+};
+
+// The operator, or null. Domain "ai.onnx" is "".
+const OpDef* find_op(std::string_view domain, std::string_view name);
+// All of ops.inc, in its order.
+std::span<const OpDef* const> all_ops();
+
+// Runs the shape rule of `node` and stores types and contents in its outputs (after checking the result).
+Status infer_node(Node& node);
+// All nodes, subgraphs included, in order; sorts first.
+Status infer_graph(Graph& graph);
+
+}  // namespace onnxc

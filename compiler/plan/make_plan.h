@@ -1,0 +1,22 @@
+// Program -> Plan: liveness, arena, weights blob.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+
+#include "compiler/ir/plan.h"
+#include "compiler/support/options.h"
+#include "compiler/support/result.h"
+
+namespace onnxc {
+
+Result<Plan> make_plan(Program program, const Options& options);
+
+// Streams the blob (header, table, packed constants) to `sink` in order, piece by piece: peak memory is one constant.
+Status write_blob(const Plan& plan, const std::function<Status(std::span<const std::byte>)>& sink);
+
+// Packs one constant (Packing in program.h); used by write_blob and tests.
+Tensor pack_constant(const Constant& constant);
+
+}  // namespace onnxc

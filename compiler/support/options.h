@@ -1,0 +1,50 @@
+// Every option of the compiler, in one struct that travels as `const Options&`. The command line (driver/command_line.cc)
+// fills it; nothing else holds an option.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace onnxc {
+
+enum class Emit { Artefact, Graph, Program, Plan, Llvm, Asm, Cpp };
+enum class Backend { Llvm, Cpp };
+
+struct Options {
+  // What to read and what to write.
+  std::string input;   // path of the .onnx file
+  std::string output;  // artefact by suffix: .so, .a (+ .h), directory/
+  Emit emit = Emit::Artefact;
+  Backend backend = Backend::Llvm;
+  std::string model_name;  // C identifier that prefixes the model's symbols; empty = from the output's or input's file name
+
+  // Shapes.
+  std::map<std::string, int64_t> dims;                 // --dim NAME=N
+  std::map<std::string, std::vector<int64_t>> shapes;  // --shape INPUT=1,3,224,224
+
+  // Code.
+  int opt_level = 3;           // -O0..-O3
+  std::string cpu = "native";  // native | x86-64-v2 | x86-64-v3 | x86-64-v4
+  bool fold_constants = true;
+  std::vector<std::string> disabled_passes;  // --disable-pass=NAME
+  int opt_bisect = -1;                       // --opt-bisect=N: run only the first N pass applications; -1 = all
+  bool embed_weights = true;
+
+  // Looking inside, and catching what hides.
+  std::vector<std::string> dump_after;  // pass names, or "all"
+  bool time_passes = false;
+  bool verify_each = false;  // run the verifier after each pass
+  bool debug_plan = false;   // each buffer its own guarded allocation, NaN-filled at birth and death
+  bool sanitize_address = false;
+  bool quiet = false;  // no progress, no report
+
+  bool pass_disabled(const std::string& name) const {
+    for (const auto& d : disabled_passes)
+      if (d == name) return true;
+    return false;
+  }
+};
+
+}  // namespace onnxc

@@ -1,0 +1,30 @@
+// Target: the machine that code is made for. Made from Options by `Target::from_options` (target.cc).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "compiler/support/options.h"
+#include "compiler/support/result.h"
+
+namespace onnxc {
+
+enum class Level : uint8_t { X86V2, X86V3, X86V4 };  // one kernel bitcode each
+
+struct Target {
+  std::string triple = "x86_64-unknown-linux-gnu";
+  Level level = Level::X86V4;
+  std::string cpu = "x86-64-v4";       // for LLVM: the level's name, or the host's CPU name with --mcpu=native
+  std::string features;                // LLVM feature string, "+avx512vnni,..."; empty for plain levels
+  uint64_t required_features = 0;      // ONNXC_X86_* bits, checked at create
+  int channel_block = 16;              // the same for all x86 levels, so that artefacts share their packing
+  int vector_bytes = 64;               // of the level's registers
+  bool has_fma = true;                 // whether madd() rounds once
+
+  std::string name() const;  // "x86-64-v4"
+  static Result<Target> from_options(const Options& options);
+};
+
+const char* level_name(Level level);  // "x86-64-v4"
+
+}  // namespace onnxc

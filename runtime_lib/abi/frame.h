@@ -1,0 +1,25 @@
+/* What the body of a compiled model gets for one run on one thread: the border between model_entry.h (written once) and
+ * emitted code (LLVM and C++). The LLVM back end mirrors this struct: emit/llvm/frame_type.cc; a unit test compares. */
+#ifndef ONNXC_ABI_FRAME_H
+#define ONNXC_ABI_FRAME_H
+
+#include <onnxc/onnxc.h>
+
+typedef struct onnxc_frame {
+  const void* const* inputs;         /* data pointers, in the model's order */
+  void* const* outputs;              /* data pointers; static outputs are always set before the body runs */
+  const onnxc_value* input_values;   /* for run-time dims */
+  onnxc_value* output_values;
+  unsigned char* arena;
+  const unsigned char* weights;
+  const onnxc_host* host;            /* may be null */
+  volatile int32_t* status;          /* shared by the threads of a run; first failure wins */
+  volatile int32_t* barrier;         /* two words, shared by the threads of a run */
+  onnxc_message* message;            /* may be null */
+  int32_t thread, threads;
+} onnxc_frame;
+
+/* The emitted function. Returns an onnxc_status. */
+typedef int32_t (*onnxc_body_fn)(onnxc_frame* frame);
+
+#endif
