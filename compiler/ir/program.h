@@ -7,6 +7,8 @@
 // Dims use as their symbol. A Scalar is defined by a ScalarDef operation, or is an argument of a Loop region.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -61,12 +63,17 @@ struct Buffer {
   std::string handle;           // Handle: "string[N]", "seq(f32)", ...
   BufferId alias_of = kNoBuffer;  // Output: the input that the caller may give the same memory (KV caches)
 
-  Shape effective_strides() const { return strides.empty() ? row_major_strides(dims) : strides; }
+  // In elements. Row-major strides run over the dims with their halo.
+  Shape effective_strides() const;
+  // Elements of the whole extent, halo included, and how many of them lie before logical element 0.
+  Dim extent() const;
+  Dim lead() const;
 };
 
 // How the planner writes a constant for the kernel that reads it. First every dim i of the source is padded with zeros to a
 // multiple of block[i] and split into (dims[i]/block[i], block[i]); the 2*rank dims so made are then permuted by `perm`
-// (split dim 2*i is the outer part of i, 2*i + 1 the inner one). Empty: as it is.
+// (split dim 2*i is the outer part of i, 2*i + 1 the inner one; `perm` may leave out inner parts of extent 1, and an empty one
+// keeps the order). Empty: as it is.
 struct Packing {
   std::vector<int64_t> block, perm;
   bool identity() const { return block.empty(); }
@@ -225,8 +232,8 @@ struct Program {
   }
 };
 
-// What an operation reads and writes, regions included. A buffer that is only partly written is read too (Store into some
-// elements keeps the others) when `partial` writes matter to liveness.
+// What an operation reads and writes, regions included, each buffer once, in order of appearance. A scratch buffer is written
+// and read. A buffer that an operation writes partly keeps its other elements: it is live from its first write on.
 struct Effects {
   std::vector<BufferId> reads, writes;
 };
@@ -235,7 +242,12 @@ Effects effects_of(const Operation& op);
 // Calls `visit` on every expression root of a nest (indices, values, conditions).
 void for_each_expr(const Block& block, const std::function<void(const Expr&)>& visit);
 
+// Calls `visit` on every load of an expression, once per node.
+void for_each_load(const Expr& e, const std::function<void(const ExprNode&)>& visit);
+
 // The buffer that holds the memory of `b`: follows views.
 BufferId storage_root(const Program& program, BufferId b);
+// Where element 0 of `b` lies after element 0 of its storage root, in bytes.
+Dim view_offset_bytes(const Program& program, BufferId b);
 
 }  // namespace onnxc

@@ -1,0 +1,204 @@
+// The small functions that belong to program.h: names, packed dims, extents, effects, walks over expressions.
+// Tested in tests/unit/program_test.cc.
+#include "compiler/ir/program.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+namespace onnxc {
+
+std::string Layout::str() const {
+  return plain() ? "plain" : "block" + std::to_string(axis) + "x" + std::to_string(block);
+}
+
+namespace {
+
+std::string list_str(const std::vector<int64_t>& values) {
+  std::string out = "[";
+  for (size_t i = 0; i < values.size(); ++i) out += (i ? ", " : "") + std::to_string(values[i]);
+  return out + "]";
+}
+
+}  // namespace
+
+std::vector<int64_t> Packing::packed_dims(const std::vector<int64_t>& dims) const {
+  if (identity()) return dims;
+  std::vector<int64_t> order = perm;
+  if (order.empty())
+    for (size_t i = 0; i < 2 * dims.size(); ++i) order.push_back(static_cast<int64_t>(i));
+  std::vector<int64_t> packed;
+  for (int64_t split : order) {
+    const auto source = static_cast<size_t>(split / 2);
+    if (split % 2 == 0)
+      packed.push_back((dims[source] + block[source] - 1) / block[source]);
+    else if (block[source] != 1)
+      packed.push_back(block[source]);
+  }
+  return packed;
+}
+
+std::string Packing::str() const {
+  if (identity()) return "as it is";
+  return "block=" + list_str(block) + (perm.empty() ? "" : ", perm=" + list_str(perm));
+}
+
+Shape Buffer::effective_strides() const {
+  if (!strides.empty()) return strides;
+  if (halo.empty()) return row_major_strides(dims);
+  Shape padded = dims;
+  for (size_t i = 0; i < padded.size() && i < halo.size(); ++i)
+    padded[i] = padded[i] + Dim(halo[i].first) + Dim(halo[i].second);
+  return row_major_strides(padded);
+}
+
+Dim Buffer::lead() const {
+  const Shape steps = effective_strides();
+  Dim before = 0;
+  for (size_t i = 0; i < halo.size() && i < steps.size(); ++i) before = before + Dim(halo[i].first) * steps[i];
+  return before;
+}
+
+Dim Buffer::extent() const {
+  if (strides.empty() && halo.empty()) return numel(dims);
+  const Shape steps = effective_strides();
+  Dim last = 0;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    const Dim around = halo.empty() ? Dim(0) : Dim(halo[i].first + halo[i].second);
+    const Dim padded = dims[i] + around;
+    if (padded.constant() == 0) return 0;
+    last = last + (padded - Dim(1)) * steps[i];
+  }
+  return last + Dim(1);
+}
+
+void for_each_load(const Expr& e, const std::function<void(const ExprNode&)>& visit) {
+  std::unordered_set<const ExprNode*> seen;
+  std::vector<const ExprNode*> stack = {e.get()};
+  while (!stack.empty()) {
+    const ExprNode* node = stack.back();
+    stack.pop_back();
+    if (!node || !seen.insert(node).second) continue;
+    if (node->op == ExprOp::Load) visit(*node);
+    for (auto it = node->args.rbegin(); it != node->args.rend(); ++it) stack.push_back(it->get());
+  }
+}
+
+namespace {
+
+void visit_operands(const KernelCall& call, const std::function<void(const Expr&)>& visit) {
+  for (const auto* operands : {&call.outs, &call.inouts, &call.ins})
+    for (const Operand& operand : *operands)
+      for (const Expr& index : operand.at) visit(index);
+}
+
+class EffectsCollector {
+ public:
+  Effects take() { return std::move(effects_); }
+
+  void add(const Operation& op) {
+    std::visit([this](const auto& node) { add_node(node); }, op.node);
+  }
+
+ private:
+  void read(BufferId b) {
+    if (b != kNoBuffer && read_.insert(b).second) effects_.reads.push_back(b);
+  }
+  void write(BufferId b) {
+    if (b != kNoBuffer && written_.insert(b).second) effects_.writes.push_back(b);
+  }
+  void read_all(const std::vector<BufferId>& buffers) {
+    for (BufferId b : buffers) read(b);
+  }
+  void write_all(const std::vector<BufferId>& buffers) {
+    for (BufferId b : buffers) write(b);
+  }
+  void read_loads(const Expr& e) {
+    for_each_load(e, [this](const ExprNode& load) { read(load.buffer); });
+  }
+
+  void add_node(const KernelCall& call) {
+    visit_operands(call, [this](const Expr& e) { read_loads(e); });
+    for (const Operand& o : call.ins) read(o.buffer);
+    for (const Operand& o : call.inouts) read(o.buffer), write(o.buffer);
+    for (const Operand& o : call.outs) write(o.buffer);
+    for (BufferId b : call.scratch) read(b), write(b);
+  }
+  void add_node(const Nest& nest) {
+    for_each_expr(nest.body, [this](const Expr& e) { read_loads(e); });
+    add_block(nest.body);
+  }
+  void add_block(const Block& block) {
+    for (const Stmt& stmt : block) {
+      if (const auto* loop = std::get_if<For>(&stmt.node)) add_block(loop->body);
+      if (const auto* store = std::get_if<Store>(&stmt.node)) write(store->buffer);
+      if (const auto* call = std::get_if<KernelCall>(&stmt.node)) add_node(*call);
+    }
+  }
+  void add_node(const ScalarDef& def) {
+    if (const auto* dim = std::get_if<ScalarDef::DimOf>(&def.value)) read(dim->buffer);
+    if (const auto* element = std::get_if<ScalarDef::Element>(&def.value)) read(element->buffer);
+  }
+  void add_node(const Alloc& alloc) { write(alloc.buffer); }
+  void add_node(const Barrier&) {}
+  void add_region(const Region& region) {
+    write_all(region.args);
+    for (const Operation& op : region.ops) add(op);
+    read_all(region.yields);
+  }
+  void add_node(const If& node) {
+    read(node.condition);
+    add_region(node.then_region);
+    add_region(node.else_region);
+    write_all(node.results);
+  }
+  void add_node(const Loop& node) {
+    read(node.condition);
+    read_all(node.inits);
+    add_region(node.body);
+    read_all(node.body.args);  // what the last turn left in them becomes the results
+    write_all(node.results);
+  }
+
+  Effects effects_;
+  std::unordered_set<BufferId> read_, written_;
+};
+
+}  // namespace
+
+void for_each_expr(const Block& block, const std::function<void(const Expr&)>& visit) {
+  for (const Stmt& stmt : block) {
+    if (const auto* loop = std::get_if<For>(&stmt.node)) for_each_expr(loop->body, visit);
+    if (const auto* let = std::get_if<Let>(&stmt.node)) visit(let->value);
+    if (const auto* reduce = std::get_if<Reduce>(&stmt.node)) visit(reduce->value);
+    if (const auto* call = std::get_if<KernelCall>(&stmt.node)) visit_operands(*call, visit);
+    if (const auto* store = std::get_if<Store>(&stmt.node)) {
+      for (const Expr& index : store->at) visit(index);
+      visit(store->value);
+      if (store->when) visit(store->when);
+    }
+  }
+}
+
+Effects effects_of(const Operation& op) {
+  EffectsCollector collector;
+  collector.add(op);
+  return collector.take();
+}
+
+BufferId storage_root(const Program& program, BufferId b) {
+  // Bounded, so that the verifier may ask before it has ruled out a cycle.
+  for (size_t steps = 0; steps <= program.buffers.size(); ++steps) {
+    if (b >= program.buffers.size() || program.buffers[b].storage != Buffer::Storage::View) return b;
+    b = program.buffers[b].base;
+  }
+  return kNoBuffer;
+}
+
+Dim view_offset_bytes(const Program& program, BufferId b) {
+  Dim offset = 0;
+  for (; program.buffers[b].storage == Buffer::Storage::View; b = program.buffers[b].base)
+    offset = offset + program.buffers[b].offset * Dim(static_cast<int64_t>(elem_size(program.buffers[b].elem)));
+  return offset;
+}
+
+}  // namespace onnxc
