@@ -1,0 +1,101 @@
+// The state of lowering one Graph: where each value lies, which values are still expressions waiting to be fused into their
+// reader, and the Program made so far. Split by idea over lower_graph.cc (the walk), fusion.cc (element expressions),
+// layouts.cc (buffers and conversions) and op_context.cc (what operators see). Tested in tests/lit/lower and by conformance.
+//
+// Invariants: a value is pending, or has at least one home buffer, or is a constant (whose buffers are made on demand).
+// Every home of a value holds the same elements; homes are never written after the operation that made them.
+#pragma once
+
+#include <map>
+#include <set>
+#include <unordered_map>
+#include <vector>
+
+#include "compiler/ir/graph.h"
+#include "compiler/ir/program.h"
+#include "compiler/ops/op.h"
+#include "compiler/support/options.h"
+#include "compiler/support/target.h"
+
+namespace onnxc {
+
+class GraphLowering {
+ public:
+  GraphLowering(const Graph& graph, const Target& target, const Options& options)
+      : graph_(graph), target_(target), options_(options) {}
+  Result<Program> run();
+
+ private:
+  friend class FusionContext;
+  friend class OpContext;
+
+  // An element-wise value that no operation has stored yet.
+  struct Pending {
+    const Node* node;
+    size_t output;
+    Layout layout;
+    size_t cost;  // expression nodes, those of pending inputs included
+  };
+  struct HomeKey {
+    Layout layout;
+    size_t rank;  // logical rank it is seen as: leading 1s are added when above the value's own
+    bool operator<(const HomeKey& o) const { return layout == o.layout ? rank < o.rank : layout < o.layout; }
+  };
+
+  // ---- lower_graph.cc
+  void add_inputs();
+  Status lower_node(const Node& node);
+  Status finish_outputs();
+  Operation& emit(Operation op, const Node* origin);
+  std::string fresh(const std::string& stem) { return stem + std::to_string(next_name_++); }
+
+  // ---- fusion.cc
+  Status lower_compute(const Node& node, const OpDef& def);
+  Layout choose_layout(const Node& node, const OpDef& def) const;
+  bool may_wait(const Node& node, const OpDef& def, const Value* value, size_t cost, bool loads_nothing) const;
+  // The element of `value` at the plain indices `idx`.
+  Result<Expr> element(const Value* value, std::span<const Expr> idx);
+  // The element of `value` that broadcasts to the point `idx` of a loop space of logical rank `rank` in `layout`.
+  Result<Expr> element_broadcast(const Value* value, std::span<const Expr> idx, Layout layout, size_t rank);
+  Result<Expr> inline_pending(const Pending& pending, std::span<const Expr> idx);
+  Status store_pending(const Value* value);
+  // Stores `pending` into `buffer`, element by element.
+  Status emit_compute(const Pending& pending, BufferId buffer);
+
+  // ---- layouts.cc
+  Layout layout_of(const Value* value) const;
+  Shape physical_shape(const Shape& shape, Layout layout) const;
+  BufferId new_buffer(const Value* value, Layout layout);
+  // A buffer with the value in `layout`, seen as `rank` >= its own rank; converts or materialises when needed.
+  Result<BufferId> home(const Value* value, Layout layout, size_t rank);
+  Result<BufferId> home(const Value* value, Layout layout) { return home(value, layout, value->type.shape->size()); }
+  BufferId constant_buffer(Tensor tensor, Packing packing, std::string name);
+  BufferId constant_home(const Value* value, Layout layout, size_t rank);
+  void convert_to_blocked(BufferId from, BufferId to, const Shape& shape, Layout layout, const Node* origin);
+  void convert_to_plain(BufferId from, BufferId to, const Shape& shape, Layout layout, const Node* origin);
+  void copy(BufferId from, BufferId to, const Shape& shape, const Node* origin);
+  void set_home(const Value* value, Layout layout, size_t rank, BufferId buffer);
+  int output_index(const Value* value) const;  // index of the graph output that this value is stored as, or -1
+
+  const Graph& graph_;
+  const Target& target_;
+  const Options& options_;
+  Program program_;
+  std::unordered_map<const Value*, Pending> pending_;
+  std::unordered_map<const Value*, std::map<HomeKey, BufferId>> homes_;
+  std::unordered_map<const Value*, Layout> main_layout_;
+  std::map<std::pair<uint64_t, std::string>, std::vector<BufferId>> constants_;  // (hash, packing) -> buffers
+  uint32_t next_name_ = 0;
+};
+
+// A loop nest over `dims` whose loop variables are named by `name(k)`; see make_nest of ops/lowering.h.
+Operation nest_over(const Shape& dims, const std::function<std::string()>& name,
+                    const std::function<Block(std::span<const Expr>)>& body);
+
+// Names shared subexpressions of the stores in `block` by Let statements, so that no printer evaluates them twice.
+void name_shared_subexpressions(Block& block, const std::function<std::string()>& name);
+
+// (written, read) when every load of a buffer of the same shape is at the point that is stored.
+std::vector<std::pair<BufferId, BufferId>> in_place_candidates(const Program& program, const Block& block);
+
+}  // namespace onnxc

@@ -1,0 +1,127 @@
+// Graph -> Program, the walk over the nodes. See graph_lowering.h.
+#include "compiler/lower/graph_lowering.h"
+#include "compiler/lower/lower.h"
+#include "compiler/lower/op_context.h"
+
+namespace onnxc {
+
+void GraphLowering::add_inputs() {
+  std::set<std::string> defined;
+  for (size_t i = 0; i < graph_.inputs.size(); ++i) {
+    const Value* v = graph_.inputs[i];
+    Buffer b;
+    b.name = v->name;
+    b.elem = v->type.elem;
+    b.dims = *v->type.shape;
+    b.storage = Buffer::Storage::Input;
+    b.index = static_cast<int64_t>(i);
+    const BufferId id = program_.add_buffer(b);
+    set_home(v, {}, b.dims.size(), id);
+    ProgramValue pv{v->name, b.elem, {}, b.dims, id};
+    for (size_t d = 0; d < b.dims.size(); ++d) {
+      const auto symbol = b.dims[d].as_symbol();
+      pv.dim_names.push_back(symbol.value_or(""));
+      if (symbol && defined.insert(*symbol).second) {
+        Operation op;
+        op.node = ScalarDef{*symbol, ScalarDef::DimOf{id, static_cast<int64_t>(d)}};
+        program_.ops.push_back(std::move(op));
+      }
+    }
+    program_.inputs.push_back(std::move(pv));
+  }
+}
+
+Operation& GraphLowering::emit(Operation op, const Node* origin) {
+  if (origin) {
+    if (!origin->origins.empty()) op.origins = origin->origins;
+    else op.origins = {origin->name.empty() ? origin->op : origin->name};
+  }
+  if (auto* nest = std::get_if<Nest>(&op.node)) {
+    name_shared_subexpressions(nest->body, [this] { return fresh("t"); });
+    auto pairs = in_place_candidates(program_, nest->body);
+    op.in_place.insert(op.in_place.end(), pairs.begin(), pairs.end());
+  }
+  program_.ops.push_back(std::move(op));
+  return program_.ops.back();
+}
+
+Status GraphLowering::lower_node(const Node& node) {
+  const OpDef* def = find_op(node.domain, node.op);
+  const std::string full = (node.domain.empty() ? "" : node.domain + ".") + node.op;
+  if (!def || (!def->compute && !def->lower))
+    return Error(ErrorKind::Unsupported, "operator " + full + " is not supported yet", node.where());
+  for (const Value* out : node.outputs())
+    if (out && (!out->type.is_tensor() || !out->type.shape))
+      return Error(ErrorKind::Unsupported,
+                   "output \"" + out->name + "\" has the type " + out->type.str() + "; only tensors of known rank are supported yet",
+                   node.where());
+  if (def->compute && (!def->compute_if || def->compute_if(node))) return lower_compute(node, *def);
+  if (!def->lower)
+    return Error(ErrorKind::Unsupported, "operator " + full + " is not supported with these types or attributes yet", node.where());
+  OpContext context(*this, node);
+  ONNXC_TRY(def->lower(context));
+  return context.status();
+}
+
+Status GraphLowering::finish_outputs() {
+  for (size_t i = 0; i < graph_.outputs.size(); ++i) {
+    const Value* v = graph_.outputs[i];
+    ONNXC_ASSIGN(BufferId b, home(v, {}));
+    const Buffer& have = program_.buffers[b];
+    if (have.storage != Buffer::Storage::Output || have.index != static_cast<int64_t>(i)) {
+      Buffer out;
+      out.name = v->name;
+      out.elem = v->type.elem;
+      out.dims = *v->type.shape;
+      out.storage = Buffer::Storage::Output;
+      out.index = static_cast<int64_t>(i);
+      const BufferId id = program_.add_buffer(std::move(out));
+      copy(b, id, *v->type.shape, v->producer);
+      b = id;
+    }
+    ProgramValue pv{v->name, v->type.elem, {}, *v->type.shape, b};
+    for (const Dim& d : pv.dims) pv.dim_names.push_back(d.as_symbol().value_or(""));
+    program_.outputs.push_back(std::move(pv));
+  }
+  return ok();
+}
+
+Result<Program> GraphLowering::run() {
+  program_.name = graph_.name;
+  program_.metadata = graph_.metadata;
+  std::vector<Diagnostic> problems;
+  for (const Value* v : graph_.inputs)
+    if (!v->type.is_tensor() || !v->type.shape)
+      problems.push_back({ErrorKind::Unsupported, "input \"" + v->name + "\"",
+                          "its type is " + v->type.str() + "; only tensors of known rank are supported yet",
+                          "give its shape: --shape " + v->name + "=..."});
+  if (!problems.empty()) return Error(std::move(problems));
+  add_inputs();
+  for (const auto& node : graph_.nodes()) {
+    if (Status s = lower_node(*node); !s.ok()) {
+      // Later nodes are still looked at for operators without any lowering, so that all are listed in one go.
+      for (const Diagnostic& d : s.error().diagnostics()) problems.push_back(d);
+      if (s.error().kind() != ErrorKind::Unsupported) return Error(std::move(problems));
+      break;
+    }
+  }
+  if (!problems.empty()) {
+    std::set<std::string> seen;
+    for (const Diagnostic& d : problems) seen.insert(d.where);
+    for (const auto& node : graph_.nodes()) {
+      const OpDef* def = find_op(node->domain, node->op);
+      if (def && (def->compute || def->lower)) continue;
+      if (seen.insert(node->where()).second)
+        problems.push_back({ErrorKind::Unsupported, node->where(), "operator " + node->op + " is not supported yet", ""});
+    }
+    return Error(std::move(problems));
+  }
+  ONNXC_TRY(finish_outputs());
+  return std::move(program_);
+}
+
+Result<Program> lower(const Graph& graph, const Target& target, const Options& options) {
+  return GraphLowering(graph, target, options).run();
+}
+
+}  // namespace onnxc

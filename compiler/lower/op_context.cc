@@ -1,0 +1,61 @@
+#include "compiler/lower/op_context.h"
+
+namespace onnxc {
+
+Result<BufferId> OpContext::in(size_t i, Layout layout) {
+  if (!node_ptr->input(i)) return kNoBuffer;
+  return lowering_.home(node_ptr->input(i), layout);
+}
+Layout OpContext::layout_of(size_t i) const { return lowering_.layout_of(node_ptr->input(i)); }
+int OpContext::channel_block() const { return lowering_.target_.channel_block; }
+
+BufferId OpContext::out(size_t i, Layout layout) {
+  const Value* v = node_ptr->output(i);
+  const BufferId b = lowering_.new_buffer(v, layout);
+  lowering_.set_home(v, layout, v->type.shape->size(), b);
+  return b;
+}
+
+BufferId OpContext::out_view(size_t i, BufferId base, Dim offset, Shape strides) {
+  const Value* v = node_ptr->output(i);
+  Buffer b;
+  b.name = v->name;
+  b.elem = v->type.elem;
+  b.dims = *v->type.shape;
+  b.strides = std::move(strides);
+  b.storage = Buffer::Storage::View;
+  b.base = base;
+  b.offset = std::move(offset);
+  const BufferId id = lowering_.program_.add_buffer(std::move(b));
+  lowering_.set_home(v, {}, v->type.shape->size(), id);
+  return id;
+}
+
+BufferId OpContext::temporary(Elem elem, Shape dims) {
+  Buffer b;
+  b.name = lowering_.fresh("tmp");
+  b.elem = elem;
+  b.dims = std::move(dims);
+  return lowering_.program_.add_buffer(std::move(b));
+}
+
+BufferId OpContext::constant_buffer(Tensor tensor, Packing packing, std::string name) {
+  return lowering_.constant_buffer(std::move(tensor), std::move(packing), std::move(name));
+}
+BufferId OpContext::packed(size_t i, Packing packing) {
+  return lowering_.constant_buffer(*node_ptr->input(i)->constant, std::move(packing), node_ptr->input(i)->name);
+}
+Operation& OpContext::emit(Operation op) { return lowering_.emit(std::move(op), node_ptr); }
+std::string OpContext::fresh(const std::string& stem) { return lowering_.fresh(stem); }
+const Program& OpContext::program() const { return lowering_.program_; }
+
+Expr OpContext::load(size_t i, std::span<const Expr> idx) {
+  auto e = lowering_.element(node_ptr->input(i), idx);
+  if (!e.ok()) {
+    if (status_.ok()) status_ = e.error();
+    return expr::constant(expr::arithmetic_type(in_elem(i)), 0);
+  }
+  return e.value();
+}
+
+}  // namespace onnxc

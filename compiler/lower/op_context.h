@@ -1,0 +1,31 @@
+// The LowerContext that operators' `lower` functions see.
+#pragma once
+
+#include "compiler/lower/graph_lowering.h"
+
+namespace onnxc {
+
+class OpContext final : public LowerContext {
+ public:
+  OpContext(GraphLowering& lowering, const Node& node) : lowering_(lowering) { node_ptr = &node; }
+  Result<BufferId> in(size_t i, Layout layout) override;
+  Layout layout_of(size_t i) const override;
+  int channel_block() const override;
+  BufferId out(size_t i, Layout layout) override;
+  BufferId out_view(size_t i, BufferId base, Dim offset, Shape strides) override;
+  BufferId temporary(Elem elem, Shape dims) override;
+  BufferId constant_buffer(Tensor tensor, Packing packing, std::string name) override;
+  BufferId packed(size_t i, Packing packing) override;
+  Operation& emit(Operation op) override;
+  std::string fresh(const std::string& stem) override;
+  const Program& program() const override;
+  Expr load(size_t i, std::span<const Expr> idx) override;
+  // The first error of a load, which itself can only return an expression.
+  Status status() const { return status_; }
+
+ private:
+  GraphLowering& lowering_;
+  Status status_ = ok();
+};
+
+}  // namespace onnxc

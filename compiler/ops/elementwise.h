@@ -1,0 +1,45 @@
+// Helpers for operators that work element by element with broadcasting. A row of a table is enough for such an operator.
+#pragma once
+
+#include "compiler/ops/op.h"
+
+namespace onnxc::elementwise {
+
+// Output 0: the broadcast shape of all inputs, element type of input 0.
+Status infer_same(InferContext& c);
+// The same with element type Bool.
+Status infer_bool(InferContext& c);
+// Broadcast shape of all present inputs; unranked when one is.
+Status set_broadcast(InferContext& c, Elem elem);
+// Contents of an integer operator: applies f where both operands' contents are known.
+void set_contents(InferContext& c, Dim (*f)(const Dim&, const Dim&));
+
+// All inputs at `idx`, broadcast.
+inline Expr a(ComputeContext& c, std::span<const Expr> idx) { return c.load_broadcast(0, idx); }
+inline Expr b(ComputeContext& c, std::span<const Expr> idx) { return c.load_broadcast(1, idx); }
+inline Expr number(const Expr& like, double v) {
+  return is_float(like->type) ? expr::constant(like->type, v) : expr::int_constant(like->type, static_cast<int64_t>(v));
+}
+
+template <ExprOp kOp>
+Result<Expr> compute_unary(ComputeContext& c, std::span<const Expr> idx) {
+  return expr::unary(kOp, a(c, idx));
+}
+template <ExprOp kOp>
+Result<Expr> compute_binary(ComputeContext& c, std::span<const Expr> idx) {
+  return expr::binary(kOp, a(c, idx), b(c, idx));
+}
+
+inline OpDef make(std::string_view name, InferFn infer, ComputeFn compute, Accuracy accuracy = Accuracy::Exact,
+                  bool expensive = false) {
+  OpDef d;
+  d.name = name;
+  d.infer = infer;
+  d.compute = compute;
+  d.layout = LayoutBehaviour::Agnostic;
+  d.accuracy = accuracy;
+  d.expensive = expensive;
+  return d;
+}
+
+}  // namespace onnxc::elementwise

@@ -1,0 +1,128 @@
+// The operator table and shape inference over it. Tested in tests/unit/ops_test.cc.
+#include "compiler/ops/op.h"
+
+#include <map>
+#include <string>
+
+namespace onnxc {
+
+#define ONNXC_OP(name) extern const OpDef op_##name;
+#include "compiler/ops/ops.inc"
+#undef ONNXC_OP
+
+namespace {
+
+const OpDef* const kOps[] = {
+#define ONNXC_OP(name) &op_##name,
+#include "compiler/ops/ops.inc"
+#undef ONNXC_OP
+};
+
+using OpKey = std::pair<std::string_view, std::string_view>;
+
+const std::map<OpKey, const OpDef*>& op_index() {
+  static const std::map<OpKey, const OpDef*> index = [] {
+    std::map<OpKey, const OpDef*> m;
+    for (const OpDef* op : kOps) m[{op->domain, op->name}] = op;
+    return m;
+  }();
+  return index;
+}
+
+// Contents of a constant, as Dims, where it is a small integer (or bool) tensor.
+std::optional<Contents> contents_of(const Tensor& t) {
+  if (!is_int(t.elem()) && t.elem() != Elem::Bool) return std::nullopt;
+  if (static_cast<size_t>(t.numel()) > kMaxContents) return std::nullopt;
+  Contents c;
+  for (int64_t v : t.to_ints()) c.emplace_back(v);
+  return c;
+}
+
+Status check_outputs(const Node& node, const InferContext& c) {
+  for (size_t i = 0; i < c.outputs.size(); ++i) {
+    if (!node.output(i)) continue;
+    const Type& t = c.outputs[i];
+    if (t.kind == Type::Kind::None)
+      return Error(ErrorKind::Internal, "the shape rule gave no type for output " + std::to_string(i), node.where());
+    if (!t.is_tensor() || !t.shape) continue;
+    for (const Dim& d : *t.shape) {
+      if (d.is_overflow())
+        return Error(ErrorKind::InvalidModel, "a dimension of output " + std::to_string(i) + " is too large", node.where());
+      if (d.is_const() && d.value() < 0)
+        return Error(ErrorKind::InvalidModel,
+                     "output " + std::to_string(i) + " would have the shape " + shape_str(*t.shape) + ", with a negative dimension",
+                     node.where(), "check the shapes of the inputs, and --dim / --shape if you gave them");
+    }
+    if (is_static(*t.shape) && !checked_numel(static_dims(*t.shape)))
+      return Error(ErrorKind::InvalidModel,
+                   "output " + std::to_string(i) + " would have the shape " + shape_str(*t.shape) + ", more elements than memory can hold",
+                   node.where());
+  }
+  return ok();
+}
+
+}  // namespace
+
+const OpDef* find_op(std::string_view domain, std::string_view name) {
+  if (domain == "ai.onnx") domain = "";
+  const auto& index = op_index();
+  auto it = index.find({domain, name});
+  return it == index.end() ? nullptr : it->second;
+}
+
+std::span<const OpDef* const> all_ops() { return kOps; }
+
+const std::optional<Contents>& InferContext::in_contents(size_t i) const {
+  static const std::optional<Contents> none;
+  Value* v = node.input(i);
+  if (!v) return none;
+  if (!v->contents && v->constant) v->contents = contents_of(*v->constant);
+  return v->contents;
+}
+
+std::optional<std::vector<int64_t>> InferContext::in_ints(size_t i) const {
+  const auto& c = in_contents(i);
+  if (!c) return std::nullopt;
+  std::vector<int64_t> out;
+  for (const Dim& d : *c) {
+    if (!d.is_const()) return std::nullopt;
+    out.push_back(d.value());
+  }
+  return out;
+}
+
+const Tensor* InferContext::in_constant(size_t i) const {
+  Value* v = node.input(i);
+  return v && v->constant ? &*v->constant : nullptr;
+}
+
+Dim InferContext::unknown(std::string_view tag) const {
+  return Dim::symbol("n" + std::to_string(node.id) + "." + std::string(tag));
+}
+
+Status infer_node(Node& node) {
+  const OpDef* def = find_op(node.domain, node.op);
+  if (!def || !def->infer) return ok();  // a function of ONNX: its body is inlined once its inputs are typed
+  for (Value* in : node.inputs())
+    if (in && in->type.kind == Type::Kind::None) return ok();  // waits for the same
+  for (Graph* g : node.subgraphs()) ONNXC_TRY(infer_graph(*g));
+  InferContext c(node);
+  ONNXC_TRY(def->infer(c));
+  ONNXC_TRY(check_outputs(node, c));
+  for (size_t i = 0; i < node.num_outputs(); ++i) {
+    Value* out = node.output(i);
+    if (!out) continue;
+    out->type = std::move(c.outputs[i]);
+    out->contents = std::move(c.contents[i]);
+    if (out->contents && out->contents->size() > kMaxContents) out->contents.reset();
+  }
+  return ok();
+}
+
+Status infer_graph(Graph& graph) {
+  ONNXC_TRY(graph.sort());
+  for (const auto& node : graph.nodes()) ONNXC_TRY(infer_node(*node));
+  return ok();
+}
+
+}  // namespace onnxc
