@@ -6,16 +6,16 @@
 #include <onnxc/onnxc.h>
 
 typedef struct onnxc_frame {
-  const void* const* inputs;         /* data pointers, in the model's order */
-  void* const* outputs;              /* data pointers; static outputs are always set before the body runs */
-  const onnxc_value* input_values;   /* for run-time dims */
+  const void* const* inputs;       /* data pointers, in the model's order */
+  void* const* outputs;            /* data pointers; static outputs are always set before the body runs */
+  const onnxc_value* input_values; /* for run-time dims */
   onnxc_value* output_values;
   unsigned char* arena;
   const unsigned char* weights;
-  const onnxc_host* host;            /* may be null */
-  volatile int32_t* status;          /* shared by the threads of a run; first failure wins */
-  volatile int32_t* barrier;         /* two words, shared by the threads of a run */
-  onnxc_message* message;            /* may be null */
+  const onnxc_host* host;    /* may be null */
+  volatile int32_t* status;  /* shared by the threads of a run; first failure wins */
+  volatile int32_t* barrier; /* two words, shared by the threads of a run */
+  onnxc_message* message;    /* may be null */
   int32_t thread, threads;
 } onnxc_frame;
 

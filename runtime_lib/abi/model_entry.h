@@ -1,0 +1,422 @@
+// create, run and destroy of every compiled model, written once: emitted C++ includes this header, the LLVM back end
+// links it as bitcode. A model emits its descriptor, its body, and one small function:
+//   onnxc_status NAME_create(args, session, message) { return onnxc_entry_create(&NAME_info, &NAME_body, 0, args,
+//   session, message); } onnxc_model NAME_model = {sizeof(onnxc_model), ONNXC_ABI_VERSION, &NAME_info, &NAME_create,
+//   &onnxc_entry_run, &onnxc_entry_destroy};
+// Invariants: freestanding; no mutable state outside the session, which never changes after create; what was allocated
+// is released on every path. Must be compiled for the baseline of the architecture, because it holds the CPU check.
+// Tested in tests/unit/abi_test.cc.
+#ifndef ONNXC_ABI_MODEL_ENTRY_H
+#define ONNXC_ABI_MODEL_ENTRY_H
+
+#include "cpu_check.h"
+#include "frame.h"
+#include "message.h"
+#include "step.h"
+#include "sub_byte.h"
+#include "weights_header.h"
+
+// onnxc_model_info.session_bytes of every model.
+#define ONNXC_SESSION_BYTES 256u
+// onnxc_model_info.arena_bytes is the plan's arena plus ONNXC_STAGING_BYTES(elements) for each input and output of a
+// sub-byte type, which the entry unpacks and packs there.
+#define ONNXC_STAGING_BYTES(elements) (((elements) + 63) / 64 * 64)
+
+// Flags of onnxc_entry_create.
+#define ONNXC_BODY_PARALLEL 1u  // the body may be run by several threads at a time, which meet at barriers
+
+struct onnxc_session {
+  const onnxc_model_info* info;
+  onnxc_body_fn body;
+  const unsigned char* weights;
+  onnxc_host host;  // fields that the caller's struct lacks are null
+  int32_t has_host, threads, owns_memory;
+};
+static_assert(sizeof(onnxc_session) <= ONNXC_SESSION_BYTES, "ONNXC_SESSION_BYTES is too small");
+
+namespace onnxc_entry {
+namespace {
+
+// The size of a struct up to and including `field`: what its maker must know at least.
+#define ONNXC_SIZE_UP_TO(type, field) (offsetof(type, field) + sizeof(static_cast<type*>(nullptr)->field))
+
+inline const char* elem_label(int32_t elem) {
+  static constexpr const char* const kNames[] = {
+      "undefined",      "float32",    "uint8",          "int8",       "uint16",    "int16",
+      "int32",          "int64",      "string",         "bool",       "float16",   "float64",
+      "uint32",         "uint64",     "complex64",      "complex128", "bfloat16",  "float8e4m3fn",
+      "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "uint4",      "int4",      "float4e2m1",
+      "float8e8m0",     "uint2",      "int2",           "float6e2m3", "float6e3m2"};
+  return elem >= 0 && elem < static_cast<int32_t>(sizeof kNames / sizeof *kNames) ? kNames[elem] : "unknown";
+}
+
+inline void copy_host(const onnxc_host* from, onnxc_host* to) {
+  const uint32_t known = from->struct_size < sizeof *to ? from->struct_size : static_cast<uint32_t>(sizeof *to);
+  unsigned char* t = reinterpret_cast<unsigned char*>(to);
+  const unsigned char* f = reinterpret_cast<const unsigned char*>(from);
+  for (uint32_t i = 0; i < sizeof *to; ++i) t[i] = i < known ? f[i] : 0;
+}
+
+inline onnxc_status check_weights(const onnxc_model_info* info, const onnxc_create_args* args, onnxc_message* out,
+                                  const unsigned char** weights) {
+  const bool own = !args->weights;
+  *weights = static_cast<const unsigned char*>(own ? info->weights : args->weights);
+  if (!info->weights_bytes) return ONNXC_OK;
+  Message message(out);
+  if (!*weights) {
+    message << "the weights of this model are kept apart: give them in onnxc_create_args.weights";
+    return ONNXC_INVALID_ARGUMENT;
+  }
+  if (reinterpret_cast<uintptr_t>(*weights) % 64) {
+    message << "the weights must be aligned to 64 bytes";
+    return ONNXC_INVALID_ARGUMENT;
+  }
+  if (!own && args->weights_bytes < info->weights_bytes) {
+    message << "the weights have " << static_cast<int64_t>(args->weights_bytes) << " bytes, the model needs "
+            << static_cast<int64_t>(info->weights_bytes);
+    return ONNXC_INCOMPATIBLE;
+  }
+  const onnxc_weights_header* header = reinterpret_cast<const onnxc_weights_header*>(*weights);
+  if (header->magic != ONNXC_WEIGHTS_MAGIC || header->format != ONNXC_WEIGHTS_FORMAT) {
+    message << "these are not weights of format " << static_cast<int64_t>(ONNXC_WEIGHTS_FORMAT) << " written by onnxc";
+    return ONNXC_INCOMPATIBLE;
+  }
+  if (header->hash != info->weights_hash || header->bytes != info->weights_bytes) {
+    message << "these weights belong to another model or were packed for another target";
+    return ONNXC_INCOMPATIBLE;
+  }
+  return ONNXC_OK;
+}
+
+// All about one run that is not in the caller's structs.
+struct Run {
+  const onnxc_session* session;
+  const onnxc_run_args* args;
+  onnxc_message* out;
+  const onnxc_value* input_values;  // contiguous, of the struct as known here
+  onnxc_value* output_values;
+  const void** inputs;
+  void** outputs;
+  unsigned char* allocated;  // per output: 1 when host->allocate gave it during this run
+};
+
+// Arrays of values may have been made with a longer struct than is known here.
+inline const onnxc_value& value_at(const onnxc_value* values, uint32_t i) {
+  return *reinterpret_cast<const onnxc_value*>(reinterpret_cast<const char*>(values) +
+                                               uint64_t{i} * values->struct_size);
+}
+inline onnxc_value& value_at(onnxc_value* values, uint32_t i) {
+  return *reinterpret_cast<onnxc_value*>(reinterpret_cast<char*>(values) + uint64_t{i} * values->struct_size);
+}
+
+inline uint64_t count_elements(const onnxc_value& value) {
+  uint64_t count = 1;
+  for (uint32_t i = 0; i < value.rank; ++i) count *= static_cast<uint64_t>(value.dims[i]);
+  return count;
+}
+
+inline bool misaligned(const void* data, int32_t elem) {
+  const uintptr_t bytes = static_cast<uintptr_t>(elem_bits(elem) / 8);
+  const uintptr_t alignment = bytes > 8 ? 8 : bytes;
+  return alignment > 1 && reinterpret_cast<uintptr_t>(data) % alignment;
+}
+
+inline onnxc_status check_input(const onnxc_value_info& info, const onnxc_value& value, onnxc_message* out) {
+  Message message(out);
+  message << "input '" << info.name << "': ";
+  if (value.kind != info.kind) {
+    message << "is of kind " << static_cast<int64_t>(value.kind) << ", the model wants kind "
+            << static_cast<int64_t>(info.kind);
+    return ONNXC_INVALID_ARGUMENT;
+  }
+  if (info.kind != ONNXC_TENSOR) {
+    if (value.object) return ONNXC_OK;
+    message << "its object is null";
+    return ONNXC_INVALID_ARGUMENT;
+  }
+  if (value.elem != info.elem) {
+    message << "has elements of type " << elem_label(value.elem) << ", the model wants " << elem_label(info.elem);
+    return ONNXC_INVALID_ARGUMENT;
+  }
+  if (value.rank > ONNXC_MAX_RANK || (info.rank >= 0 && value.rank != static_cast<uint32_t>(info.rank))) {
+    message << "has rank " << static_cast<int64_t>(value.rank) << ", the model wants "
+            << static_cast<int64_t>(info.rank);
+    return ONNXC_INVALID_ARGUMENT;
+  }
+  for (uint32_t i = 0; i < value.rank; ++i) {
+    if (value.dims[i] >= 0 && (info.rank < 0 || info.dims[i] < 0 || info.dims[i] == value.dims[i])) continue;
+    message << "has the shape ";
+    put_dims(message, value.dims, value.rank) << ", the model wants ";
+    put_dims(message, info.dims, info.rank);
+    return ONNXC_INVALID_ARGUMENT;
+  }
+  if (!value.data && count_elements(value)) {
+    message << "its data pointer is null";
+    return ONNXC_INVALID_ARGUMENT;
+  }
+  if (misaligned(value.data, value.elem)) {
+    message << "its data pointer is not aligned to its elements";
+    return ONNXC_INVALID_ARGUMENT;
+  }
+  return ONNXC_OK;
+}
+
+// Fills in type and dims, and finds memory: the caller's, or the host's.
+inline onnxc_status prepare_output(Run& run, uint32_t i) {
+  const onnxc_value_info& info = run.session->info->outputs[i];
+  onnxc_value& value = value_at(run.args->outputs, i);
+  value.kind = info.kind;
+  value.elem = info.elem;
+  if (info.kind != ONNXC_TENSOR || !(info.flags & ONNXC_STATIC)) return ONNXC_OK;  // the body finds its memory
+  value.rank = static_cast<uint32_t>(info.rank);
+  for (uint32_t d = 0; d < value.rank; ++d) value.dims[d] = info.dims[d];
+  const uint64_t bytes = packed_bytes(info.elem, count_elements(value));
+  if (!value.data && bytes) {
+    const onnxc_host& host = run.session->host;
+    if (host.allocate) value.data = host.allocate(host.user, bytes, 64);
+    if (!value.data) {
+      Message(run.out) << "output '" << info.name << "': "
+                       << (host.allocate ? "the host could not allocate "
+                                         : "no buffer was given and there is no allocator for ")
+                       << static_cast<int64_t>(bytes) << " bytes";
+      return ONNXC_OUT_OF_MEMORY;
+    }
+    value.capacity = bytes;
+    run.allocated[i] = 1;
+  }
+  if (value.capacity < bytes) {
+    Message(run.out) << "output '" << info.name << "': its buffer has " << static_cast<int64_t>(value.capacity)
+                     << " bytes and needs " << static_cast<int64_t>(bytes);
+    return ONNXC_INVALID_ARGUMENT;
+  }
+  if (misaligned(value.data, value.elem)) {
+    Message(run.out) << "output '" << info.name << "': its data pointer is not aligned to its elements";
+    return ONNXC_INVALID_ARGUMENT;
+  }
+  return ONNXC_OK;
+}
+
+inline onnxc_status check_run_args(const onnxc_session* session, const onnxc_run_args* args, onnxc_message* out) {
+  Message message(out);
+  if (!session || !args || args->struct_size < ONNXC_SIZE_UP_TO(onnxc_run_args, arena_bytes)) {
+    message << "run: the session or its arguments are null, or struct_size is not set";
+    return ONNXC_INVALID_ARGUMENT;
+  }
+  const onnxc_model_info* info = session->info;
+  if (args->num_inputs != info->num_inputs || args->num_outputs != info->num_outputs) {
+    message << "run: the model has " << static_cast<int64_t>(info->num_inputs) << " inputs and "
+            << static_cast<int64_t>(info->num_outputs) << " outputs, but got " << static_cast<int64_t>(args->num_inputs)
+            << " and " << static_cast<int64_t>(args->num_outputs);
+    return ONNXC_INVALID_ARGUMENT;
+  }
+  if ((info->num_inputs && (!args->inputs || args->inputs->struct_size < sizeof(onnxc_value))) ||
+      (info->num_outputs && (!args->outputs || args->outputs->struct_size < sizeof(onnxc_value)))) {
+    message << "run: the inputs or outputs are null, or their struct_size is not set";
+    return ONNXC_INVALID_ARGUMENT;
+  }
+  return ONNXC_OK;
+}
+
+// What the threads of one run share.
+struct Shared {
+  const Run* run;
+  unsigned char* arena;
+  int32_t status;
+  int32_t barrier[2];
+  onnxc_message* message;
+};
+
+inline void run_thread(void* argument, int32_t thread, int32_t threads) {
+  Shared& shared = *static_cast<Shared*>(argument);
+  const onnxc_session& session = *shared.run->session;
+  onnxc_frame frame = {shared.run->inputs,
+                       shared.run->outputs,
+                       shared.run->input_values,
+                       shared.run->output_values,
+                       shared.arena,
+                       session.weights,
+                       session.has_host ? &session.host : nullptr,
+                       &shared.status,
+                       shared.barrier,
+                       thread == 0 ? shared.message : nullptr,
+                       thread,
+                       threads};
+  const int32_t status = session.body(&frame);
+  if (status != ONNXC_OK) {
+    int32_t none = ONNXC_OK;
+    __atomic_compare_exchange_n(&shared.status, &none, status, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  }
+}
+
+// The part of the arena in front of the plan's holds sub-byte inputs and outputs, one element per byte.
+inline unsigned char* unpack_inputs(Run& run, unsigned char* arena) {
+  const onnxc_model_info* info = run.session->info;
+  for (uint32_t i = 0; i < info->num_inputs; ++i) {
+    if (!is_sub_byte(info->inputs[i].elem)) continue;
+    const uint64_t count = count_elements(run.input_values[i]);
+    unpack(static_cast<const unsigned char*>(run.inputs[i]), arena, count, info->inputs[i].elem);
+    run.inputs[i] = arena;
+    arena += ONNXC_STAGING_BYTES(count);
+  }
+  for (uint32_t i = 0; i < info->num_outputs; ++i) {
+    if (!is_sub_byte(info->outputs[i].elem)) continue;
+    run.outputs[i] = arena;
+    arena += ONNXC_STAGING_BYTES(count_elements(run.output_values[i]));
+  }
+  return arena;
+}
+
+inline void pack_outputs(const Run& run) {
+  const onnxc_model_info* info = run.session->info;
+  for (uint32_t i = 0; i < info->num_outputs; ++i)
+    if (is_sub_byte(info->outputs[i].elem))
+      pack(static_cast<const unsigned char*>(run.outputs[i]), static_cast<unsigned char*>(run.output_values[i].data),
+           count_elements(run.output_values[i]), info->outputs[i].elem);
+}
+
+inline onnxc_status run_body(Run& run, unsigned char* arena) {
+  Shared shared = {&run, unpack_inputs(run, arena), ONNXC_OK, {0, 0}, run.out};
+  const onnxc_session& session = *run.session;
+  if (session.threads > 1)
+    session.host.parallel(session.host.user, session.threads, &run_thread, &shared);
+  else
+    run_thread(&shared, 0, 1);
+  if (shared.status == ONNXC_OK) pack_outputs(run);
+  return static_cast<onnxc_status>(shared.status);
+}
+
+inline onnxc_status run_in_arena(Run& run) {
+  const onnxc_session& session = *run.session;
+  const onnxc_run_args* args = run.args;
+  const uint64_t bytes = session.info->arena_bytes;
+  if (args->arena || !bytes) {
+    if (reinterpret_cast<uintptr_t>(args->arena) % 64 || (bytes && args->arena_bytes < bytes)) {
+      Message(run.out) << "run: the arena must be aligned to 64 bytes and have at least " << static_cast<int64_t>(bytes)
+                       << " bytes; it has " << static_cast<int64_t>(args->arena_bytes);
+      return ONNXC_OUT_OF_MEMORY;
+    }
+    return run_body(run, static_cast<unsigned char*>(args->arena));
+  }
+  void* arena = session.host.allocate ? session.host.allocate(session.host.user, bytes, 64) : nullptr;
+  if (!arena) {
+    Message(run.out) << "run: no arena was given and the host cannot allocate " << static_cast<int64_t>(bytes)
+                     << " bytes";
+    return ONNXC_OUT_OF_MEMORY;
+  }
+  const onnxc_status status = run_body(run, static_cast<unsigned char*>(arena));
+  session.host.release(session.host.user, arena);
+  return status;
+}
+
+inline onnxc_status run_values(Run& run, onnxc_value* input_copies, onnxc_value* output_copies) {
+  const onnxc_model_info* info = run.session->info;
+  for (uint32_t i = 0; i < info->num_inputs; ++i) {
+    const onnxc_value& value = value_at(run.args->inputs, i);
+    const onnxc_status status = check_input(info->inputs[i], value, run.out);
+    if (status != ONNXC_OK) return status;
+    input_copies[i] = value;
+    run.inputs[i] = info->inputs[i].kind == ONNXC_TENSOR ? value.data : value.object;
+  }
+  for (uint32_t i = 0; i < info->num_outputs; ++i) {
+    const onnxc_status status = prepare_output(run, i);
+    if (status != ONNXC_OK) return status;
+    output_copies[i] = value_at(run.args->outputs, i);
+    run.outputs[i] = output_copies[i].data;
+  }
+  Message cleared(run.out);
+  return run_in_arena(run);
+}
+
+}  // namespace
+}  // namespace onnxc_entry
+
+extern "C" {
+
+ONNXC_ENTRY onnxc_status onnxc_entry_create(const onnxc_model_info* info, onnxc_body_fn body, uint32_t flags,
+                                            const onnxc_create_args* args, onnxc_session** session,
+                                            onnxc_message* out) {
+  using onnxc_entry::Message;
+  Message message(out);
+  if (!args || !session || args->struct_size < ONNXC_SIZE_UP_TO(onnxc_create_args, num_threads)) {
+    message << "create: an argument is null, or struct_size is not set";
+    return ONNXC_INVALID_ARGUMENT;
+  }
+  *session = nullptr;
+  if (args->abi_version != info->abi_version) {
+    message << "the program uses version " << static_cast<int64_t>(args->abi_version)
+            << " of the onnxc ABI, the model version " << static_cast<int64_t>(info->abi_version);
+    return ONNXC_INCOMPATIBLE;
+  }
+  if (args->host && args->host->struct_size < ONNXC_SIZE_UP_TO(onnxc_host, release)) {
+    message << "create: onnxc_host.struct_size is not set";
+    return ONNXC_INVALID_ARGUMENT;
+  }
+  if (!onnxc_entry::check_cpu(info->required_features, info->target, out)) return ONNXC_INCOMPATIBLE;
+  onnxc_session made = {};
+  const onnxc_status status = onnxc_entry::check_weights(info, args, out, &made.weights);
+  if (status != ONNXC_OK) return status;
+  made.info = info;
+  made.body = body;
+  made.threads = 1;
+  if (args->host) {
+    onnxc_entry::copy_host(args->host, &made.host);
+    made.has_host = 1;
+    if ((flags & ONNXC_BODY_PARALLEL) && made.host.parallel) {
+      made.threads = args->num_threads > 0 ? args->num_threads : made.host.max_threads;
+      if (made.threads > made.host.max_threads) made.threads = made.host.max_threads;
+      if (made.threads < 1) made.threads = 1;
+    }
+  }
+  onnxc_session* place = static_cast<onnxc_session*>(args->session_memory);
+  if (place) {
+    if (args->session_memory_bytes < ONNXC_SESSION_BYTES || reinterpret_cast<uintptr_t>(place) % 16) {
+      message << "create: session_memory must have " << static_cast<int64_t>(ONNXC_SESSION_BYTES)
+              << " bytes and be aligned to 16";
+      return ONNXC_INVALID_ARGUMENT;
+    }
+  } else {
+    if (made.host.allocate)
+      place = static_cast<onnxc_session*>(made.host.allocate(made.host.user, ONNXC_SESSION_BYTES, 16));
+    if (!place) {
+      message << "create: no session_memory was given and the host has no memory for it";
+      return ONNXC_OUT_OF_MEMORY;
+    }
+    made.owns_memory = 1;
+  }
+  *place = made;
+  *session = place;
+  return ONNXC_OK;
+}
+
+ONNXC_ENTRY onnxc_status onnxc_entry_run(onnxc_session* session, const onnxc_run_args* args, onnxc_message* out) {
+  const onnxc_status status = onnxc_entry::check_run_args(session, args, out);
+  if (status != ONNXC_OK) return status;
+  const uint32_t inputs = session->info->num_inputs, outputs = session->info->num_outputs;
+  // On the stack: a session may be used by several threads at a time, and a model owns no heap.
+  onnxc_value* copies = static_cast<onnxc_value*>(__builtin_alloca((inputs + outputs) * sizeof(onnxc_value) + 1));
+  const void** pointers = static_cast<const void**>(__builtin_alloca((inputs + outputs) * sizeof(void*) + 1));
+  unsigned char* allocated = static_cast<unsigned char*>(__builtin_alloca(outputs + 1));
+  for (uint32_t i = 0; i < outputs; ++i) allocated[i] = 0;
+  onnxc_entry::Run run = {session,  args, out, copies, copies + inputs, pointers, const_cast<void**>(pointers + inputs),
+                          allocated};
+  const onnxc_status result = onnxc_entry::run_values(run, copies, copies + inputs);
+  if (result == ONNXC_OK) return result;
+  for (uint32_t i = 0; i < outputs; ++i) {
+    if (!allocated[i]) continue;
+    onnxc_value& value = onnxc_entry::value_at(args->outputs, i);
+    session->host.release(session->host.user, value.data);
+    value.data = nullptr;
+    value.capacity = 0;
+  }
+  return result;
+}
+
+ONNXC_ENTRY void onnxc_entry_destroy(onnxc_session* session) {
+  if (!session || !session->owns_memory) return;
+  const onnxc_host host = session->host;
+  host.release(host.user, session);
+}
+
+}  // extern "C"
+
+#endif

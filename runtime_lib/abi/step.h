@@ -1,0 +1,43 @@
+// What a body calls around its operations: cancel flag, profile hook, the message of a failure. Called by emitted C++
+// and by LLVM code, so extern "C". Tested in tests/unit/abi_test.cc.
+#ifndef ONNXC_ABI_STEP_H
+#define ONNXC_ABI_STEP_H
+
+#include "frame.h"
+#include "message.h"
+
+extern "C" {
+
+// Before operation `index`. Not ONNXC_OK: the body returns it at once.
+ONNXC_ENTRY int32_t onnxc_step_begin(const onnxc_frame* frame, uint32_t index) {
+  const onnxc_host* host = frame->host;
+  if (!host) return ONNXC_OK;
+  if (host->cancel && *host->cancel) {
+    onnxc_entry::Message(frame->message) << "cancelled before operation " << static_cast<int64_t>(index);
+    return ONNXC_CANCELLED;
+  }
+  if (host->profile && frame->thread == 0) host->profile(host->user, index, 0);
+  return ONNXC_OK;
+}
+
+// After operation `index`.
+ONNXC_ENTRY void onnxc_step_end(const onnxc_frame* frame, uint32_t index) {
+  const onnxc_host* host = frame->host;
+  if (host && host->profile && frame->thread == 0) host->profile(host->user, index, 1);
+}
+
+// A kernel that may fail returned `code` != 0 (runtime_lib/kernels/README.md lists them). `operation`: kernel and ONNX
+// nodes.
+ONNXC_ENTRY int32_t onnxc_step_failed(const onnxc_frame* frame, const char* operation, int32_t code) {
+  onnxc_entry::Message message(frame->message);
+  message << operation << ": ";
+  if (code == 1)
+    message << "an index is out of range";
+  else
+    message << "failed with code " << static_cast<int64_t>(code);
+  return ONNXC_FAILED;
+}
+
+}  // extern "C"
+
+#endif

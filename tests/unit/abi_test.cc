@@ -1,0 +1,352 @@
+// The entry points of a compiled model (runtime_lib/abi/): checks of arguments, memory from the caller and from the
+// host, CPU features, weights, threads, messages, packing of sub-byte types. The bodies here are written by hand.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "runtime_lib/abi/model_entry.h"
+
+namespace {
+
+const int64_t kDims[] = {2, 3};
+const char* const kDimNames[] = {"", ""};
+
+onnxc_value_info value_info(const char* name, onnxc_elem elem) {
+  return {sizeof(onnxc_value_info), ONNXC_TENSOR, name, elem, 2, kDims, kDimNames, -1, ONNXC_STATIC};
+}
+
+// y = 2 x, by way of the arena; negative x fail.
+int32_t twice_body(onnxc_frame* frame) {
+  if (int32_t status = onnxc_step_begin(frame, 0)) return status;
+  const float* x = static_cast<const float*>(frame->inputs[0]);
+  float* t = reinterpret_cast<float*>(frame->arena);
+  float* y = static_cast<float*>(frame->outputs[0]);
+  for (int i = 0; i < 6; ++i) t[i] = x[i];
+  for (int i = 0; i < 6; ++i) {
+    if (t[i] < 0) return onnxc_step_failed(frame, "twice_f32 (Mul_1)", 1);
+    y[i] = t[i] + t[i];
+  }
+  onnxc_step_end(frame, 0);
+  return ONNXC_OK;
+}
+
+struct Heap {  // a host that counts
+  int live = 0;
+  bool broken = false;
+  std::vector<int> profile;
+  volatile int32_t cancel = 0;
+  static void* allocate(void* user, uint64_t bytes, uint64_t alignment) {
+    Heap* heap = static_cast<Heap*>(user);
+    if (heap->broken) return nullptr;
+    ++heap->live;
+    return std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  }
+  static void release(void* user, void* memory) {
+    --static_cast<Heap*>(user)->live;
+    std::free(memory);
+  }
+  static void parallel(void*, int32_t threads, void (*task)(void*, int32_t, int32_t), void* argument) {
+    std::vector<std::thread> pool;
+    for (int32_t t = 0; t < threads; ++t) pool.emplace_back(task, argument, t, threads);
+    for (std::thread& t : pool) t.join();
+  }
+  static void note(void* user, uint32_t index, int32_t phase) {
+    static_cast<Heap*>(user)->profile.push_back(static_cast<int>(index) * 2 + phase);
+  }
+  onnxc_host host() {
+    return {sizeof(onnxc_host), ONNXC_ABI_VERSION, this, allocate, release, parallel, 3, note, &cancel};
+  }
+};
+
+class AbiTest : public testing::Test {
+ protected:
+  AbiTest() {
+    info.struct_size = sizeof info;
+    info.abi_version = ONNXC_ABI_VERSION;
+    info.name = "twice";
+    info.target = "x86-64-v2";
+    info.arena_bytes = 64;
+    info.session_bytes = ONNXC_SESSION_BYTES;
+    info.num_inputs = info.num_outputs = 1;
+    info.inputs = &in;
+    info.outputs = &out;
+    create_args.struct_size = sizeof create_args;
+    create_args.abi_version = ONNXC_ABI_VERSION;
+    create_args.session_memory = session_memory;
+    create_args.session_memory_bytes = sizeof session_memory;
+    message.struct_size = sizeof message;
+    x = {sizeof x, ONNXC_TENSOR, 1, 2, {2, 3}, x_data, sizeof x_data, nullptr};
+    y = {sizeof y, 0, 0, 0, {}, y_data, sizeof y_data, nullptr};
+    run_args = {sizeof run_args, 1, 1, &x, &y, arena, sizeof arena};
+  }
+  onnxc_status create() { return onnxc_entry_create(&info, body, flags, &create_args, &session, &message); }
+  onnxc_status run() { return onnxc_entry_run(session, &run_args, &message); }
+  std::string text() const { return message.text; }
+
+  onnxc_body_fn body = &twice_body;
+  uint32_t flags = 0;
+  onnxc_value_info in = value_info("x", 1), out = value_info("y", 1);
+  onnxc_model_info info = {};
+  onnxc_create_args create_args = {};
+  alignas(16) char session_memory[ONNXC_SESSION_BYTES];
+  alignas(64) unsigned char arena[256];
+  float x_data[6] = {1, 2, 3, 4, 5, 6}, y_data[6] = {};
+  onnxc_value x, y;
+  onnxc_run_args run_args;
+  onnxc_session* session = nullptr;
+  onnxc_message message;
+};
+
+TEST_F(AbiTest, RunsInCallersMemoryWithoutAHost) {
+  ASSERT_EQ(create(), ONNXC_OK) << text();
+  EXPECT_EQ(static_cast<void*>(session), session_memory);
+  ASSERT_EQ(run(), ONNXC_OK) << text();
+  EXPECT_EQ(y_data[5], 12);
+  EXPECT_EQ(y.elem, 1);
+  EXPECT_EQ(y.rank, 2u);
+  EXPECT_EQ(y.dims[1], 3);
+  EXPECT_EQ(text(), "");
+  onnxc_entry_destroy(session);
+}
+
+TEST_F(AbiTest, TakesMemoryFromTheHostAndGivesItBack) {
+  Heap heap;
+  const onnxc_host host = heap.host();
+  create_args.host = &host;
+  create_args.session_memory = nullptr;
+  ASSERT_EQ(create(), ONNXC_OK) << text();
+  run_args.arena = nullptr;
+  y.data = nullptr;
+  ASSERT_EQ(run(), ONNXC_OK) << text();
+  EXPECT_EQ(static_cast<float*>(y.data)[0], 2);
+  EXPECT_EQ(heap.live, 2);  // session, output
+  EXPECT_EQ(heap.profile, (std::vector<int>{0, 1}));
+  host.release(&heap, y.data);
+  onnxc_entry_destroy(session);
+  EXPECT_EQ(heap.live, 0);
+}
+
+TEST_F(AbiTest, FailureReleasesWhatWasAllocated) {
+  Heap heap;
+  const onnxc_host host = heap.host();
+  create_args.host = &host;
+  ASSERT_EQ(create(), ONNXC_OK);
+  run_args.arena = nullptr;
+  y.data = nullptr;
+  x_data[2] = -1;
+  EXPECT_EQ(run(), ONNXC_FAILED);
+  EXPECT_EQ(text(), "twice_f32 (Mul_1): an index is out of range");
+  EXPECT_EQ(heap.live, 0);
+  EXPECT_EQ(y.data, nullptr);
+  heap.broken = true;
+  EXPECT_EQ(run(), ONNXC_OUT_OF_MEMORY);
+  EXPECT_EQ(text(), "output 'y': the host could not allocate 24 bytes");
+}
+
+TEST_F(AbiTest, Cancel) {
+  Heap heap;
+  const onnxc_host host = heap.host();
+  create_args.host = &host;
+  ASSERT_EQ(create(), ONNXC_OK);
+  heap.cancel = 1;
+  EXPECT_EQ(run(), ONNXC_CANCELLED);
+  EXPECT_EQ(text(), "cancelled before operation 0");
+}
+
+TEST_F(AbiTest, RefusesWrongInputs) {
+  ASSERT_EQ(create(), ONNXC_OK);
+  x.dims[1] = 4;
+  EXPECT_EQ(run(), ONNXC_INVALID_ARGUMENT);
+  EXPECT_EQ(text(), "input 'x': has the shape [2, 4], the model wants [2, 3]");
+  x.dims[1] = 3;
+  x.rank = 1;
+  EXPECT_EQ(run(), ONNXC_INVALID_ARGUMENT);
+  EXPECT_EQ(text(), "input 'x': has rank 1, the model wants 2");
+  x.rank = 2;
+  x.elem = 11;
+  EXPECT_EQ(run(), ONNXC_INVALID_ARGUMENT);
+  EXPECT_EQ(text(), "input 'x': has elements of type float64, the model wants float32");
+  x.elem = 1;
+  x.data = nullptr;
+  EXPECT_EQ(run(), ONNXC_INVALID_ARGUMENT);
+  EXPECT_EQ(text(), "input 'x': its data pointer is null");
+  x.data = reinterpret_cast<char*>(x_data) + 1;
+  EXPECT_EQ(run(), ONNXC_INVALID_ARGUMENT);
+  x.data = x_data;
+  x.kind = ONNXC_SEQUENCE;
+  EXPECT_EQ(run(), ONNXC_INVALID_ARGUMENT);
+  EXPECT_EQ(text(), "input 'x': is of kind 3, the model wants kind 1");
+  x.kind = ONNXC_TENSOR;
+  run_args.num_inputs = 2;
+  EXPECT_EQ(run(), ONNXC_INVALID_ARGUMENT);
+  EXPECT_EQ(text(), "run: the model has 1 inputs and 1 outputs, but got 2 and 1");
+}
+
+TEST_F(AbiTest, RefusesShortMemory) {
+  ASSERT_EQ(create(), ONNXC_OK);
+  y.capacity = 20;
+  EXPECT_EQ(run(), ONNXC_INVALID_ARGUMENT);
+  EXPECT_EQ(text(), "output 'y': its buffer has 20 bytes and needs 24");
+  y.data = nullptr;
+  EXPECT_EQ(run(), ONNXC_OUT_OF_MEMORY);
+  y.data = y_data;
+  y.capacity = 24;
+  run_args.arena_bytes = 63;
+  EXPECT_EQ(run(), ONNXC_OUT_OF_MEMORY);
+  run_args.arena = nullptr;
+  EXPECT_EQ(run(), ONNXC_OUT_OF_MEMORY);
+  EXPECT_EQ(text(), "run: no arena was given and the host cannot allocate 64 bytes");
+  create_args.session_memory_bytes = 8;
+  EXPECT_EQ(create(), ONNXC_INVALID_ARGUMENT);
+  create_args.session_memory = nullptr;
+  EXPECT_EQ(create(), ONNXC_OUT_OF_MEMORY);
+}
+
+TEST_F(AbiTest, RefusesAnotherAbi) {
+  create_args.abi_version = 7;
+  EXPECT_EQ(create(), ONNXC_INCOMPATIBLE);
+  EXPECT_EQ(text(), "the program uses version 7 of the onnxc ABI, the model version 1");
+  create_args.struct_size = 4;
+  EXPECT_EQ(create(), ONNXC_INVALID_ARGUMENT);
+}
+
+TEST_F(AbiTest, OldHostHasNoFieldsAtItsEnd) {
+  Heap heap;
+  onnxc_host host = heap.host();
+  heap.cancel = 1;
+  host.struct_size = offsetof(onnxc_host, cancel);
+  create_args.host = &host;
+  ASSERT_EQ(create(), ONNXC_OK);
+  EXPECT_EQ(run(), ONNXC_OK);  // the field lies beyond the struct
+}
+
+TEST_F(AbiTest, NewerValuesAreLonger) {
+  struct Longer {
+    onnxc_value value;
+    int64_t more[2];
+  } xs[2], ys[2];
+  auto two_infos = [](onnxc_value_info v) { return std::vector<onnxc_value_info>{v, v}; };
+  const auto ins = two_infos(in), outs = two_infos(out);
+  info.inputs = ins.data();
+  info.outputs = outs.data();
+  info.num_inputs = info.num_outputs = 2;
+  float other[6];
+  for (int i = 0; i < 2; ++i) {
+    xs[i].value = x;
+    ys[i].value = y;
+    xs[i].value.struct_size = ys[i].value.struct_size = sizeof(Longer);
+    ys[i].value.data = i ? other : y_data;
+  }
+  run_args = {sizeof run_args, 2, 2, &xs[0].value, &ys[0].value, arena, sizeof arena};
+  body = [](onnxc_frame* f) -> int32_t {
+    static_cast<float*>(f->outputs[1])[0] = static_cast<const float*>(f->inputs[1])[5];
+    return f->input_values[1].dims[1] == 3 ? ONNXC_OK : ONNXC_FAILED;
+  };
+  ASSERT_EQ(create(), ONNXC_OK);
+  ASSERT_EQ(run(), ONNXC_OK) << text();
+  EXPECT_EQ(other[0], 6);
+  EXPECT_EQ(ys[1].value.dims[0], 2);
+}
+
+TEST_F(AbiTest, Weights) {
+  alignas(64) onnxc_weights_header header = {ONNXC_WEIGHTS_MAGIC, ONNXC_WEIGHTS_FORMAT, 0, 42, 128, 64, {}};
+  info.weights_bytes = 128;
+  info.weights_hash = 42;
+  EXPECT_EQ(create(), ONNXC_INVALID_ARGUMENT);
+  create_args.weights = &header;
+  create_args.weights_bytes = 100;
+  EXPECT_EQ(create(), ONNXC_INCOMPATIBLE);
+  EXPECT_EQ(text(), "the weights have 100 bytes, the model needs 128");
+  create_args.weights_bytes = 128;
+  EXPECT_EQ(create(), ONNXC_OK) << text();
+  header.hash = 43;
+  EXPECT_EQ(create(), ONNXC_INCOMPATIBLE);
+  EXPECT_EQ(text(), "these weights belong to another model or were packed for another target");
+  header.magic = 0;
+  EXPECT_EQ(create(), ONNXC_INCOMPATIBLE);
+  create_args.weights = reinterpret_cast<const char*>(&header) + 8;
+  EXPECT_EQ(create(), ONNXC_INVALID_ARGUMENT);
+}
+
+#if defined(__x86_64__)
+TEST_F(AbiTest, NamesMissingCpuFeatures) {
+  uint32_t words[onnxc_entry::kCpuWords];
+  for (uint32_t& w : words) w = ~0u;
+  EXPECT_TRUE(onnxc_entry::check_cpu_words(words, ONNXC_X86_V4 | ONNXC_X86_AVX512_BF16, "x86-64-v4", &message));
+  words[onnxc_entry::kXcr0] = 7;
+  words[onnxc_entry::kLeaf7Ebx] &= ~(1u << 16);
+  EXPECT_TRUE(onnxc_entry::check_cpu_words(words, ONNXC_X86_V3, "x86-64-v3", &message));
+  EXPECT_FALSE(onnxc_entry::check_cpu_words(words, ONNXC_X86_V4, "x86-64-v4", &message));
+  EXPECT_EQ(text(),
+            "the model was compiled for x86-64-v4; this machine lacks AVX512F, AVX-512 registers enabled by the "
+            "operating system");
+  info.required_features = ONNXC_X86_V2;
+  EXPECT_EQ(create(), ONNXC_OK) << text();  // the real processor
+}
+#endif
+
+TEST_F(AbiTest, RunsOnTheHostsThreads) {
+  Heap heap;
+  const onnxc_host host = heap.host();
+  create_args.host = &host;
+  flags = ONNXC_BODY_PARALLEL;
+  body = [](onnxc_frame* f) -> int32_t {
+    static_cast<float*>(f->outputs[0])[f->thread] = static_cast<float>(f->threads * 10 + f->thread);
+    return static_cast<const float*>(f->inputs[0])[f->thread] < 0 ? ONNXC_FAILED : ONNXC_OK;
+  };
+  ASSERT_EQ(create(), ONNXC_OK);
+  ASSERT_EQ(run(), ONNXC_OK);
+  EXPECT_EQ(y_data[0], 30);
+  EXPECT_EQ(y_data[2], 32);
+  x_data[1] = -1;  // fails on thread 1 only
+  EXPECT_EQ(run(), ONNXC_FAILED);
+  create_args.num_threads = 2;
+  x_data[1] = 1;
+  ASSERT_EQ(create(), ONNXC_OK);
+  ASSERT_EQ(run(), ONNXC_OK);
+  EXPECT_EQ(y_data[1], 21);
+}
+
+TEST_F(AbiTest, SubByteValuesAreOnePerByteInside) {
+  in = value_info("x", 22);   // int4
+  out = value_info("y", 21);  // uint4
+  info.arena_bytes = 2 * ONNXC_STAGING_BYTES(6);
+  unsigned char packed[3] = {0x2f, 0x81, 0x70}, result[3] = {};  // -1 2, 1 -8, 0 7
+  x.elem = 22;
+  x.data = packed;
+  y.data = result;
+  y.capacity = 3;
+  body = [](onnxc_frame* f) -> int32_t {
+    const signed char expected[6] = {-1, 2, 1, -8, 0, 7};
+    for (int i = 0; i < 6; ++i) static_cast<unsigned char*>(f->outputs[0])[i] = static_cast<unsigned char>(i + 10);
+    return std::memcmp(f->inputs[0], expected, 6) ? ONNXC_FAILED : ONNXC_OK;
+  };
+  ASSERT_EQ(create(), ONNXC_OK);
+  ASSERT_EQ(run(), ONNXC_OK) << text();
+  EXPECT_EQ(result[0], 0xba);
+  EXPECT_EQ(result[2], 0xfe);
+}
+
+TEST(SubByte, SixBitsCrossBytes) {
+  const unsigned char in[5] = {1, 63, 32, 21, 42};
+  unsigned char packed[4], out[5];
+  ASSERT_EQ(onnxc_entry::packed_bytes(27, 5), 4u);
+  onnxc_entry::pack(in, packed, 5, 27);
+  onnxc_entry::unpack(packed, out, 5, 27);
+  EXPECT_EQ(std::memcmp(in, out, 5), 0);
+}
+
+TEST(Message, LongTextsAreCut) {
+  onnxc_message message;
+  message.struct_size = 12;
+  onnxc_entry::Message(&message) << "0123456789";
+  EXPECT_STREQ(message.text, "0123456");
+  onnxc_entry::Message(&message) << INT64_MIN;
+  EXPECT_STREQ(message.text, "-922337");
+}
+
+}  // namespace
