@@ -1,0 +1,1 @@
+"""Helpers that the Python harnesses share: element types, a loader over the C ABI, running the compiler, workers."""

@@ -1,0 +1,87 @@
+"""Finds and runs `onnxc`. One compile is a process of its own, or a line given to a persistent `onnxc --batch` process."""
+import dataclasses
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def find_onnxc():
+    """ONNXC of the environment, or build/bin/onnxc of this tree."""
+    path = pathlib.Path(os.environ.get("ONNXC", ROOT / "build" / "bin" / "onnxc"))
+    if not path.exists():
+        raise SystemExit(f"{path} does not exist: build it (ninja -C build onnxc) or set ONNXC")
+    return path
+
+
+@dataclasses.dataclass
+class Outcome:
+    code: int      # exit code; negative: killed by that signal; -1000: timed out
+    text: str      # what it printed
+    seconds: float
+
+    @property
+    def ok(self):
+        return self.code == 0
+
+    def reason(self):
+        """One line that says why it failed."""
+        if self.code == -1000:
+            return "compiler: timed out"
+        if self.code < 0:
+            return f"compiler: killed by {signal.Signals(-self.code).name}"
+        lines = [l.strip() for l in self.text.splitlines() if "error:" in l or "runtime error" in l or "Sanitizer" in l]
+        return lines[0] if lines else (self.text.strip().splitlines() or [f"exit code {self.code}"])[0]
+
+
+def compile_model(model, output, args=(), timeout=600, onnxc=None):
+    """Runs `onnxc MODEL -o OUTPUT ARGS`."""
+    command = [str(onnxc or find_onnxc()), str(model), "-o", str(output), *map(str, args)]
+    start = time.monotonic()
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, stdin=subprocess.DEVNULL)
+        return Outcome(done.returncode, done.stdout.decode(errors="replace"), time.monotonic() - start)
+    except subprocess.TimeoutExpired as e:
+        return Outcome(-1000, (e.stdout or b"").decode(errors="replace"), time.monotonic() - start)
+
+
+class BatchCompiler:
+    """A persistent `onnxc --batch`: one tab-separated command line in, messages and `onnxc-batch: exit CODE` out.
+    It is started again after a crash. Falls back to a process per model where onnxc has no --batch."""
+
+    END = "onnxc-batch: exit "
+
+    def __init__(self, onnxc=None, batch=True):
+        self.onnxc = onnxc or find_onnxc()
+        self.batch = batch
+        self.process = None
+
+    def compile(self, model, output, args=(), timeout=120):
+        if not self.batch:
+            return compile_model(model, output, args, timeout, self.onnxc)
+        start = time.monotonic()
+        if self.process is None or self.process.poll() is not None:
+            self.process = subprocess.Popen([str(self.onnxc), "--batch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                            stderr=subprocess.STDOUT, text=True, errors="replace")
+        text = []
+        try:
+            self.process.stdin.write("\t".join([str(model), "-o", str(output), *map(str, args)]) + "\n")
+            self.process.stdin.flush()
+            for line in self.process.stdout:
+                if line.startswith(self.END):
+                    return Outcome(int(line[len(self.END):]), "".join(text), time.monotonic() - start)
+                text.append(line)
+        except BrokenPipeError:
+            pass
+        code = self.process.wait()
+        self.process = None
+        return Outcome(code or 70, "".join(text), time.monotonic() - start)
+
+    def close(self):
+        if self.process is not None:
+            self.process.stdin.close()
+            self.process.wait()
+            self.process = None
