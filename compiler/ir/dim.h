@@ -1,5 +1,6 @@
-// Dim: one dimension, as an exact integer expression over symbols. Canonical by construction (a polynomial whose atoms are
-// symbols, floor divisions, remainders, minima and maxima), so that equality is structural: 2*N + N == 3*N.
+// Dim: one dimension, as an exact integer expression over symbols. Canonical by construction (a polynomial whose atoms
+// are symbols, floor divisions, remainders, minima and maxima), so that equality is structural: 2*N + N == 3*N. Symbols
+// stand for numbers >= 0, and simplification makes use of it; only a symbol whose name begins with `~` may be negative.
 // Immutable and cheap to copy. Arithmetic that overflows int64 gives the poison `Dim::overflow()`, which the
 // verifiers refuse. Tested in tests/unit/dim_test.cc.
 #pragma once
@@ -54,7 +55,8 @@ class Dim {
   void collect_symbols(std::set<std::string>& out) const;
   std::string str() const;
 
-  // The expression tree, for printers: called bottom-up by `fold`. Op is one of '+', '*', '/', '%', 'm' (min), 'M' (max).
+  // The expression tree, for printers: called bottom-up by `fold`. Op is one of '+', '*', '/', '%', 'm' (min), 'M'
+  // (max).
   template <class T>
   struct Folder {
     std::function<T(int64_t)> constant;
@@ -62,15 +64,43 @@ class Dim {
     std::function<T(char op, T, T)> binary;
   };
   template <class T>
-  T fold(const Folder<T>& f) const;
+  T fold(const Folder<T>& f) const;  // requires !is_overflow()
 
  private:
+  // `fold` without the type: results are numbered.
+  struct Walker {
+    virtual ~Walker() = default;
+    virtual size_t constant(int64_t value) = 0;
+    virtual size_t symbol(const std::string& name) = 0;
+    virtual size_t binary(char op, size_t a, size_t b) = 0;
+  };
+  size_t walk(Walker& walker) const;
+
   struct Atom;
   struct Poly;
   explicit Dim(std::shared_ptr<const Poly> p) : poly_(std::move(p)) {}
   std::shared_ptr<const Poly> poly_;
   friend struct DimImpl;
 };
+
+template <class T>
+T Dim::fold(const Folder<T>& f) const {
+  struct Typed : Walker {
+    const Folder<T>& f;
+    std::vector<T> results;
+    explicit Typed(const Folder<T>& f) : f(f) {}
+    size_t keep(T value) { return results.push_back(std::move(value)), results.size() - 1; }
+    size_t constant(int64_t value) override { return keep(f.constant(value)); }
+    size_t symbol(const std::string& name) override { return keep(f.symbol(name)); }
+    size_t binary(char op, size_t a, size_t b) override {
+      T x = results[a], y = results[b];
+      return keep(f.binary(op, std::move(x), std::move(y)));
+    }
+  };
+  Typed typed(f);
+  const size_t result = walk(typed);
+  return std::move(typed.results[result]);
+}
 
 using Shape = std::vector<Dim>;
 

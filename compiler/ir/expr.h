@@ -68,6 +68,7 @@ Expr unary(ExprOp op, Expr a);
 Expr binary(ExprOp op, Expr a, Expr b);
 Expr select(Expr condition, Expr then, Expr otherwise);
 Expr fma(Expr a, Expr b, Expr c);
+Expr mul_shift_round(Expr value, Expr multiplier, Expr shift);
 Expr cast(Expr a, Elem type);  // no-op when the type is the same
 Expr bit_cast(Expr a, Elem type);
 
@@ -76,7 +77,7 @@ inline Expr operator-(const Expr& a, const Expr& b) { return binary(ExprOp::Sub,
 inline Expr operator*(const Expr& a, const Expr& b) { return binary(ExprOp::Mul, a, b); }
 inline Expr operator/(const Expr& a, const Expr& b) { return binary(ExprOp::Div, a, b); }
 
-int num_args(ExprOp op);
+int num_args(ExprOp op);  // -1: any number (Load)
 std::string_view op_name(ExprOp op);  // "add", "exp", "select" ...
 bool op_from_name(std::string_view name, ExprOp* op);
 size_t count_nodes(const Expr& e);

@@ -78,13 +78,19 @@ int64_t Tensor::numel() const { return checked_numel(dims_).value_or(0); }
 int64_t Tensor::int_at(int64_t i) const {
   const std::byte* p = data_.get();
   switch (elem_) {
-    case Elem::U8: case Elem::Bool: case Elem::U4: case Elem::U2: return load<uint8_t>(p, i);
-    case Elem::I8: case Elem::I4: case Elem::I2: return load<int8_t>(p, i);
+    case Elem::U8:
+    case Elem::Bool:
+    case Elem::U4:
+    case Elem::U2: return load<uint8_t>(p, i);
+    case Elem::I8:
+    case Elem::I4:
+    case Elem::I2: return load<int8_t>(p, i);
     case Elem::U16: return load<uint16_t>(p, i);
     case Elem::I16: return load<int16_t>(p, i);
     case Elem::I32: return load<int32_t>(p, i);
     case Elem::U32: return load<uint32_t>(p, i);
-    case Elem::I64: case Elem::U64: return load<int64_t>(p, i);
+    case Elem::I64:
+    case Elem::U64: return load<int64_t>(p, i);
     default: return static_cast<int64_t>(float_at(i));
   }
 }
@@ -111,7 +117,8 @@ double Tensor::float_at(int64_t i) const {
     }
     case Elem::C64: return load<float>(p, 2 * i);  // the real part
     case Elem::C128: return load<double>(p, 2 * i);
-    case Elem::String: case Elem::Undefined: return 0;
+    case Elem::String:
+    case Elem::Undefined: return 0;
     default: return static_cast<double>(int_at(i));
   }
 }
