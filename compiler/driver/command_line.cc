@@ -1,0 +1,117 @@
+#include "compiler/driver/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdio>
+
+#include "compiler/driver/version.h"
+
+namespace onnxc {
+namespace {
+
+constexpr const char* kFooter = R"(Examples:
+  onnxc model.onnx -o model.so                  a shared library for this machine's CPU
+  onnxc model.onnx -o model.a                   an archive, and model.h beside it
+  onnxc model.onnx -o project/                  readable C++ sources with a CMakeLists.txt
+  onnxc model.onnx --dim batch=1 -o model.so    fix a free dimension
+  onnxc model.onnx --emit=program               look at what the machine will do
+
+Exit codes: 2 command line, 3 invalid model, 4 unsupported, 5 environment (files, memory, linker), 70 a bug in onnxc.)";
+
+Result<int64_t> parse_int(const std::string& text, const std::string& flag) {
+  int64_t v = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);
+  if (error != std::errc() || end != text.data() + text.size() || v < 0)
+    return Error(ErrorKind::Usage, "\"" + text + "\" is not a dimension", flag, "give a non-negative integer");
+  return v;
+}
+
+Status parse_dims(const std::vector<std::string>& texts, Options& o) {
+  for (const std::string& t : texts) {
+    const size_t eq = t.rfind('=');
+    if (eq == std::string::npos || eq == 0)
+      return Error(ErrorKind::Usage, "\"" + t + "\" has no NAME=N form", "--dim", "for example --dim batch=1");
+    ONNXC_ASSIGN(o.dims[t.substr(0, eq)], parse_int(t.substr(eq + 1), "--dim"));
+  }
+  return ok();
+}
+
+Status parse_shapes(const std::vector<std::string>& texts, Options& o) {
+  for (const std::string& t : texts) {
+    const size_t eq = t.rfind('=');
+    if (eq == std::string::npos || eq == 0)
+      return Error(ErrorKind::Usage, "\"" + t + "\" has no INPUT=N,N,... form", "--shape", "for example --shape x=1,3,224,224");
+    std::vector<int64_t> dims;
+    for (const std::string& d : CLI::detail::split(t.substr(eq + 1), ',')) {
+      if (d.empty()) continue;
+      ONNXC_ASSIGN(const int64_t v, parse_int(d, "--shape"));
+      dims.push_back(v);
+    }
+    o.shapes[t.substr(0, eq)] = std::move(dims);
+  }
+  return ok();
+}
+
+}  // namespace
+
+Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
+  CommandLine line;
+  Options& o = line.options;
+  std::vector<std::string> dims, shapes;
+  const std::map<std::string, Emit> emits{{"graph", Emit::Graph}, {"program", Emit::Program}, {"plan", Emit::Plan},
+                                          {"llvm", Emit::Llvm},   {"asm", Emit::Asm},         {"cpp", Emit::Cpp}};
+  const std::map<std::string, Backend> backends{{"llvm", Backend::Llvm}, {"cpp", Backend::Cpp}};
+
+  CLI::App app{"onnxc: compiles an ONNX model ahead of time to a shared library, an archive or C++ sources.", "onnxc"};
+  app.footer(kFooter);
+  app.set_version_flag("--version", std::string("onnxc ") + kVersion);
+  app.add_option("model", o.input, "the .onnx file");
+  app.add_option("-o,--output", o.output, "what to write: NAME.so, NAME.a or DIRECTORY/");
+  app.add_option("--emit", o.emit, "stop and print: graph, program, plan, llvm, asm; or cpp: write sources")
+      ->transform(CLI::CheckedTransformer(emits, CLI::ignore_case).description(""));
+  app.add_option("--backend", o.backend, "llvm (default) or cpp (needs a C++ compiler)")
+      ->transform(CLI::CheckedTransformer(backends, CLI::ignore_case).description(""));
+  app.add_option("--name", o.model_name, "C identifier of the model; default: from the file's name");
+  app.add_option("--dim", dims, "NAME=N: fix the free dimension NAME; may be repeated")->take_all();
+  app.add_option("--shape", shapes, "INPUT=N,N,...: fix the shape of an input; may be repeated")->take_all();
+  app.add_option("--mcpu", o.cpu, "native (default), x86-64-v2, x86-64-v3, x86-64-v4, generic");
+  app.add_flag_callback("-O0", [&] { o.opt_level = 0; }, "optimise little, compile fast");
+  app.add_flag_callback("-O1", [&] { o.opt_level = 1; });
+  app.add_flag_callback("-O2", [&] { o.opt_level = 2; });
+  app.add_flag_callback("-O3", [&] { o.opt_level = 3; }, "the default");
+  app.add_option("--disable-pass", o.disabled_passes, "leave out a pass (names: --help-passes); may be repeated")->take_all();
+  app.add_option("--opt-bisect", o.opt_bisect, "run only the first N pass applications");
+  app.add_option("--dump-after", o.dump_after, "print the graph when pass PASS (or: all) changed it; may be repeated")->take_all();
+  app.add_flag("--time-passes", o.time_passes, "print how long each phase and pass took");
+  app.add_flag("--verify-each", o.verify_each, "verify the graph after each pass");
+  app.add_flag("--debug-plan", o.debug_plan, "a guarded, NaN-filled allocation for each buffer, checked after each operation");
+  std::string sanitize;
+  app.add_option("--sanitize", sanitize, "address: instrument the generated code")->check(CLI::IsMember({"address"}));
+  app.add_option("--batch", line.batch, "FILE of lines MODEL<TAB>OUTPUT[<TAB>flags], or -: compile one after the other");
+  app.add_flag("--describe", line.describe, "print inputs, outputs and metadata of the model as JSON");
+  app.add_flag("--help-passes", line.help_passes, "list the graph passes in their order");
+  app.add_flag("-q,--quiet", o.quiet, "no progress");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) {
+      app.exit(e);  // prints the help or version text
+      line.exit_now = true;
+      return line;
+    }
+    return Error(ErrorKind::Usage, e.what(), "", "onnxc --help explains the options");
+  }
+  ONNXC_TRY(parse_dims(dims, o));
+  ONNXC_TRY(parse_shapes(shapes, o));
+  o.sanitize_address = sanitize == "address";
+  if (line.help_passes || !line.batch.empty()) return line;
+  if (o.input.empty()) return Error(ErrorKind::Usage, "no model given", "", "onnxc model.onnx -o model.so");
+  if (!line.describe && o.emit == Emit::Artefact && o.output.empty())
+    return Error(ErrorKind::Usage, "no output given", "", "onnxc " + o.input + " -o model.so");
+  if (o.emit == Emit::Cpp && o.output.empty())
+    return Error(ErrorKind::Usage, "--emit=cpp needs a directory", "", "onnxc " + o.input + " --emit=cpp -o project/");
+  return line;
+}
+
+}  // namespace onnxc

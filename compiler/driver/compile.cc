@@ -1,0 +1,123 @@
+#include "compiler/driver/compile.h"
+
+#include <cctype>
+#include <cstdio>
+#include <filesystem>
+
+#include "compiler/driver/constant_evaluator.h"
+#include "compiler/emit/cpp/emit_cpp.h"
+#include "compiler/emit/llvm/emit_llvm.h"
+#include "compiler/import/function_bodies.h"
+#include "compiler/ir/graph_text.h"
+#include "compiler/ir/plan_text.h"
+#include "compiler/ir/program_text.h"
+#include "compiler/ir/verify_graph.h"
+#include "compiler/ir/verify_program.h"
+#include "compiler/link/link.h"
+#include "compiler/lower/lower.h"
+#include "compiler/passes/pass.h"
+#include "compiler/plan/make_plan.h"
+
+namespace onnxc {
+namespace {
+
+bool has_suffix(const std::string& s, const std::string& suffix) {
+  return s.size() >= suffix.size() && s.compare(s.size() - suffix.size(), suffix.size(), suffix) == 0;
+}
+
+// A C identifier from --name, the output's or the input's file name.
+std::string model_name(const Options& options) {
+  std::string path = options.output.empty() ? options.input : options.output;
+  while (!path.empty() && path.back() == '/') path.pop_back();
+  std::string stem = options.model_name.empty() ? std::filesystem::path(path).stem().string() : options.model_name;
+  for (char& c : stem)
+    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+  if (stem.empty() || std::isdigit(static_cast<unsigned char>(stem[0]))) stem = "model_" + stem;
+  return stem;
+}
+
+Status print(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    return Error(ErrorKind::Environment, "standard output cannot be written");
+  return ok();
+}
+
+Status emit_artefact(const Plan& plan, const ModelIdentity& identity, const Target& target, const Options& options, Progress& progress) {
+  const bool shared = has_suffix(options.output, ".so"), archive = has_suffix(options.output, ".a");
+  if (!shared && !archive) {
+    progress.phase("write C++ sources");
+    return write_cpp_project(plan, identity, target, options, options.output);
+  }
+  if (options.backend == Backend::Cpp) {
+    progress.phase("compile C++ sources");
+    return shared ? build_cpp_shared(plan, identity, target, options, options.output)
+                  : build_cpp_archive(plan, identity, target, options, options.output);
+  }
+  progress.phase("generate code");
+  ONNXC_ASSIGN(const std::string object, emit_llvm(plan, identity, target, options, LlvmOutput::Object));
+  progress.phase("link");
+  if (shared) return link_shared(object, plan, identity, options.output);
+  return write_archive(object, plan, identity, options.output);
+}
+
+void report(const Plan& plan, const Options& options, const Progress& progress) {
+  if (options.quiet) return;
+  char text[200];
+  const double mib = 1024.0 * 1024.0;
+  std::snprintf(text, sizeof text, "arena %.2f MiB (%.2f without sharing), constants %.2f MiB (%.2f in the model)",
+                static_cast<double>(plan.arena_bytes.constant().value_or(0)) / mib, static_cast<double>(plan.unshared_bytes) / mib,
+                static_cast<double>(plan.blob_bytes) / mib, static_cast<double>(plan.source_constant_bytes) / mib);
+  progress.note(text);
+}
+
+}  // namespace
+
+Result<ImportedModel> load_model(const Options& options, Progress& progress) {
+  progress.phase("read " + options.input);
+  ONNXC_ASSIGN(ImportedModel model, import_model(options));
+  progress.phase("optimise the graph");
+  ConstantEvaluator evaluator;
+  OnnxFunctionBodies functions;
+  PassContext context{options, options.fold_constants ? &evaluator : nullptr, &functions};
+  ONNXC_TRY(run_passes(*model.graph, context));
+  ONNXC_TRY(verify_graph(*model.graph));
+  return model;
+}
+
+Result<Plan> plan_graph(const Graph& graph, const Target& target, const Options& options, Progress& progress) {
+  progress.phase("lower to kernels and loop nests");
+  ONNXC_ASSIGN(Program program, lower(graph, target, options));
+  ONNXC_TRY(verify_program(program));
+  if (options.emit == Emit::Program) {
+    ONNXC_TRY(print(print_program(program)));
+    return Plan{};
+  }
+  progress.phase("plan memory");
+  return make_plan(std::move(program), options);
+}
+
+Status compile(const Options& options) {
+  Progress progress(options.quiet || options.emit != Emit::Artefact, options.time_passes);
+  ONNXC_ASSIGN(const Target target, Target::from_options(options));
+  ONNXC_ASSIGN(const ImportedModel model, load_model(options, progress));
+  if (options.emit == Emit::Graph) return print(print_graph(*model.graph));
+  ONNXC_ASSIGN(const Plan plan, plan_graph(*model.graph, target, options, progress));
+  if (options.emit == Emit::Program) return ok();
+  if (options.emit == Emit::Plan) return print(print_plan(plan));
+
+  ModelIdentity identity;
+  identity.name = model_name(options);
+  identity.sha256.assign(model.sha256.begin(), model.sha256.end());
+  identity.shared = has_suffix(options.output, ".so");
+  identity.embed_weights = options.embed_weights;
+  if (options.emit == Emit::Llvm || options.emit == Emit::Asm) {
+    const LlvmOutput kind = options.emit == Emit::Llvm ? LlvmOutput::IrText : LlvmOutput::Assembly;
+    ONNXC_ASSIGN(const std::string text, emit_llvm(plan, identity, target, options, kind));
+    return print(text);
+  }
+  ONNXC_TRY(emit_artefact(plan, identity, target, options, progress));
+  report(plan, options, progress);
+  return ok();
+}
+
+}  // namespace onnxc
