@@ -1,0 +1,136 @@
+// make_plan: liveness, in-place sharing, arena, weights blob. The order of operations is the Program's. Tested in
+// tests/unit/plan_test.cc.
+#include "compiler/plan/make_plan.h"
+
+#include <set>
+
+#include "compiler/plan/arena.h"
+#include "compiler/plan/liveness.h"
+#include "compiler/plan/share_in_place.h"
+#include "compiler/plan/verify_plan.h"
+#include "compiler/plan/weights_blob.h"
+
+namespace onnxc {
+namespace {
+
+constexpr int64_t kGuardBytes = 64;
+
+std::string free_dim_advice(const ProgramValue& value, const std::string& symbol) {
+  std::string shape;
+  for (size_t i = 0; i < value.dims.size(); ++i)
+    shape += (i ? "," : "") + (value.dims[i].is_const() ? value.dims[i].str() : std::string("1"));
+  return "fix it when compiling: --dim " + symbol + "=1, or --shape " + value.name + "=" + shape;
+}
+
+// One diagnostic per free dim of the inputs.
+void report_free_dims(const Program& program, std::set<std::string>& reported, std::vector<Diagnostic>& out) {
+  for (const ProgramValue& input : program.inputs) {
+    std::set<std::string> symbols;
+    for (const Dim& dim : input.dims) dim.collect_symbols(symbols);
+    for (const std::string& symbol : symbols)
+      if (reported.insert(symbol).second)
+        out.push_back({ErrorKind::Unsupported, "input \"" + input.name + "\", " + shape_str(input.dims),
+                       "the dim \"" + symbol + "\" is free, and only fixed dims are compiled so far",
+                       free_dim_advice(input, symbol)});
+  }
+}
+
+// What is left: sizes that the Program computes while it runs.
+void report_run_time_dims(const Program& program, std::set<std::string>& reported, std::vector<Diagnostic>& out) {
+  for (const Buffer& buffer : program.buffers) {
+    std::set<std::string> symbols;
+    for (const Dim& dim : buffer.dims) dim.collect_symbols(symbols);
+    for (const std::string& symbol : symbols)
+      if (reported.insert(symbol).second)
+        out.push_back({ErrorKind::Unsupported, "value \"" + buffer.name + "\", " + shape_str(buffer.dims),
+                       "its size depends on \"" + symbol + "\", which is known only at run time", ""});
+  }
+}
+
+Status require_fixed_dims(const Program& program) {
+  std::set<std::string> reported;
+  std::vector<Diagnostic> diagnostics;
+  report_free_dims(program, reported, diagnostics);
+  if (diagnostics.empty()) report_run_time_dims(program, reported, diagnostics);
+  if (!diagnostics.empty()) return Error(std::move(diagnostics));
+  for (const Buffer& buffer : program.buffers)
+    if (!(buffer.extent() * Dim(static_cast<int64_t>(elem_size(buffer.elem)))).is_const())
+      return Error(ErrorKind::InvalidModel, "this size fits no machine",
+                   "value \"" + buffer.name + "\", " + shape_str(buffer.dims));
+  return ok();
+}
+
+int64_t bytes_of(const Buffer& buffer, const Dim& elements) {
+  return elements.value() * static_cast<int64_t>(elem_size(buffer.elem));
+}
+
+// One block per group of buffers that share in place.
+struct Blocks {
+  std::vector<ArenaBlock> blocks;
+  std::vector<int64_t> block_of;  // per buffer; -1: none
+};
+
+Blocks make_blocks(const Program& program, const Liveness& live, const std::vector<BufferId>& leader) {
+  Blocks out;
+  out.block_of.assign(program.buffers.size(), -1);
+  std::vector<int64_t> block_of_leader(program.buffers.size(), -1);
+  for (BufferId b = 0; b < program.buffers.size(); ++b) {
+    const Buffer& buffer = program.buffers[b];
+    const LiveRange& range = live.ranges[b];
+    if (buffer.storage != Buffer::Storage::Arena || !range.used()) continue;
+    int64_t& index = block_of_leader[leader[b]];
+    if (index < 0) {
+      index = static_cast<int64_t>(out.blocks.size());
+      out.blocks.push_back({0, kArenaAlignment, range.first, range.last});
+    }
+    ArenaBlock& block = out.blocks[static_cast<size_t>(index)];
+    block.bytes = std::max(block.bytes, bytes_of(buffer, buffer.extent()));
+    block.align = std::max(block.align, buffer.align);
+    block.first = std::min(block.first, range.first);
+    block.last = std::max(block.last, range.last);
+    out.block_of[b] = index;
+  }
+  return out;
+}
+
+void place_arena(Plan& plan, const Liveness& live) {
+  const Program& program = plan.program;
+  std::vector<BufferId> leader(program.buffers.size());
+  for (BufferId b = 0; b < leader.size(); ++b) leader[b] = b;
+  if (!plan.debug) leader = share_in_place(program, live);
+  const Blocks blocks = make_blocks(program, live, leader);
+  const ArenaLayout layout = plan.debug ? place_apart(blocks.blocks, plan.guard_bytes) : place_blocks(blocks.blocks);
+  plan.arena_bytes = layout.bytes;
+  for (BufferId b = 0; b < program.buffers.size(); ++b) {
+    Place& place = plan.places[b];
+    place.first = live.ranges[b].first;
+    place.last = live.ranges[b].last;
+    if (blocks.block_of[b] < 0) continue;
+    const Buffer& buffer = program.buffers[b];
+    place.kind = Place::Kind::Arena;
+    place.bytes = bytes_of(buffer, buffer.extent());
+    place.lead = bytes_of(buffer, buffer.lead());
+    place.offset = Dim(layout.offsets[static_cast<size_t>(blocks.block_of[b])]) + place.lead;
+    plan.unshared_bytes += static_cast<uint64_t>(align_up(place.bytes.value(), kArenaAlignment));
+  }
+}
+
+}  // namespace
+
+Result<Plan> make_plan(Program program, const Options& options) {
+  ONNXC_TRY(require_fixed_dims(program));
+  Plan plan;
+  plan.program = std::move(program);
+  plan.places.resize(plan.program.buffers.size());
+  plan.debug = options.debug_plan;
+  plan.guard_bytes = plan.debug ? kGuardBytes : 0;
+  const Liveness live = compute_liveness(plan.program);
+  place_arena(plan, live);
+  std::vector<bool> used;
+  for (const LiveRange& range : live.ranges) used.push_back(range.used());
+  ONNXC_TRY(place_constants(plan, used));
+  ONNXC_TRY(verify_plan(plan));
+  return plan;
+}
+
+}  // namespace onnxc

@@ -1,0 +1,111 @@
+#include "compiler/plan/verify_plan.h"
+
+#include <algorithm>
+
+#include "compiler/plan/arena.h"
+#include "compiler/plan/liveness.h"
+#include "compiler/plan/weights_blob.h"
+
+namespace onnxc {
+namespace {
+
+struct Extent {
+  BufferId buffer;
+  int64_t begin, end;
+};
+
+std::string buffer_str(const Plan& plan, BufferId b) {
+  const Place& place = plan.places[b];
+  return "%" + plan.program.buffers[b].name + " (#" + std::to_string(b) + ", at " + place.offset.str() + ", " +
+         place.bytes.str() + " bytes, operations " + std::to_string(place.first) + " to " + std::to_string(place.last) +
+         ")";
+}
+
+Error bug(const Plan& plan, BufferId b, const std::string& what) {
+  return Error(ErrorKind::Internal, what, "buffer " + buffer_str(plan, b));
+}
+
+Status check_place(const Plan& plan, BufferId b, const LiveRange& range) {
+  const Buffer& buffer = plan.program.buffers[b];
+  const Place& place = plan.places[b];
+  const bool needs_place = buffer.storage == Buffer::Storage::Arena || buffer.storage == Buffer::Storage::Constant;
+  if (!needs_place || !range.used()) return ok();
+  const bool constant = buffer.storage == Buffer::Storage::Constant;
+  if (place.kind != (constant ? Place::Kind::Weights : Place::Kind::Arena)) return bug(plan, b, "has no place");
+  if (!place.offset.is_const() || !place.bytes.is_const() || !place.lead.is_const())
+    return bug(plan, b, "has a place that is not constant");
+  const Dim size = static_cast<int64_t>(elem_size(buffer.elem));
+  if (place.bytes != buffer.extent() * size || place.lead != buffer.lead() * size)
+    return bug(plan, b, "has a place of the wrong size: its extent is " + (buffer.extent() * size).str() + " bytes");
+  const int64_t begin = place.offset.value() - place.lead.value(), end = begin + place.bytes.value();
+  const int64_t limit = constant ? static_cast<int64_t>(plan.blob_bytes) : plan.arena_bytes.value();
+  if (begin < 0 || end > limit) return bug(plan, b, "lies outside the " + std::string(constant ? "blob" : "arena"));
+  if (begin % buffer.align != 0) return bug(plan, b, "is not aligned to " + std::to_string(buffer.align) + " bytes");
+  if (!constant && (place.first > range.first || place.last < range.last))
+    return bug(plan, b, "is used by operations " + std::to_string(range.first) + " to " + std::to_string(range.last));
+  return ok();
+}
+
+// Whether a and b meet at one operation only, which declares that one may be written over the other.
+bool is_in_place(const Plan& plan, const Liveness& live, BufferId a, BufferId b) {
+  if (live.ranges[a].first > live.ranges[b].first) std::swap(a, b);
+  const int64_t at = live.ranges[b].first;
+  if (live.ranges[a].last != at) return false;
+  for (const auto& [written, read] : live.operations[static_cast<size_t>(at)]->in_place)
+    if (storage_root(plan.program, written) == b && storage_root(plan.program, read) == a) return true;
+  return false;
+}
+
+Status check_apart(const Plan& plan, const Liveness& live, const Extent& a, const Extent& b) {
+  if (a.begin >= b.end || b.begin >= a.end) return ok();
+  if (!plan.debug && !live.ranges[a.buffer].overlaps(live.ranges[b.buffer])) return ok();
+  if (!plan.debug && is_in_place(plan, live, a.buffer, b.buffer)) return ok();
+  return bug(plan, a.buffer, "shares memory, while it lives, with buffer " + buffer_str(plan, b.buffer));
+}
+
+Status check_arena(const Plan& plan, const Liveness& live) {
+  const int64_t guard = plan.debug ? plan.guard_bytes : 0;
+  std::vector<Extent> extents;
+  for (BufferId b = 0; b < plan.places.size(); ++b) {
+    const Place& place = plan.places[b];
+    if (place.kind != Place::Kind::Arena || plan.program.buffers[b].storage != Buffer::Storage::Arena) continue;
+    if (place.bytes.value() == 0) continue;
+    const int64_t begin = place.offset.value() - place.lead.value();
+    if (begin < guard || begin + place.bytes.value() + guard > plan.arena_bytes.value())
+      return bug(plan, b, "has no room for its guard");
+    extents.push_back({b, begin, begin + place.bytes.value() + guard});
+  }
+  std::sort(extents.begin(), extents.end(), [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
+  for (size_t i = 0; i < extents.size(); ++i)
+    for (size_t j = i + 1; j < extents.size() && extents[j].begin < extents[i].end; ++j)
+      ONNXC_TRY(check_apart(plan, live, extents[i], extents[j]));
+  return ok();
+}
+
+Status check_blob(const Plan& plan) {
+  uint64_t end = plan.blob.empty() ? 0 : sizeof(BlobHeader) + plan.blob.size() * sizeof(BlobTableEntry);
+  for (const BlobEntry& entry : plan.blob) {
+    if (entry.offset < end || entry.offset % kBlobAlignment != 0)
+      return Error(ErrorKind::Internal, "blob entries overlap or are not aligned",
+                   "constant \"" + plan.program.constants[entry.constant].name + "\"");
+    end = entry.offset + entry.bytes;
+  }
+  if (end > plan.blob_bytes) return Error(ErrorKind::Internal, "the blob is shorter than its entries");
+  return ok();
+}
+
+}  // namespace
+
+Status verify_plan(const Plan& plan) {
+  if (plan.places.size() != plan.program.buffers.size())
+    return Error(ErrorKind::Internal, "a plan needs one place per buffer");
+  if (!plan.arena_bytes.is_const()) return Error(ErrorKind::Internal, "the arena's size is not constant");
+  const Liveness live = compute_liveness(plan.program);
+  for (BufferId b = 0; b < plan.places.size(); ++b) {
+    if (plan.program.buffers[b].storage != Buffer::Storage::View) ONNXC_TRY(check_place(plan, b, live.ranges[b]));
+  }
+  ONNXC_TRY(check_arena(plan, live));
+  return check_blob(plan);
+}
+
+}  // namespace onnxc
