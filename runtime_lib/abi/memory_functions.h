@@ -8,13 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ONNXC_ADDRESS_SANITIZER 1
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define ONNXC_ADDRESS_SANITIZER 1
-#endif
+#include "sanitizer.h"
 
 #ifndef ONNXC_ADDRESS_SANITIZER
 namespace onnxc_memory {

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "runtime_lib/abi/debug_plan.h"
 #include "runtime_lib/abi/model_entry.h"
 
 namespace {
@@ -329,6 +330,32 @@ TEST_F(AbiTest, SubByteValuesAreOnePerByteInside) {
   ASSERT_EQ(run(), ONNXC_OK) << text();
   EXPECT_EQ(result[0], 0xba);
   EXPECT_EQ(result[2], 0xfe);
+}
+
+TEST_F(AbiTest, DebugPlanFillsAndGuards) {
+  const onnxc_debug_buffer buffers[] = {{"a", 32, 16, 0, 1}, {"b", 112, 16, 1, 2}};
+  const onnxc_debug_plan plan = {buffers, 2, 32};
+  onnxc_frame frame = {};
+  frame.arena = arena;
+  frame.message = &message;
+  onnxc_debug_start(&frame, &plan);
+  onnxc_debug_before(&frame, &plan, 0);
+  std::memset(arena + 32, 0, 16);
+  onnxc_debug_before(&frame, &plan, 1);
+  EXPECT_EQ(arena[32], 0);  // "a" lives already
+  EXPECT_EQ(arena[112], 0xff);
+  EXPECT_EQ(onnxc_debug_after(&frame, &plan, 1, "op"), ONNXC_OK);
+#ifndef ONNXC_ADDRESS_SANITIZER
+  EXPECT_EQ(arena[32], 0xff);  // dead
+  arena[130] = 0;
+  EXPECT_EQ(onnxc_debug_after(&frame, &plan, 2, "conv"), ONNXC_INTERNAL);
+  EXPECT_EQ(text(), "debug-plan: conv wrote 3 bytes beyond the end of buffer 'b'");
+  arena[130] = ONNXC_GUARD_BYTE;
+  arena[30] = 0;
+  EXPECT_EQ(onnxc_debug_after(&frame, &plan, 2, "conv"), ONNXC_INTERNAL);
+  EXPECT_EQ(text(), "debug-plan: conv wrote 2 bytes before the start of buffer 'a'");
+#endif
+  onnxc_debug_end(&frame, &plan);
 }
 
 TEST(SubByte, SixBitsCrossBytes) {
