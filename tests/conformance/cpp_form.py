@@ -18,7 +18,7 @@ def run(cases, folder, options, run_and_compare, shorten):
         name = identifier(case)
         source, out = folder / f"{name}.onnx", folder / name
         source.write_bytes(case.model.SerializeToString())
-        outcome = compiler.compile(source, out, ["--quiet", "--emit=cpp"])
+        outcome = compiler.compile(source, out, ["-q", "--emit=cpp"])
         if outcome.ok:
             emitted.append((case, out))
         else:

@@ -50,7 +50,7 @@ class CaseWorker:
             stem = self.folder / f"{form.name}-{case.suite}-{case.name}"
             source, artefact = stem.with_suffix(".onnx"), stem.with_suffix(".so")
             source.write_bytes(model.SerializeToString())
-            outcome = self.compiler.compile(source, artefact, ["--quiet", *arguments])
+            outcome = self.compiler.compile(source, artefact, ["-q", *arguments])
             if not outcome.ok:
                 source.unlink()
                 return shorten(outcome.reason(), source, case)

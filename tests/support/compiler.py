@@ -1,5 +1,6 @@
 """Finds and runs `onnxc`. One compile is a process of its own, or a line given to a persistent `onnxc --batch` process."""
 import dataclasses
+import json
 import os
 import pathlib
 import signal
@@ -49,10 +50,8 @@ def compile_model(model, output, args=(), timeout=600, onnxc=None):
 
 
 class BatchCompiler:
-    """A persistent `onnxc --batch`: one tab-separated command line in, messages and `onnxc-batch: exit CODE` out.
-    It is started again after a crash. Falls back to a process per model where onnxc has no --batch."""
-
-    END = "onnxc-batch: exit "
+    """A persistent `onnxc --batch -` (a line MODEL<TAB>OUTPUT<TAB>flags in, a line of JSON out), started again after a crash.
+    With batch=False: a process per model."""
 
     def __init__(self, onnxc=None, batch=True):
         self.onnxc = onnxc or find_onnxc()
@@ -60,25 +59,24 @@ class BatchCompiler:
         self.process = None
 
     def compile(self, model, output, args=(), timeout=120):
-        if not self.batch:
+        if not self.batch or any(" " in str(a) for a in args):  # --batch separates flags by spaces
             return compile_model(model, output, args, timeout, self.onnxc)
         start = time.monotonic()
         if self.process is None or self.process.poll() is not None:
-            self.process = subprocess.Popen([str(self.onnxc), "--batch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                            stderr=subprocess.STDOUT, text=True, errors="replace")
-        text = []
+            self.process = subprocess.Popen([str(self.onnxc), "--batch", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
-            self.process.stdin.write("\t".join([str(model), "-o", str(output), *map(str, args)]) + "\n")
+            line = "\t".join([str(model), str(output), " ".join(map(str, args))]) + "\n"
+            self.process.stdin.write(line.encode())
             self.process.stdin.flush()
             for line in self.process.stdout:
-                if line.startswith(self.END):
-                    return Outcome(int(line[len(self.END):]), "".join(text), time.monotonic() - start)
-                text.append(line)
+                if line.startswith(b"{"):
+                    answer = json.loads(line)
+                    return Outcome(answer["exit"], answer["message"], time.monotonic() - start)
         except BrokenPipeError:
             pass
         code = self.process.wait()
         self.process = None
-        return Outcome(code or 70, "".join(text), time.monotonic() - start)
+        return Outcome(code or 70, "", time.monotonic() - start)
 
     def close(self):
         if self.process is not None:
