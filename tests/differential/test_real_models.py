@@ -1,0 +1,33 @@
+"""The real models, correct through both back ends. The larger ones go through the C++ back end only with ONNXC_TEST_ALL=1."""
+import os
+
+import pytest
+
+from differential import models
+from differential.real_models import compile_memory, measure
+
+EVERYTHING = os.environ.get("ONNXC_TEST_ALL") == "1"
+
+
+def need(model):
+    if not model.path().exists():
+        pytest.skip(f"{model.path()} is not there (tools/fetch_models.py)")
+
+
+@pytest.mark.parametrize("backend", ["llvm", "cpp"])
+@pytest.mark.parametrize("model", models.MODELS, ids=lambda m: m.name)
+def test_real_model(model, backend):
+    need(model)
+    if backend == "cpp" and not (model.small or EVERYTHING):
+        pytest.skip("large: ONNXC_TEST_ALL=1 runs it")
+    row = measure(model, backend, runs=1)
+    assert not row["wrong"], "\n".join(row["wrong"])
+
+
+def test_resnet50_compiles_in_bounded_time_and_memory():
+    model = next(m for m in models.MODELS if m.name == "light_resnet50")
+    need(model)
+    memory = compile_memory(model)
+    assert memory["exit"] == 0
+    assert memory["compile_s"] <= 20
+    assert memory["of_weights"] < 4
