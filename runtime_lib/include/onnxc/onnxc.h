@@ -41,7 +41,7 @@ typedef enum onnxc_kind {
   ONNXC_OPTIONAL = 5
 } onnxc_kind;
 
-/* One value at the boundary. For ONNXC_TENSOR: row-major bytes at `data`. The other kinds hold an object of
+/* One value at the boundary. For ONNXC_TENSOR: row-major bytes at `data`, aligned to the element, no more. The other kinds hold an object of
  * libonnxc_rt in `object`. Outputs: `data` may be null where the model knows the dims beforehand only at run time, or
  * where the host shall allocate; then host->allocate provides it and the caller frees it by host->release. */
 typedef struct onnxc_value {
@@ -68,7 +68,8 @@ typedef struct onnxc_host {
   void* user;
   void* (*allocate)(void* user, uint64_t bytes, uint64_t alignment); /* null when it cannot */
   void (*release)(void* user, void* memory);
-  /* Runs task(argument, thread, threads) for every thread in 0 .. threads - 1, at the same time, and returns when all have ended. */
+  /* Runs task(argument, thread, n) for every thread in 0 .. n - 1, at the same time, and returns when all have ended. n is
+   * `threads`, or less where the host cannot get so many: the task goes by the n that it is given. */
   void (*parallel)(void* user, int32_t threads, void (*task)(void* argument, int32_t thread, int32_t threads), void* argument);
   int32_t max_threads;
   /* Called by thread 0 at the start (phase 0) and end (phase 1) of operation `index`; null: no profile. */

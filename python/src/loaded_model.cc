@@ -1,0 +1,108 @@
+// See loaded_model.h.
+#include "python/src/loaded_model.h"
+
+#include <dlfcn.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <climits>
+#include <cstdlib>
+
+namespace onnxc::python {
+
+namespace {
+
+// The loader takes two files of one name for the same library, even when a new file has taken the old one's place while
+// the old library is still open (a model compiled again in a notebook). So the name that it sees spells the inode: each
+// bit is a "/" or a "/." before the file's name, which both mean nothing.
+std::string name_for_loader(const std::string& path) {
+  char real[PATH_MAX];
+  struct stat file;
+  if (!realpath(path.c_str(), real) || stat(real, &file) != 0) return path;
+  const std::string whole = real;
+  const size_t slash = whole.rfind('/');
+  std::string name = whole.substr(0, slash);
+  for (uint64_t bits = file.st_ino; bits; bits >>= 1) name += bits & 1 ? "/." : "/";
+  return name + "/" + whole.substr(slash + 1);
+}
+
+std::string with_text(const std::string& what, const onnxc_message& message) {
+  return message.text[0] ? std::string(message.text) : what;
+}
+
+onnxc_message empty_message() {
+  onnxc_message message{};
+  message.struct_size = sizeof message;
+  return message;
+}
+
+}  // namespace
+
+LoadedModel::LoadedModel(const std::string& path) {
+  library_ = dlopen(name_for_loader(path).c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library_) throw ModelError(ONNXC_INVALID_ARGUMENT, dlerror());
+  const auto get_model = reinterpret_cast<onnxc_get_model_fn>(dlsym(library_, "onnxc_get_model"));
+  std::string problem;
+  if (!get_model) {
+    problem = path + " is no compiled model: it has no function onnxc_get_model";
+  } else {
+    entry_ = get_model();
+    if (entry_->abi_version != ONNXC_ABI_VERSION)
+      problem = path + " was made for version " + std::to_string(entry_->abi_version) +
+                " of the C ABI, this is version " + std::to_string(ONNXC_ABI_VERSION) + ": compile it again";
+  }
+  if (problem.empty()) return;
+  dlclose(library_);
+  throw ModelError(ONNXC_INCOMPATIBLE, problem);
+}
+
+LoadedModel::~LoadedModel() { dlclose(library_); }
+
+ModelSession::ModelSession(std::shared_ptr<LoadedModel> model, int32_t threads) : model_(std::move(model)) {
+  host_.struct_size = sizeof host_;
+  onnxc_host_init(&host_, threads);
+  onnxc_create_args args{};
+  args.struct_size = sizeof args;
+  args.abi_version = ONNXC_ABI_VERSION;
+  args.host = &host_;
+  args.num_threads = host_.max_threads;
+  onnxc_message message = empty_message();
+  const onnxc_status status = model_->entry().create(&args, &session_, &message);
+  if (status != ONNXC_OK) throw ModelError(status, with_text("the model refused to make a session", message));
+}
+
+ModelSession::~ModelSession() {
+  model_->entry().destroy(session_);
+  for (auto& arena : arenas_) std::free(arena.load());
+}
+
+void* ModelSession::take_arena() {
+  constexpr uint64_t kHugePage = 2u << 20;
+  for (auto& slot : arenas_)
+    if (void* arena = slot.exchange(nullptr, std::memory_order_acq_rel)) return arena;
+  const uint64_t bytes = model_->info().arena_bytes;
+  const bool huge = bytes >= 2 * kHugePage;
+  void* arena = host_.allocate(host_.user, bytes, huge ? kHugePage : 64);
+  if (!arena) throw ModelError(ONNXC_OUT_OF_MEMORY, "no memory for an arena of " + std::to_string(bytes) + " bytes");
+  if (huge) madvise(arena, bytes, MADV_HUGEPAGE);
+  return arena;
+}
+
+void ModelSession::keep_arena(void* arena) {
+  for (auto& slot : arenas_) {
+    void* none = nullptr;
+    if (slot.compare_exchange_strong(none, arena, std::memory_order_acq_rel)) return;
+  }
+  host_.release(host_.user, arena);
+}
+
+void ModelSession::run(onnxc_run_args* args) {
+  args->arena = model_->info().arena_bytes ? take_arena() : nullptr;
+  args->arena_bytes = model_->info().arena_bytes;
+  onnxc_message message = empty_message();
+  const onnxc_status status = model_->entry().run(session_, args, &message);
+  if (args->arena) keep_arena(args->arena);
+  if (status != ONNXC_OK) throw ModelError(status, with_text("the model failed", message));
+}
+
+}  // namespace onnxc::python

@@ -1,0 +1,62 @@
+// A compiled model in memory: the shared library, its entry points, and one session of it. No Python in here.
+// Tested in tests/api/test_model_files.py.
+#pragma once
+
+#include <onnxc/host.h>
+#include <onnxc/onnxc.h>
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+namespace onnxc::python {
+
+// What a call of the C ABI came to, when it was not ONNXC_OK.
+class ModelError : public std::runtime_error {
+ public:
+  ModelError(onnxc_status status, const std::string& text) : std::runtime_error(text), status(status) {}
+  onnxc_status status;
+};
+
+// The library stays open for as long as this object lives.
+class LoadedModel {
+ public:
+  explicit LoadedModel(const std::string& path);  // throws ModelError
+  ~LoadedModel();
+  LoadedModel(const LoadedModel&) = delete;
+  LoadedModel& operator=(const LoadedModel&) = delete;
+
+  const onnxc_model& entry() const { return *entry_; }
+  const onnxc_model_info& info() const { return *entry_->info; }
+
+ private:
+  void* library_ = nullptr;
+  const onnxc_model* entry_ = nullptr;
+};
+
+// A session with a host of its own. run() may be called by several threads at a time.
+class ModelSession {
+ public:
+  ModelSession(std::shared_ptr<LoadedModel> model, int32_t threads);  // threads <= 0: one per CPU
+  ~ModelSession();
+  ModelSession(const ModelSession&) = delete;
+  ModelSession& operator=(const ModelSession&) = delete;
+
+  void run(onnxc_run_args* args);  // sets the arena; throws ModelError
+  const LoadedModel& model() const { return *model_; }
+  const onnxc_host& host() const { return host_; }
+
+ private:
+  void* take_arena();
+  void keep_arena(void* arena);
+
+  std::shared_ptr<LoadedModel> model_;
+  onnxc_host host_{};
+  onnxc_session* session_ = nullptr;
+  // Arenas of finished runs, kept for the next ones. Without a lock, so that a fork at any time leaves it sound.
+  std::array<std::atomic<void*>, 8> arenas_{};
+};
+
+}  // namespace onnxc::python

@@ -1,0 +1,210 @@
+// The module onnxc._runtime: compiled models as Python objects. It passes numpy's memory to the C ABI as it is, packs
+// the types below one byte, and lets other Python threads run meanwhile. Names, types and shapes are checked by
+// session.py before.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "python/src/arrays.h"
+#include "python/src/loaded_model.h"
+
+namespace py = pybind11;
+
+namespace onnxc::python {
+namespace {
+
+// (name, kind, element type, dims or None when the rank is unknown); a dim is an int, a symbol's name, or None.
+py::tuple describe(const onnxc_value_info& info) {
+  py::object dims = py::none();
+  if (info.rank >= 0) {
+    py::list list;
+    for (int32_t i = 0; i < info.rank; ++i) {
+      const char* symbol = info.dim_names ? info.dim_names[i] : "";
+      if (info.dims[i] >= 0) {
+        list.append(info.dims[i]);
+      } else if (symbol && *symbol) {
+        list.append(py::str(symbol));
+      } else {
+        list.append(py::none());
+      }
+    }
+    dims = list;
+  }
+  return py::make_tuple(py::str(info.name), info.kind, info.elem, dims);
+}
+
+py::list describe_all(const onnxc_value_info* infos, uint32_t count) {
+  py::list list;
+  for (uint32_t i = 0; i < count; ++i) list.append(describe(infos[i]));
+  return list;
+}
+
+py::list operations_of(const onnxc_model_info& info) {
+  py::list list;
+  for (uint32_t i = 0; info.operations && i < info.num_operations; ++i) list.append(py::str(info.operations[i]));
+  return list;
+}
+
+py::dict metadata_of(const onnxc_model_info& info) {
+  py::dict dict;
+  for (uint32_t i = 0; i < info.num_metadata; ++i)
+    dict[py::str(info.metadata[i].key)] = py::str(info.metadata[i].value);
+  return dict;
+}
+
+onnxc_value value_of(const onnxc_value_info& info, const py::ssize_t* dims, size_t rank) {
+  if (rank > ONNXC_MAX_RANK)
+    throw ModelError(ONNXC_INVALID_ARGUMENT,
+                     std::string(info.name) + ": rank " + std::to_string(rank) + " is too high");
+  onnxc_value value{};
+  value.struct_size = sizeof value;
+  value.kind = info.kind;
+  value.elem = info.elem;
+  value.rank = static_cast<uint32_t>(rank);
+  for (size_t i = 0; i < rank; ++i) value.dims[i] = dims[i];
+  return value;
+}
+
+// One run: what must stay alive while it lasts.
+class Run {
+ public:
+  Run(const ModelSession& session, const std::vector<py::array>& inputs, const std::vector<py::dtype>& dtypes)
+      : info_(session.model().info()), host_(session.host()), dtypes_(dtypes) {
+    if (inputs.size() != info_.num_inputs || dtypes.size() != info_.num_outputs)
+      throw ModelError(ONNXC_INVALID_ARGUMENT, "wrong number of inputs or of output types");
+    packed_inputs_.resize(inputs.size());
+    for (size_t i = 0; i < inputs.size(); ++i) add_input(i, inputs[i]);
+    packed_outputs_.resize(info_.num_outputs);
+    for (size_t i = 0; i < info_.num_outputs; ++i) add_output(i);
+  }
+
+  void execute(ModelSession& session) {
+    onnxc_run_args args{};
+    args.struct_size = sizeof args;
+    args.num_inputs = info_.num_inputs;
+    args.num_outputs = info_.num_outputs;
+    args.inputs = inputs_.data();
+    args.outputs = outputs_.data();
+    py::gil_scoped_release others_may_run;
+    session.run(&args);
+  }
+
+  py::list results() {
+    py::list list;
+    for (size_t i = 0; i < outputs_.size(); ++i) list.append(result(i));
+    return list;
+  }
+
+ private:
+  void add_input(size_t i, const py::array& array) {
+    const onnxc_value_info& info = info_.inputs[i];
+    onnxc_value value = value_of(info, array.shape(), static_cast<size_t>(array.ndim()));
+    const size_t count = static_cast<size_t>(array.size());
+    if (is_packed(info.elem)) {
+      packed_inputs_[i].resize(packed_bytes(info.elem, count));
+      pack(info.elem, static_cast<const uint8_t*>(array.data()), count, packed_inputs_[i].data());
+      value.data = packed_inputs_[i].data();
+    } else {
+      value.data = const_cast<void*>(array.data());
+    }
+    value.capacity = packed_bytes(info.elem, count);
+    inputs_.push_back(value);
+  }
+
+  // Static outputs are written into numpy's memory; the others get theirs from the host when their dims are known.
+  void add_output(size_t i) {
+    const onnxc_value_info& info = info_.outputs[i];
+    if (!(info.flags & ONNXC_STATIC)) {
+      outputs_.push_back(value_of(info, nullptr, 0));
+      arrays_.emplace_back();
+      return;
+    }
+    std::vector<py::ssize_t> dims(info.dims, info.dims + info.rank);
+    py::array array(dtypes_[i], dims);
+    onnxc_value value = value_of(info, dims.data(), dims.size());
+    const size_t bytes = packed_bytes(info.elem, static_cast<size_t>(array.size()));
+    if (is_packed(info.elem)) {
+      packed_outputs_[i].resize(bytes);
+      value.data = packed_outputs_[i].data();
+    } else {
+      value.data = array.mutable_data();
+    }
+    value.capacity = bytes;
+    outputs_.push_back(value);
+    arrays_.push_back(std::move(array));
+  }
+
+  py::array result(size_t i) {
+    onnxc_value& value = outputs_[i];
+    if (info_.outputs[i].flags & ONNXC_STATIC) {
+      if (is_packed(value.elem)) unpack_into(arrays_[i], value);
+      return arrays_[i];
+    }
+    std::vector<py::ssize_t> dims(value.dims, value.dims + value.rank);
+    if (is_packed(value.elem)) {
+      py::array array(dtypes_[i], dims);
+      unpack_into(array, value);
+      host_.release(host_.user, value.data);
+      return array;
+    }
+    py::capsule owner(value.data, [](void* memory) { std::free(memory); });  // as libonnxc_rt's host releases
+    return py::array(dtypes_[i], dims, value.data, owner);
+  }
+
+  static void unpack_into(py::array& array, const onnxc_value& value) {
+    unpack(value.elem, static_cast<const uint8_t*>(value.data), static_cast<size_t>(array.size()),
+           static_cast<uint8_t*>(array.mutable_data()));
+  }
+
+  const onnxc_model_info& info_;
+  const onnxc_host& host_;
+  const std::vector<py::dtype>& dtypes_;
+  std::vector<onnxc_value> inputs_, outputs_;
+  std::vector<py::array> arrays_;
+  std::vector<std::vector<uint8_t>> packed_inputs_, packed_outputs_;
+};
+
+// `inputs` in the model's order, each C-contiguous, aligned, and of its declared element type.
+py::list run(ModelSession& session, const std::vector<py::array>& inputs, const std::vector<py::dtype>& dtypes) {
+  Run call(session, inputs, dtypes);
+  call.execute(session);
+  return call.results();
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_runtime, module) {
+  module.doc() = "Compiled models over onnxc's C ABI";
+  static py::exception<ModelError> error(module, "ModelError");  // args: (status, text)
+  py::register_exception_translator([](std::exception_ptr pointer) {
+    try {
+      if (pointer) std::rethrow_exception(pointer);
+    } catch (const ModelError& e) {
+      PyErr_SetObject(error.ptr(), py::make_tuple(static_cast<int>(e.status), e.what()).ptr());
+    }
+  });
+
+  py::class_<LoadedModel, std::shared_ptr<LoadedModel>>(module, "Model")
+      .def(py::init<const std::string&>(), py::arg("path"))
+      .def_property_readonly("name", [](const LoadedModel& m) { return m.info().name; })
+      .def_property_readonly("compiler", [](const LoadedModel& m) { return m.info().compiler; })
+      .def_property_readonly("target", [](const LoadedModel& m) { return m.info().target; })
+      .def_property_readonly("arena_bytes", [](const LoadedModel& m) { return m.info().arena_bytes; })
+      .def_property_readonly("weights_bytes", [](const LoadedModel& m) { return m.info().weights_bytes; })
+      .def_property_readonly("inputs",
+                             [](const LoadedModel& m) { return describe_all(m.info().inputs, m.info().num_inputs); })
+      .def_property_readonly("outputs",
+                             [](const LoadedModel& m) { return describe_all(m.info().outputs, m.info().num_outputs); })
+      .def_property_readonly("operations", [](const LoadedModel& m) { return operations_of(m.info()); })
+      .def_property_readonly("metadata", [](const LoadedModel& m) { return metadata_of(m.info()); });
+
+  py::class_<ModelSession>(module, "Session")
+      .def(py::init<std::shared_ptr<LoadedModel>, int32_t>(), py::arg("model"), py::arg("threads"))
+      .def("run", &run, py::arg("inputs"), py::arg("dtypes"));
+}
+
+}  // namespace onnxc::python

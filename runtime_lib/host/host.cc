@@ -1,0 +1,47 @@
+// The host table of libonnxc_rt: the C heap and the process's thread pool. See include/onnxc/host.h.
+#include <onnxc/host.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime_lib/host/thread_pool.h"
+
+namespace {
+
+void* allocate(void*, uint64_t bytes, uint64_t alignment) {
+  void* memory = nullptr;
+  if (alignment < sizeof(void*)) alignment = sizeof(void*);
+  if (posix_memalign(&memory, alignment, bytes ? bytes : 1) != 0) return nullptr;
+  return memory;
+}
+
+void release(void*, void* memory) { free(memory); }
+
+void parallel(void*, int32_t threads, void (*task)(void*, int32_t, int32_t), void* argument) {
+  onnxc::host::ThreadPool::of_process().run(threads, task, argument);
+}
+
+}  // namespace
+
+extern "C" {
+
+__attribute__((visibility("default"))) int32_t onnxc_host_cpus(void) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+  const long online = sysconf(_SC_NPROCESSORS_ONLN);  // more CPUs than a cpu_set_t holds
+  return online < 1 ? 1 : static_cast<int32_t>(online);
+}
+
+__attribute__((visibility("default"))) void onnxc_host_init(onnxc_host* host, int32_t max_threads) {
+  onnxc_host full{};
+  full.struct_size = host->struct_size < sizeof full ? host->struct_size : sizeof full;
+  full.abi_version = ONNXC_ABI_VERSION;
+  full.allocate = allocate;
+  full.release = release;
+  full.parallel = parallel;
+  full.max_threads = max_threads > 0 ? max_threads : onnxc_host_cpus();
+  memcpy(host, &full, full.struct_size);  // the caller may be older, and its struct shorter
+}
+
+}  // extern "C"
