@@ -70,9 +70,8 @@ Result<ExternalData::Mapping> ExternalData::open_file(const std::string& locatio
       ::close(fd);
       return error;
     }
-    mapping.data = std::shared_ptr<const std::byte>(static_cast<const std::byte*>(p), [size](const std::byte* q) {
-      ::munmap(const_cast<std::byte*>(q), size);
-    });
+    mapping.data = std::shared_ptr<const std::byte>(
+        static_cast<const std::byte*>(p), [size](const std::byte* q) { ::munmap(const_cast<std::byte*>(q), size); });
   }
   ::close(fd);
   files_[location] = mapping;

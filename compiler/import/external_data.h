@@ -1,6 +1,7 @@
 // External data of tensors: files beside the model, mapped and not read. A model cannot name anything outside its own
 // folder: absolute paths, "..", and symbolic links that lead out are refused.
-// The files must not shrink while the compiler runs. Tested in tests/unit/import_test.cc and tests/api/test_bad_input.py.
+// The files must not shrink while the compiler runs. Tested in tests/unit/import_test.cc and
+// tests/api/test_bad_input.py.
 #pragma once
 
 #include <cstddef>

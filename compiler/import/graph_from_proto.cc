@@ -66,13 +66,13 @@ bool is_constant(const onnx::NodeProto& proto) {
 }
 
 std::string operator_name(const std::string& domain, const std::string& op) {
-  return (domain.empty() ? std::string() : domain + ".") + op;
+  return (domain.empty() ? std::string() : domain + "::") + op;
 }
 
 void GraphBuilder::note_unsupported(const std::string& key, const std::string& where, const std::string& message) {
   if (!unsupported_keys_.insert(key).second) return;
-  unsupported_.push_back({ErrorKind::Unsupported, where, message,
-                          "Export the model without this operator, or ask for it to be added."});
+  unsupported_.push_back(
+      {ErrorKind::Unsupported, where, message, "Export the model without this operator, or ask for it to be added."});
 }
 
 Status GraphBuilder::check_operator(const onnx::NodeProto& proto, const std::string& where) {
@@ -81,7 +81,8 @@ Status GraphBuilder::check_operator(const onnx::NodeProto& proto, const std::str
   const std::string& op = proto.op_type();
   const std::string full = operator_name(domain, op);
   if (op.empty()) return invalid("the node names no operator", where);
-  if (proto.input_size() == 0 && proto.output_size() == 0) return invalid("the node has neither inputs nor outputs", where);
+  if (proto.input_size() == 0 && proto.output_size() == 0)
+    return invalid("the node has neither inputs nor outputs", where);
   const auto newest = newest_opsets().find(domain);
   const auto version = source_.opsets.find(domain);
   if (newest == newest_opsets().end()) {
@@ -95,7 +96,8 @@ Status GraphBuilder::check_operator(const onnx::NodeProto& proto, const std::str
   if (!schema) {
     if (find_schema(domain, op, newest->second))
       return invalid("operator " + full + " does not exist in opset " + std::to_string(version->second) +
-                         ", which the model imports; it is newer", where);
+                         ", which the model imports; it is newer",
+                     where);
     return invalid("there is no such operator as " + full + " in ONNX (opset " + std::to_string(version->second) + ")",
                    where);
   }
@@ -151,19 +153,28 @@ Status GraphBuilder::define_constant(onnx::NodeProto& proto, Graph& graph, Scope
     ONNXC_ASSIGN(attr, attr_from_proto(attribute, source_.external, where));
   } else {
     const auto* argument = arguments_ && arguments_->count(attribute.ref_attr_name())
-                               ? &arguments_->at(attribute.ref_attr_name()) : nullptr;
+                               ? &arguments_->at(attribute.ref_attr_name())
+                               : nullptr;
     if (!argument) return invalid("attribute \"" + attribute.name() + "\" refers to one that is not given", where);
     attr = *argument;
   }
   Tensor tensor;
-  if (auto* v = std::get_if<Tensor>(&attr)) tensor = *v;
-  else if (auto* v = std::get_if<float>(&attr)) tensor = Tensor::f32({}, {*v});
-  else if (auto* v = std::get_if<int64_t>(&attr)) tensor = Tensor::i64({}, {*v});
-  else if (auto* v = std::get_if<std::string>(&attr)) tensor = Tensor::strings({}, {*v});
-  else if (auto* v = std::get_if<std::vector<float>>(&attr)) tensor = Tensor::f32({static_cast<int64_t>(v->size())}, *v);
-  else if (auto* v = std::get_if<std::vector<int64_t>>(&attr)) tensor = Tensor::i64({static_cast<int64_t>(v->size())}, *v);
-  else if (auto* v = std::get_if<std::vector<std::string>>(&attr)) tensor = Tensor::strings({static_cast<int64_t>(v->size())}, *v);
-  else return invalid("attribute \"" + attribute.name() + "\" is no constant", where);
+  if (auto* v = std::get_if<Tensor>(&attr))
+    tensor = *v;
+  else if (auto* v = std::get_if<float>(&attr))
+    tensor = Tensor::f32({}, {*v});
+  else if (auto* v = std::get_if<int64_t>(&attr))
+    tensor = Tensor::i64({}, {*v});
+  else if (auto* v = std::get_if<std::string>(&attr))
+    tensor = Tensor::strings({}, {*v});
+  else if (auto* v = std::get_if<std::vector<float>>(&attr))
+    tensor = Tensor::f32({static_cast<int64_t>(v->size())}, *v);
+  else if (auto* v = std::get_if<std::vector<int64_t>>(&attr))
+    tensor = Tensor::i64({static_cast<int64_t>(v->size())}, *v);
+  else if (auto* v = std::get_if<std::vector<std::string>>(&attr))
+    tensor = Tensor::strings({static_cast<int64_t>(v->size())}, *v);
+  else
+    return invalid("attribute \"" + attribute.name() + "\" is no constant", where);
   const std::string& name = proto.output(0);
   return define(name, graph.add_constant(std::move(tensor), name), scope, where);
 }
@@ -188,7 +199,8 @@ Status GraphBuilder::add_attributes(onnx::NodeProto& proto, Node& node, Scope& s
                                     const std::string& where) {
   for (auto& attribute : *proto.mutable_attribute()) {
     if (!attribute.ref_attr_name().empty()) {
-      if (!in_function()) return invalid("attribute \"" + attribute.name() + "\" refers to a function's attribute", where);
+      if (!in_function())
+        return invalid("attribute \"" + attribute.name() + "\" refers to a function's attribute", where);
       if (auto it = arguments_->find(attribute.ref_attr_name()); it != arguments_->end())
         node.attrs[attribute.name()] = it->second;
     } else if (attribute.has_g()) {
@@ -238,7 +250,8 @@ Status GraphBuilder::build_nodes(Nodes& nodes, Graph& graph, Scope& scope, int d
 
 Result<Value*> GraphBuilder::output_value(const std::string& name, Graph& graph, Scope& scope) {
   Value** value = scope.find(name);
-  if (!value) return invalid("nothing produces this output", "output \"" + name + "\" of graph \"" + graph.name + "\"");
+  if (!value || !*value)
+    return invalid("nothing produces this output", "output \"" + name + "\" of graph \"" + graph.name + "\"");
   if ((*value)->graph == &graph) return *value;
   // A value of a graph around this one: an output must be this graph's own.
   return graph.add_node("Identity", {*value})->output(0);
@@ -246,7 +259,8 @@ Result<Value*> GraphBuilder::output_value(const std::string& name, Graph& graph,
 
 Status GraphBuilder::build(onnx::GraphProto& proto, Graph& graph, Scope& scope, int depth) {
   if (depth > kMaxGraphDepth)
-    return invalid("subgraphs are nested more than " + std::to_string(kMaxGraphDepth) + " deep", "graph \"" + proto.name() + "\"");
+    return invalid("subgraphs are nested more than " + std::to_string(kMaxGraphDepth) + " deep",
+                   "graph \"" + proto.name() + "\"");
   ONNXC_TRY(add_initializers(proto, graph, scope));
   ONNXC_TRY(add_inputs(proto, graph, scope, depth));
   ONNXC_TRY(build_nodes(*proto.mutable_node(), graph, scope, depth));

@@ -13,8 +13,8 @@
 namespace onnxc {
 
 struct ImportedModel {
-  std::unique_ptr<Graph> graph;           // operators at the newest opset, types declared by the file on inputs only, sorted
-  std::array<uint8_t, 32> sha256{};       // of the file's bytes
+  std::unique_ptr<Graph> graph;      // operators at the newest opset, types declared by the file on inputs only, sorted
+  std::array<uint8_t, 32> sha256{};  // of the file's bytes
 };
 
 // Reads options.input: parse, check, inline model-local functions, map external data (confined to the model's folder),

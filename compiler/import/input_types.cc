@@ -92,7 +92,8 @@ Result<Type> nested_type(const onnx::TypeProto& proto, const std::string& value,
       if (names == nullptr) return Type{};  // of a subgraph: inferred
       return Error(ErrorKind::InvalidModel, "it has no declared type", "input \"" + value + "\"");
     default:
-      return Error(ErrorKind::Unsupported, "sparse tensors and opaque types are not supported", "input \"" + value + "\"");
+      return Error(ErrorKind::Unsupported, "sparse tensors and opaque types are not supported",
+                   "input \"" + value + "\"");
   }
 }
 
@@ -106,11 +107,12 @@ std::string list_of(const std::set<std::string>& names) {
 // The numbers that the options give to symbols.
 using Bindings = std::map<std::string, Dim>;
 
-Status bind(Bindings& bindings, const std::string& symbol, int64_t number, const std::string& option) {
+Status assign_dim(Bindings& bindings, const std::string& symbol, int64_t number, const std::string& option) {
   auto [it, added] = bindings.emplace(symbol, Dim(number));
   if (!added && it->second != Dim(number))
-    return Error(ErrorKind::Usage, "dim " + symbol + " is given two values, " + it->second.str() + " and " +
-                                       std::to_string(number), option);
+    return Error(ErrorKind::Usage,
+                 "dim " + symbol + " is given two values, " + it->second.str() + " and " + std::to_string(number),
+                 option);
   return ok();
 }
 
@@ -128,7 +130,7 @@ Status bind_dims(const Graph& graph, const DimNames& names, const Options& optio
       std::set<std::string> shown = symbols;
       return Error(ErrorKind::Usage, "no input has a dim of that name", option, list_of(shown));
     }
-    ONNXC_TRY(bind(bindings, symbol, number, option));
+    ONNXC_TRY(assign_dim(bindings, symbol, number, option));
   }
   return ok();
 }
@@ -155,7 +157,7 @@ Status bind_shape(Value& input, const std::vector<int64_t>& dims, Bindings& bind
   if (declared.size() != dims.size()) return clash();
   for (size_t i = 0; i < dims.size(); ++i) {
     if (declared[i].is_const() && declared[i].value() != dims[i]) return clash();
-    if (auto symbol = declared[i].as_symbol()) ONNXC_TRY(bind(bindings, *symbol, dims[i], option));
+    if (auto symbol = declared[i].as_symbol()) ONNXC_TRY(assign_dim(bindings, *symbol, dims[i], option));
   }
   return ok();
 }
@@ -164,8 +166,10 @@ Status bind_shape(Value& input, const std::vector<int64_t>& dims, Bindings& bind
 Status check_shape(const Value& input, const std::vector<int64_t>& dims) {
   for (size_t i = 0; i < dims.size(); ++i)
     if ((*input.type.shape)[i].is_const() && (*input.type.shape)[i].value() != dims[i])
-      return Error(ErrorKind::Usage, "dim " + std::to_string(i) + " comes out as " + (*input.type.shape)[i].str() +
-                                         " from the other dims given", shape_option(input.name, dims));
+      return Error(
+          ErrorKind::Usage,
+          "dim " + std::to_string(i) + " comes out as " + (*input.type.shape)[i].str() + " from the other dims given",
+          shape_option(input.name, dims));
   return ok();
 }
 
@@ -184,8 +188,10 @@ void type_to_proto(const Type& type, onnx::TypeProto* proto) {
       auto* shape = tensor->mutable_shape();
       for (const Dim& dim : *type.shape) {
         auto* d = shape->add_dim();
-        if (dim.is_const()) d->set_dim_value(dim.value());
-        else d->set_dim_param(dim.str());
+        if (dim.is_const())
+          d->set_dim_value(dim.value());
+        else
+          d->set_dim_param(dim.str());
       }
       break;
     }

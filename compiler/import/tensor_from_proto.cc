@@ -69,7 +69,8 @@ template <class Out, class Field>
 Result<Tensor> from_field(const TensorProto& proto, Elem elem, std::vector<int64_t> dims, int64_t count,
                           const Field& field, const std::string& where) {
   if (field.size() != count)
-    return bad(proto, where, "holds " + std::to_string(field.size()) + " values, its shape needs " + std::to_string(count));
+    return bad(proto, where,
+               "holds " + std::to_string(field.size()) + " values, its shape needs " + std::to_string(count));
   auto out = allocate(static_cast<size_t>(count) * sizeof(Out));
   for (int64_t i = 0; i < count; ++i) {
     const Out v = static_cast<Out>(field[static_cast<int>(i)]);
@@ -82,7 +83,8 @@ Result<Tensor> from_field(const TensorProto& proto, Elem elem, std::vector<int64
 Result<Tensor> from_int32(const TensorProto& proto, Elem elem, std::vector<int64_t> dims, int64_t n,
                           const std::string& where) {
   const auto& field = proto.int32_data();
-  if (elem == Elem::F6E2M3 || elem == Elem::F6E3M2) return from_field<uint8_t>(proto, elem, std::move(dims), n, field, where);
+  if (elem == Elem::F6E2M3 || elem == Elem::F6E3M2)
+    return from_field<uint8_t>(proto, elem, std::move(dims), n, field, where);
   if (is_sub_byte(elem)) {
     const uint64_t packed = file_bytes(elem, n);
     ONNXC_ASSIGN(const Tensor raw, from_field<uint8_t>(proto, Elem::U8, {static_cast<int64_t>(packed)},
@@ -91,7 +93,8 @@ Result<Tensor> from_int32(const TensorProto& proto, Elem elem, std::vector<int64
   }
   if (elem == Elem::Bool) {
     if (field.size() != n)
-      return bad(proto, where, "holds " + std::to_string(field.size()) + " values, its shape needs " + std::to_string(n));
+      return bad(proto, where,
+                 "holds " + std::to_string(field.size()) + " values, its shape needs " + std::to_string(n));
     std::vector<uint8_t> flags(static_cast<size_t>(n));
     for (int64_t i = 0; i < n; ++i) flags[static_cast<size_t>(i)] = field[static_cast<int>(i)] != 0;
     return Tensor::of(elem, std::move(dims), flags);
@@ -140,8 +143,9 @@ Result<Tensor> from_external(const TensorProto& proto, Elem elem, std::vector<in
     if (entry.key() == "length") {
       ONNXC_ASSIGN(const uint64_t length, external_number(proto, "length", entry.value(), where));
       if (length != bytes)
-        return bad(proto, where, "has external data of " + std::to_string(length) + " bytes, its shape needs " +
-                                     std::to_string(bytes));
+        return bad(
+            proto, where,
+            "has external data of " + std::to_string(length) + " bytes, its shape needs " + std::to_string(bytes));
     }
   }
   const std::string at = where.empty() ? describe(proto) : where + ", " + describe(proto);
@@ -161,8 +165,7 @@ Result<Tensor> from_strings(const TensorProto& proto, std::vector<int64_t> dims,
 
 Result<Tensor> tensor_from_proto(TensorProto& proto, ExternalData* external, const std::string& where) {
   const int type = proto.data_type();
-  if (type <= 0 || type >= kElemCount)
-    return bad(proto, where, "has the unknown element type " + std::to_string(type));
+  if (type <= 0 || type >= kElemCount) return bad(proto, where, "has the unknown element type " + std::to_string(type));
   const Elem elem = static_cast<Elem>(type);
   if (proto.has_segment()) return bad(proto, where, "is stored in segments, which ONNX does not define for models");
   std::vector<int64_t> dims(proto.dims().begin(), proto.dims().end());
@@ -176,8 +179,9 @@ Result<Tensor> tensor_from_proto(TensorProto& proto, ExternalData* external, con
   if (!proto.has_raw_data()) return from_typed_fields(proto, elem, std::move(dims), *n, where);
   const uint64_t bytes = file_bytes(elem, *n);
   if (proto.raw_data().size() != bytes)
-    return bad(proto, where, "has " + std::to_string(proto.raw_data().size()) + " bytes of data, its shape needs " +
-                                 std::to_string(bytes));
+    return bad(
+        proto, where,
+        "has " + std::to_string(proto.raw_data().size()) + " bytes of data, its shape needs " + std::to_string(bytes));
   if (bytes == 0) return Tensor::zeros(elem, std::move(dims));
   std::shared_ptr<const std::string> raw(proto.release_raw_data());
   std::shared_ptr<const std::byte> data(raw, reinterpret_cast<const std::byte*>(raw->data()));
@@ -234,7 +238,8 @@ void tensor_to_proto(const Tensor& tensor, TensorProto* proto) {
     const size_t at = static_cast<size_t>(i * bits / 8);
     const int shift = static_cast<int>(i * bits % 8);
     packed[at] = static_cast<char>(static_cast<unsigned char>(packed[at]) | ((v << shift) & 0xff));
-    if (shift + bits > 8) packed[at + 1] = static_cast<char>(static_cast<unsigned char>(packed[at + 1]) | (v >> (8 - shift)));
+    if (shift + bits > 8)
+      packed[at + 1] = static_cast<char>(static_cast<unsigned char>(packed[at + 1]) | (v >> (8 - shift)));
   }
   proto->set_raw_data(std::move(packed));
 }

@@ -3,7 +3,7 @@
 add_library(onnxc_flags INTERFACE)
 target_compile_options(onnxc_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers $<$<BOOL:${ONNXC_WERROR}>:-Werror>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  target_compile_options(onnxc_flags INTERFACE -Wno-restrict)  # false alarms on std::string (GCC bug 105651)
+  target_compile_options(onnxc_flags INTERFACE -Wno-restrict -Wno-maybe-uninitialized)  # false alarms on std::string (GCC bug 105651) and std::optional
 endif()
 target_include_directories(onnxc_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/runtime_lib/include)
 if(ONNXC_SANITIZE)
