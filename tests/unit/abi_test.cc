@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "compiler/plan/weights_blob.h"
 #include "runtime_lib/abi/debug_plan.h"
 #include "runtime_lib/abi/model_entry.h"
 
@@ -254,7 +255,17 @@ TEST_F(AbiTest, NewerValuesAreLonger) {
 }
 
 TEST_F(AbiTest, Weights) {
-  alignas(64) onnxc_weights_header header = {ONNXC_WEIGHTS_MAGIC, ONNXC_WEIGHTS_FORMAT, 0, 42, 128, 64, {}};
+  onnxc::BlobHeader written = {};  // the compiler's idea of the same struct
+  std::memcpy(written.magic, onnxc::kBlobMagic, sizeof written.magic);
+  written.hash = 42;
+  written.bytes = 128;
+  onnxc_weights_header read;
+  static_assert(sizeof read == sizeof written);
+  std::memcpy(&read, &written, sizeof read);
+  EXPECT_EQ(read.magic, ONNXC_WEIGHTS_MAGIC);
+  EXPECT_EQ(read.hash, 42u);
+  EXPECT_EQ(read.bytes, 128u);
+  alignas(64) onnxc_weights_header header = {ONNXC_WEIGHTS_MAGIC, ONNXC_WEIGHTS_FORMAT, 0, 42, 0, 128, 64, {}};
   info.weights_bytes = 128;
   info.weights_hash = 42;
   EXPECT_EQ(create(), ONNXC_INVALID_ARGUMENT);
