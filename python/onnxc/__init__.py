@@ -1,8 +1,8 @@
 """onnxc: an ahead-of-time compiler for ONNX models, with ONNX Runtime's Python interface.
 
-    import onnxc as rt
-    session = rt.InferenceSession("model.onnx")      # or a compiled model: "model.so"
-    results = session.run(None, {"x": x})
+import onnxc as rt
+session = rt.InferenceSession("model.onnx")      # or a compiled model: "model.so"
+results = session.run(None, {"x": x})
 """
 
 from onnxc.errors import (
@@ -25,8 +25,26 @@ from onnxc.session import InferenceSession, get_all_providers, get_available_pro
 __version__ = "0.1.0"
 
 __all__ = [
-    "EPFail", "EngineError", "ExecutionMode", "ExecutionOrder", "Fail", "GraphOptimizationLevel", "InferenceSession",
-    "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "ModelLoaded", "ModelMetadata", "NoModel", "NoSuchFile", "NodeArg",
-    "NotImplemented", "RunOptions", "RuntimeException", "SessionOptions", "get_all_providers", "get_available_providers",
+    "EPFail",
+    "EngineError",
+    "ExecutionMode",
+    "ExecutionOrder",
+    "Fail",
+    "GraphOptimizationLevel",
+    "InferenceSession",
+    "InvalidArgument",
+    "InvalidGraph",
+    "InvalidProtobuf",
+    "ModelLoaded",
+    "ModelMetadata",
+    "NoModel",
+    "NoSuchFile",
+    "NodeArg",
+    "NotImplemented",
+    "RunOptions",
+    "RuntimeException",
+    "SessionOptions",
+    "get_all_providers",
+    "get_available_providers",
     "get_device",
-]  # fmt: skip
+]

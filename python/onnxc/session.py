@@ -153,8 +153,14 @@ class InferenceSession:
             return program
         with self._lock:
             if key not in self._programs:
-                free = [(arg.name, array.shape) for arg, array in zip(self._inputs, arrays, strict=True) if not arg.is_static()]
-                self._programs[key] = self._compile([f"--shape={name}={','.join(map(str, shape))}" for name, shape in free])
+                free = [
+                    (arg.name, array.shape)
+                    for arg, array in zip(self._inputs, arrays, strict=True)
+                    if not arg.is_static()
+                ]
+                self._programs[key] = self._compile(
+                    [f"--shape={name}={','.join(map(str, shape))}" for name, shape in free]
+                )
             return self._programs[key]
 
     def __reduce__(self):
@@ -183,7 +189,9 @@ def _read(path: str) -> bytes:
     try:
         return pathlib.Path(path).read_bytes()
     except FileNotFoundError:
-        raise errors.NoSuchFile.of(f"Load model from {path} failed:Load model {path} failed. File doesn't exist") from None
+        raise errors.NoSuchFile.of(
+            f"Load model from {path} failed:Load model {path} failed. File doesn't exist"
+        ) from None
     except IsADirectoryError:
         raise errors.InvalidProtobuf.of(f"Load model from {path} failed:Protobuf parsing failed.") from None
     except OSError as error:
