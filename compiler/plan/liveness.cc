@@ -27,17 +27,18 @@ class Walk {
   struct Event {
     int64_t at;
     bool write;
+    int64_t after_loop;  // the loop that has ended when this happens, or -1
   };
   struct Interval {
     int64_t begin, end;
   };
 
-  void touch(BufferId b, int64_t at, bool write) {
+  void touch(BufferId b, int64_t at, bool write, int64_t after_loop = -1) {
     const BufferId root = b == kNoBuffer ? kNoBuffer : storage_root(program_, b);
-    if (root < events_.size()) events_[root].push_back({at, write});
+    if (root < events_.size()) events_[root].push_back({at, write, after_loop});
   }
-  void touch_all(const std::vector<BufferId>& buffers, int64_t at, bool write) {
-    for (BufferId b : buffers) touch(b, at, write);
+  void touch_all(const std::vector<BufferId>& buffers, int64_t at, bool write, int64_t after_loop = -1) {
+    for (BufferId b : buffers) touch(b, at, write, after_loop);
   }
   int64_t now() const { return static_cast<int64_t>(operations_.size()) - 1; }
 
@@ -76,7 +77,7 @@ class Walk {
     visit_all(loop.body.ops);
     touch_all(loop.body.yields, now(), false);
     touch_all(loop.body.args, now(), false);
-    touch_all(loop.results, now(), true);
+    touch_all(loop.results, now(), true, static_cast<int64_t>(loops_.size()));
     loops_.push_back({at, now()});  // inner loops come before the ones around them
   }
 
@@ -87,15 +88,20 @@ class Walk {
       range.first = std::min(range.first, e.at);
       range.last = std::max(range.last, e.at);
     }
-    for (const Interval& loop : loops_) widen(events, loop, range);
+    for (size_t i = 0; i < loops_.size(); ++i) widen(events, static_cast<int64_t>(i), range);
     return range;
   }
 
-  static void widen(const std::vector<Event>& events, const Interval& loop, LiveRange& range) {
-    if (range.last <= loop.begin || range.first > loop.end) return;
-    const bool inside_only = range.first > loop.begin && range.last <= loop.end;
-    const auto first = std::find_if(events.begin(), events.end(), [&](const Event& e) { return e.at > loop.begin; });
-    if (inside_only && first != events.end() && first->write) return;
+  void widen(const std::vector<Event>& events, int64_t index, LiveRange& range) const {
+    const Interval loop = loops_[static_cast<size_t>(index)];
+    const Event* first_inside = nullptr;
+    bool any_outside = false;
+    for (const Event& e : events) {
+      const bool inside = e.at > loop.begin && e.at <= loop.end && e.after_loop != index;
+      if (inside && !first_inside) first_inside = &e;
+      any_outside |= !inside;
+    }
+    if (!first_inside || (!any_outside && first_inside->write)) return;
     range.first = std::min(range.first, loop.begin);
     range.last = std::max(range.last, loop.end);
   }

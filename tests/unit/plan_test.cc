@@ -1,0 +1,361 @@
+// Liveness, in-place sharing, the arena and its checker.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "compiler/plan/arena.h"
+#include "compiler/plan/liveness.h"
+#include "compiler/plan/make_plan.h"
+#include "compiler/plan/verify_plan.h"
+
+namespace onnxc {
+namespace {
+
+// Builds small Programs: buffers of f32, calls over them.
+class Builder {
+ public:
+  BufferId arena(std::string name, Shape dims) { return add(std::move(name), std::move(dims), Buffer::Storage::Arena); }
+  BufferId input(std::string name, Shape dims) {
+    const BufferId b = add(name, dims, Buffer::Storage::Input);
+    program.buffers[b].index = static_cast<int64_t>(program.inputs.size());
+    program.inputs.push_back({name, Elem::F32, {}, dims, b});
+    return b;
+  }
+  BufferId view(std::string name, BufferId base, Dim offset, Shape dims) {
+    const BufferId b = add(std::move(name), std::move(dims), Buffer::Storage::View);
+    program.buffers[b].base = base;
+    program.buffers[b].offset = offset;
+    return b;
+  }
+  Operation call(std::vector<BufferId> outs, std::vector<BufferId> ins, std::vector<BufferId> scratch = {}) {
+    KernelCall call;
+    call.kernel = "k";
+    for (BufferId b : outs) call.outs.push_back({b, {}});
+    for (BufferId b : ins) call.ins.push_back({b, {}});
+    call.scratch = std::move(scratch);
+    return {call, {}, {}, {}};
+  }
+  Operation& emit(Operation op) { return program.ops.emplace_back(std::move(op)); }
+
+  Program program;
+
+ private:
+  BufferId add(std::string name, Shape dims, Buffer::Storage storage) {
+    Buffer b;
+    b.name = std::move(name);
+    b.dims = std::move(dims);
+    b.storage = storage;
+    return program.add_buffer(b);
+  }
+};
+
+Plan plan_of(const Program& program, bool debug = false) {
+  Options options;
+  options.debug_plan = debug;
+  Result<Plan> plan = make_plan(program, options);
+  EXPECT_TRUE(plan.ok()) << (plan.ok() ? "" : plan.error().str());
+  return plan.ok() ? std::move(plan).value() : Plan{};
+}
+
+// x -> a -> b -> c -> d, each 64 floats.
+Builder chain(bool in_place) {
+  Builder b;
+  BufferId last = b.input("x", {64});
+  for (const char* name : {"a", "b", "c", "d"}) {
+    const BufferId next = b.arena(name, {64});
+    Operation op = b.call({next}, {last});
+    if (in_place) op.in_place.push_back({next, last});
+    b.emit(op);
+    last = next;
+  }
+  return b;
+}
+
+TEST(Plan, AChainNeedsTwoPlaces) {
+  const Plan plan = plan_of(chain(false).program);
+  EXPECT_EQ(plan.arena_bytes, Dim(512));
+  EXPECT_EQ(plan.unshared_bytes, 1024u);
+}
+
+TEST(Plan, AnInPlaceChainNeedsOne) { EXPECT_EQ(plan_of(chain(true).program).arena_bytes, Dim(256)); }
+
+TEST(Plan, InPlaceIsRefusedWhereTheReadBufferLivesOn) {
+  Builder b = chain(true);
+  const BufferId e = b.arena("e", {64});
+  b.emit(b.call({e}, {1, 4}));  // reads a again
+  const Plan plan = plan_of(b.program);
+  EXPECT_NE(plan.places[1].offset, plan.places[2].offset);
+  EXPECT_EQ(plan.places[2].offset, plan.places[3].offset);
+}
+
+TEST(Plan, InPlaceIsRefusedWhereAnotherOperandReadsTheSame) {
+  Builder b;
+  const BufferId a = b.arena("a", {64}), y = b.arena("y", {64});
+  b.emit(b.call({a}, {}));
+  b.emit(b.call({y}, {a, a})).in_place = {{y, a}};
+  const Plan plan = plan_of(b.program);
+  EXPECT_NE(plan.places[a].offset, plan.places[y].offset);
+}
+
+TEST(Plan, InPlaceIsRefusedForTwoWrittenBuffers) {
+  Builder b;
+  const BufferId a = b.arena("a", {64}), y = b.arena("y", {64}), z = b.arena("z", {64});
+  b.emit(b.call({a}, {}));
+  b.emit(b.call({y, z}, {a})).in_place = {{y, a}, {z, a}};
+  const Plan plan = plan_of(b.program);
+  EXPECT_EQ(plan.places[a].offset, plan.places[y].offset);
+  EXPECT_NE(plan.places[a].offset, plan.places[z].offset);
+}
+
+TEST(Plan, InPlaceIsRefusedForALargerOrShiftedBuffer) {
+  Builder b;
+  const BufferId a = b.arena("a", {64}), y = b.arena("y", {65}), c = b.arena("c", {64}), d = b.arena("d", {128});
+  const BufferId half = b.view("half", d, 64, {64});
+  b.emit(b.call({a}, {}));
+  b.emit(b.call({y}, {a})).in_place = {{y, a}};
+  b.emit(b.call({d}, {y}));
+  b.emit(b.call({c}, {half})).in_place = {{c, half}};
+  const Plan plan = plan_of(b.program);
+  EXPECT_NE(plan.places[a].offset, plan.places[y].offset);
+  EXPECT_NE(plan.places[c].offset, plan.places[d].offset);
+}
+
+TEST(Plan, ViewsKeepTheirBaseAlive) {
+  Builder b;
+  const BufferId a = b.arena("a", {64}), v = b.view("v", a, 32, {32}), t = b.arena("t", {64}), u = b.arena("u", {64});
+  b.emit(b.call({a}, {}));
+  b.emit(b.call({t}, {}));
+  b.emit(b.call({u}, {v}));
+  const Plan plan = plan_of(b.program);
+  EXPECT_EQ(plan.places[a].last, 2);
+  EXPECT_NE(plan.places[a].offset, plan.places[t].offset);
+  EXPECT_EQ(plan.places[v].kind, Place::Kind::None);
+}
+
+TEST(Plan, ScratchLivesDuringItsCallOnly) {
+  Builder b;
+  const BufferId a = b.arena("a", {16}), s = b.arena("s", {1024}), t = b.arena("t", {1024}), y = b.arena("y", {16});
+  b.emit(b.call({a}, {}, {s}));
+  b.emit(b.call({y}, {a}, {t}));
+  const Plan plan = plan_of(b.program);
+  EXPECT_EQ(plan.places[s].offset, plan.places[t].offset);
+  EXPECT_EQ(plan.arena_bytes, Dim(4096 + 128));
+}
+
+TEST(Plan, UnusedBuffersTakeNoPlace) {
+  Builder b = chain(false);
+  const BufferId dead = b.arena("dead", {1 << 20});
+  const Plan plan = plan_of(b.program);
+  EXPECT_EQ(plan.places[dead].kind, Place::Kind::None);
+  EXPECT_EQ(plan.arena_bytes, Dim(512));
+}
+
+TEST(Plan, HaloAndStridesCount) {
+  Builder b;
+  const BufferId a = b.arena("a", {4, 16});
+  b.program.buffers[a].halo = {{1, 2}, {0, 0}};
+  const BufferId s = b.arena("s", {4, 16});
+  b.program.buffers[s].strides = {20, 1};
+  b.emit(b.call({a, s}, {}));
+  const Plan plan = plan_of(b.program);
+  EXPECT_EQ(plan.places[a].bytes, Dim(7 * 16 * 4));
+  EXPECT_EQ(plan.places[a].lead, Dim(16 * 4));
+  EXPECT_EQ(plan.places[s].bytes, Dim((3 * 20 + 16) * 4));
+}
+
+TEST(Plan, DebugPlanGivesEachBufferItsGuardedPlace) {
+  Builder b = chain(true);
+  b.program.buffers[2].halo = {{3, 5}};
+  const Plan plan = plan_of(b.program, true);
+  EXPECT_TRUE(plan.debug);
+  EXPECT_GE(plan.guard_bytes, 64);
+  int64_t end = 0;
+  for (BufferId i = 1; i <= 4; ++i) {
+    const int64_t begin = plan.places[i].offset.value() - plan.places[i].lead.value();
+    EXPECT_GE(begin, end + plan.guard_bytes);
+    EXPECT_EQ(begin % 64, 0);
+    end = begin + plan.places[i].bytes.value();
+  }
+  EXPECT_GE(plan.arena_bytes.value(), end + plan.guard_bytes);
+}
+
+TEST(Plan, FreeDimsAreNamedWithAdvice) {
+  Builder b;
+  const BufferId x = b.input("x", {Dim::symbol("batch"), 3}), y = b.arena("y", {Dim::symbol("batch"), 3});
+  b.emit(b.call({y}, {x}));
+  const Result<Plan> plan = make_plan(b.program, {});
+  ASSERT_FALSE(plan.ok());
+  EXPECT_EQ(plan.error().kind(), ErrorKind::Unsupported);
+  EXPECT_NE(plan.error().str().find("--dim batch=1, or --shape x=1,3"), std::string::npos) << plan.error().str();
+}
+
+TEST(Plan, RunTimeDimsAreNamed) {
+  Builder b;
+  const BufferId x = b.input("x", {3}), y = b.arena("y", {Dim::symbol("n")});
+  b.emit({ScalarDef{"n", ScalarDef::Element{x, 0}}, {}, {}, {}});
+  b.emit(b.call({y}, {x}));
+  const Result<Plan> plan = make_plan(b.program, {});
+  ASSERT_FALSE(plan.ok());
+  EXPECT_EQ(plan.error().kind(), ErrorKind::Unsupported);
+  EXPECT_NE(plan.error().str().find("known only at run time"), std::string::npos);
+}
+
+// for 3 turns: t = f(kept); u = g(t, carried); carried = u
+struct LoopCase {
+  Builder b;
+  BufferId kept, local, result, carried, after;
+};
+LoopCase loop_case(bool read_before_write) {
+  LoopCase c;
+  Builder& b = c.b;
+  c.kept = b.arena("kept", {64});
+  const BufferId init = b.arena("init", {64});
+  c.carried = b.arena("carried", {64});
+  c.local = b.arena("local", {64});
+  const BufferId next = b.arena("next", {64});
+  c.result = b.arena("result", {64});
+  c.after = b.arena("after", {64});
+  b.emit(b.call({c.kept, init}, {}));
+  Loop loop;
+  loop.trip_count = Dim(3);
+  loop.inits = {init};
+  loop.results = {c.result};
+  loop.body.args = {c.carried};
+  if (read_before_write) loop.body.ops.push_back(b.call({next}, {c.local}));
+  loop.body.ops.push_back(b.call({c.local}, {c.kept}));
+  loop.body.ops.push_back(b.call({next}, {c.local, c.carried}));
+  loop.body.yields = {next};
+  b.emit({loop, {}, {}, {}});
+  b.emit(b.call({c.after}, {c.result}));
+  return c;
+}
+
+TEST(Liveness, LoopsKeepWhatTheNextTurnNeeds) {
+  const LoopCase c = loop_case(false);
+  const Liveness live = compute_liveness(c.b.program);  // 0: fill; 1: loop; 2, 3: its body; 4: after
+  EXPECT_EQ(live.ranges[c.kept].first, 0);
+  EXPECT_EQ(live.ranges[c.kept].last, 3);  // read by every turn
+  EXPECT_EQ(live.ranges[c.carried].first, 1);
+  EXPECT_EQ(live.ranges[c.carried].last, 3);
+  EXPECT_EQ(live.ranges[c.local].first, 2);  // born anew in each turn
+  EXPECT_EQ(live.ranges[c.local].last, 3);
+  EXPECT_EQ(live.ranges[c.result].first, 3);
+  EXPECT_EQ(live.ranges[c.result].last, 4);
+  plan_of(c.b.program);
+}
+
+TEST(Liveness, AValueReadBeforeItIsWrittenLivesThroughTheLoop) {
+  const LoopCase c = loop_case(true);
+  const Liveness live = compute_liveness(c.b.program);
+  EXPECT_EQ(live.ranges[c.local].first, 1);
+  EXPECT_EQ(live.ranges[c.local].last, 4);  // the body is 2, 3, 4 here
+}
+
+TEST(Liveness, BranchesOfAnIfShareMemory) {
+  Builder b;
+  const BufferId cond = b.input("cond", {1}), t = b.arena("t", {64}), e = b.arena("e", {64}), r = b.arena("r", {64});
+  If branch;
+  branch.condition = cond;
+  branch.results = {r};
+  branch.then_region.ops = {b.call({t}, {})};
+  branch.then_region.yields = {t};
+  branch.else_region.ops = {b.call({e}, {})};
+  branch.else_region.yields = {e};
+  b.emit({branch, {}, {}, {}});
+  const BufferId y = b.arena("y", {64});
+  b.emit(b.call({y}, {r}));
+  const Plan plan = plan_of(b.program);
+  EXPECT_EQ(plan.places[t].offset, plan.places[e].offset);
+  EXPECT_NE(plan.places[t].offset, plan.places[r].offset);
+}
+
+// The property: whatever the lifetimes, no two blocks that live together overlap; and the layout is not worse than no
+// sharing.
+TEST(Arena, RandomLifetimesNeverOverlap) {
+  std::mt19937 random(1);
+  for (int turn = 0; turn < 300; ++turn) {
+    std::vector<ArenaBlock> blocks(1 + random() % 40);
+    int64_t apart = 0;
+    for (ArenaBlock& block : blocks) {
+      block.bytes = static_cast<int64_t>(random() % 5000);
+      block.align = int64_t{64} << random() % 3;
+      block.first = static_cast<int64_t>(random() % 50);
+      block.last = block.first + static_cast<int64_t>(random() % 10);
+      apart += align_up(block.bytes, 256);
+    }
+    const ArenaLayout layout = place_blocks(blocks);
+    EXPECT_LE(layout.bytes, apart);
+    EXPECT_GE(layout.bytes, peak_of_live_bytes(blocks));
+    for (size_t i = 0; i < blocks.size(); ++i) {
+      EXPECT_EQ(layout.offsets[i] % blocks[i].align, 0);
+      EXPECT_LE(layout.offsets[i] + blocks[i].bytes, layout.bytes);
+      for (size_t j = 0; j < i; ++j) {
+        const bool together = blocks[i].first <= blocks[j].last && blocks[j].first <= blocks[i].last;
+        const bool share = layout.offsets[i] < layout.offsets[j] + blocks[j].bytes &&
+                           layout.offsets[j] < layout.offsets[i] + blocks[i].bytes;
+        EXPECT_FALSE(together && share && blocks[i].bytes > 0 && blocks[j].bytes > 0) << i << " and " << j;
+      }
+    }
+  }
+}
+
+// Random straight-line Programs; make_plan checks itself, and a planted overlap must not pass.
+Builder random_program(std::mt19937& random) {
+  Builder b;
+  std::vector<BufferId> made = {b.input("x", {64})};
+  for (int i = 0; i < 30; ++i) {
+    std::vector<BufferId> ins;
+    for (uint32_t n = 1 + random() % 3; n > 0; --n)
+      ins.push_back(made[made.size() - 1 - random() % std::min<size_t>(made.size(), 6)]);
+    const BufferId y = b.arena("t" + std::to_string(i), {static_cast<int64_t>(16 * (1 + random() % 8))});
+    Operation op = b.call({y}, ins);
+    if (random() % 2) op.in_place.push_back({y, ins[0]});
+    b.emit(op);
+    made.push_back(y);
+  }
+  return b;
+}
+
+TEST(Plan, RandomProgramsPassTheChecker) {
+  std::mt19937 random(2);
+  for (int turn = 0; turn < 100; ++turn) {
+    const Plan plan = plan_of(random_program(random).program);
+    EXPECT_LE(plan.arena_bytes.value(), static_cast<int64_t>(plan.unshared_bytes));
+  }
+}
+
+TEST(VerifyPlan, CatchesAPlantedOverlap) {
+  Plan plan = plan_of(chain(false).program);
+  plan.places[2].offset = plan.places[1].offset;  // b over a, while a is read
+  const Status status = verify_plan(plan);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().kind(), ErrorKind::Internal);
+  EXPECT_NE(status.error().str().find("%a"), std::string::npos);
+  EXPECT_NE(status.error().str().find("%b"), std::string::npos);
+}
+
+TEST(VerifyPlan, CatchesAPartialOverlap) {
+  Plan plan = plan_of(chain(false).program);
+  const int64_t low = std::min(plan.places[1].offset.value(), plan.places[2].offset.value());
+  plan.places[1].offset = low;
+  plan.places[2].offset = low + 192;
+  EXPECT_FALSE(verify_plan(plan).ok());
+}
+
+TEST(VerifyPlan, CatchesAShortPlaceAndAnArenaThatIsTooSmall) {
+  Plan plan = plan_of(chain(false).program);
+  plan.places[1].bytes = 128;
+  EXPECT_FALSE(verify_plan(plan).ok());
+  plan = plan_of(chain(false).program);
+  plan.arena_bytes = 256;
+  EXPECT_FALSE(verify_plan(plan).ok());
+}
+
+TEST(VerifyPlan, CatchesSharingInADebugPlan) {
+  Plan plan = plan_of(chain(false).program, true);
+  plan.places[4].offset = plan.places[1].offset;  // d over a: dead, but debug plans share nothing
+  EXPECT_FALSE(verify_plan(plan).ok());
+}
+
+}  // namespace
+}  // namespace onnxc
