@@ -386,7 +386,6 @@ bool dropout_at_inference(const Node& n) {
 #define BINARY(name, op, infer) extern const OpDef op_##name; const OpDef op_##name = make(#name, infer, compute_binary<ExprOp::op>)
 #define ACTIVATION(name, fn) \
   extern const OpDef op_##name; const OpDef op_##name = make(#name, infer_same, fn, Accuracy::Rounding, true)
-#define OP(name) extern const OpDef op_##name; const OpDef op_##name
 
 UNARY(Abs, Abs);
 OP(Neg) = make("Neg", [](InferContext& c) { return infer_unary_contents(c, [](const Dim& d) { return Dim(0) - d; }); },

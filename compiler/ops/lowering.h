@@ -77,6 +77,8 @@ class Call {
   Call& out(BufferId b) { return call_.outs.push_back({b, {}}), *this; }
   Call& inout(BufferId b) { return call_.inouts.push_back({b, {}}), *this; }
   Call& in(BufferId b) { return call_.ins.push_back({b, {}}), *this; }  // kNoBuffer: null
+  Call& out_at(Operand o) { return call_.outs.push_back(std::move(o)), *this; }  // at a place in a buffer (inside nests)
+  Call& in_at(Operand o) { return call_.ins.push_back(std::move(o)), *this; }
   Call& scratch(BufferId b) { return call_.scratch.push_back(b), *this; }
   Call& arg(std::string name, Dim v) { return call_.arguments.push_back({std::move(name), std::move(v)}), *this; }
   Call& arg(std::string name, double v) { return call_.arguments.push_back({std::move(name), v}), *this; }

@@ -95,3 +95,8 @@ Status infer_node(Node& node);
 Status infer_graph(Graph& graph);
 
 }  // namespace onnxc
+
+// Begins the definition of an operator at namespace scope: OP(Relu) = ...;
+#define OP(name)                \
+  extern const OpDef op_##name; \
+  const OpDef op_##name

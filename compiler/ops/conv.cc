@@ -1,0 +1,286 @@
+// Conv and ConvTranspose (onnx/docs/Operators.md). 2-D and 1-D f32 convolutions with constant weights use kernels on the
+// blocked layout; what is left is a loop nest. Tested by tests/conformance and tests/differential.
+#include "compiler/ops/window.h"
+
+namespace onnxc {
+namespace {
+
+using expr::binary;
+using expr::operator*;
+using expr::operator+;
+
+Result<std::vector<int64_t>> weight_kernel(const Node& node) {
+  const Shape& w = *node.input(1)->type.shape;
+  std::vector<int64_t> kernel;
+  for (size_t a = 2; a < w.size(); ++a) {
+    if (!w[a].is_const()) return Error(ErrorKind::Unsupported, "the kernel's extent is not known: " + shape_str(w), node.where());
+    kernel.push_back(w[a].value());
+  }
+  if (node.has("kernel_shape") && node.attr_ints("kernel_shape") != kernel)
+    return Error(ErrorKind::InvalidModel, "kernel_shape does not agree with the weights " + shape_str(w), node.where());
+  return kernel;
+}
+
+Shape spatial_of(const Shape& s) { return {s.begin() + 2, s.end()}; }
+
+Status infer_conv(InferContext& c) {
+  if (!c.has_input(0) || !c.has_input(1)) return c.invalid("input and weights are needed");
+  if (!c.has_shape(0) || !c.has_shape(1)) return c.set_unranked(0, c.elem(0)), ok();
+  const Shape &x = c.shape(0), &w = c.shape(1);
+  if (x.size() < 3 || w.size() != x.size())
+    return c.invalid("input " + shape_str(x) + " and weights " + shape_str(w) + " must have the same rank, at least 3");
+  const int64_t groups = c.node.attr_int("group", 1);
+  if (groups <= 0) return c.invalid("group must be positive");
+  const Dim channels = w[1] * Dim(groups);
+  if (x[1].is_const() && channels.is_const() && x[1] != channels)
+    return c.invalid("the input has " + x[1].str() + " channels, the weights " + shape_str(w) + " with group " + std::to_string(groups) +
+                     " want " + channels.str());
+  if (w[0].is_const() && w[0].value() % groups != 0) return c.invalid("the output channels are no multiple of group");
+  ONNXC_ASSIGN(auto kernel, weight_kernel(c.node));
+  ONNXC_ASSIGN(const Window window, make_window(c.node, spatial_of(x), kernel));
+  Shape out{x[0], w[0]};
+  out.insert(out.end(), window.out.begin(), window.out.end());
+  c.set(0, c.elem(0), std::move(out));
+  return ok();
+}
+
+// The arguments that all convolution kernels take; 1-D is 2-D with height 1.
+struct Conv2d {
+  Window window;
+  Dim ih, iw, oh, ow;
+  int64_t kh, kw, sh, sw, pt, pl, dh, dw;
+};
+Conv2d as_2d(const Window& w, const Shape& x) {
+  Conv2d g{w, Dim(1), x.back(), Dim(1), w.out.back(), 1, w.kernel.back(), 1, w.strides.back(), 0, w.pads_begin.back(), 1, w.dilations.back()};
+  if (w.axes() == 2) {
+    g.ih = x[2], g.oh = w.out[0];
+    g.kh = w.kernel[0], g.sh = w.strides[0], g.pt = w.pads_begin[0], g.dh = w.dilations[0];
+  }
+  return g;
+}
+Call& window_args(Call& call, const Conv2d& g) {
+  return call.arg("kh", g.kh).arg("kw", g.kw).arg("stride_h", g.sh).arg("stride_w", g.sw).arg("pad_top", g.pt).arg("pad_left", g.pl)
+      .arg("dil_h", g.dh).arg("dil_w", g.dw);
+}
+Call& activation_args(Call& call, const Activation& a) {
+  return call.arg("activation", a.code).arg("alpha", a.alpha).arg("beta", a.beta);
+}
+
+// Bias padded to whole channel blocks; kNoBuffer without bias.
+BufferId blocked_bias(LowerContext& c, int64_t block) { return c.constant(2) ? c.packed(2, Packing{{block}, {0, 1}}) : kNoBuffer; }
+
+// Packing [O/b][I (padded to ib)][k...][b] of weights [O][I][k...].
+Packing weight_packing(size_t axes, int64_t out_block, int64_t in_block) {
+  Packing p;
+  p.block = {out_block, in_block};
+  p.perm = {0, 2, 3};
+  for (size_t a = 0; a < axes; ++a) {
+    p.block.push_back(1);
+    p.perm.push_back(static_cast<int64_t>(4 + 2 * a));
+    p.perm.push_back(static_cast<int64_t>(5 + 2 * a));
+  }
+  p.perm.push_back(1);
+  return p;
+}
+
+Status lower_conv_blocked(LowerContext& c, const Conv2d& g) {
+  const Shape &x = c.in_shape(0), &w = c.in_shape(1);
+  const int64_t block = c.channel_block(), groups = c.node().attr_int("group", 1), ic = x[1].value(), oc = w[0].value();
+  const Layout layout = Layout::channels(static_cast<int>(block));
+  const Activation act = activation_of(c.node());
+  const bool depthwise = groups > 1;
+  const bool first = !depthwise && ic < block / 2 && c.layout_of(0).plain();
+  ONNXC_ASSIGN(const BufferId in, c.in(0, first ? Layout{} : layout));
+  BufferId residual = kNoBuffer;
+  if (c.has_input(3)) {
+    ONNXC_ASSIGN(residual, c.in(3, layout));
+  }
+  const BufferId weights = c.packed(1, weight_packing(g.window.axes(), block, first || depthwise ? 1 : block));
+  const BufferId bias = blocked_bias(c, block);
+  const BufferId out = c.out(0, layout);
+  Call call(depthwise ? "conv_depthwise_f32" : first ? "conv_first_f32" : "conv_blocked_f32");
+  call.out(out).in(in).in(weights).in(bias).in(residual).arg("n", x[0]);
+  if (depthwise) call.arg("c", ic).arg("ih", g.ih).arg("iw", g.iw).arg("oh", g.oh).arg("ow", g.ow);
+  else call.arg("ic", ic).arg("ih", g.ih).arg("iw", g.iw).arg("oc", oc).arg("oh", g.oh).arg("ow", g.ow);
+  activation_args(window_args(call, g), act);
+  c.emit(call.op());
+  return ok();
+}
+
+Status lower_conv_plain(LowerContext& c, const Conv2d& g) {
+  const Shape &x = c.in_shape(0), &w = c.in_shape(1);
+  ONNXC_ASSIGN(const BufferId in, c.in(0));
+  ONNXC_ASSIGN(const BufferId weights, c.in(1));
+  ONNXC_ASSIGN(const BufferId bias, c.in(2));
+  ONNXC_ASSIGN(const BufferId residual, c.in(3));
+  Call call("conv_plain_f32");
+  call.out(c.out(0)).in(in).in(weights).in(bias).in(residual).arg("n", x[0]).arg("ic", x[1]).arg("ih", g.ih).arg("iw", g.iw);
+  call.arg("oc", w[0]).arg("oh", g.oh).arg("ow", g.ow);
+  window_args(call, g).arg("groups", c.node().attr_int("group", 1));
+  c.emit(activation_args(call, activation_of(c.node())).op());
+  return ok();
+}
+
+// Any rank and element type: a nest over the output, reducing over channels and taps.
+Status lower_conv_nest(LowerContext& c, const Window& window) {
+  const Shape &x = c.in_shape(0), &w = c.in_shape(1);
+  const int64_t groups = c.node().attr_int("group", 1);
+  ONNXC_ASSIGN(const BufferId in, c.in(0));
+  ONNXC_ASSIGN(const BufferId weights, c.in(1));
+  ONNXC_ASSIGN(const BufferId bias, c.in(2));
+  ONNXC_ASSIGN(const BufferId residual, c.in(3));
+  const BufferId out = c.out(0);
+  const Elem elem = c.in_elem(0);
+  const Dim per_group = Dim::floor_div(w[0], Dim(groups));
+  c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
+    Reduce r{c.fresh("sum"), ReduceOp::Add, {{c.fresh("c"), w[1]}}, 1, false, nullptr};
+    for (int64_t k : window.kernel) r.vars.push_back({c.fresh("k"), Dim(k)});
+    const Dim ci = Dim::symbol(r.vars[0].name);
+    std::vector<Expr> x_at{idx[0], expr::index(groups == 1 ? ci : Dim::floor_div(idx[1]->dim, per_group) * w[1] + ci)};
+    std::vector<Expr> w_at{idx[1], expr::index(ci)};
+    for (size_t a = 0; a < window.axes(); ++a) {
+      const Dim k = Dim::symbol(r.vars[a + 1].name);
+      x_at.push_back(expr::index(window.position(a, idx[2 + a]->dim, k)));
+      w_at.push_back(expr::index(k));
+    }
+    const Expr zero = expr::constant(expr::arithmetic_type(elem), 0);
+    r.value = load_padded(c, in, elem, x_at, spatial_of(x), zero) * expr::load(weights, elem, w_at);
+    Expr value = expr::let(r.name, zero->type);
+    if (bias != kNoBuffer) value = value + expr::load(bias, elem, {idx[1]});
+    if (residual != kNoBuffer) value = value + expr::load(residual, elem, {idx.begin(), idx.end()});
+    Block b;
+    b.push_back(Stmt{r});
+    b.push_back(Stmt{Store{out, {idx.begin(), idx.end()}, apply_activation(activation_of(c.node()), value), nullptr}});
+    return b;
+  }));
+  return ok();
+}
+
+Status lower_conv(LowerContext& c) {
+  const Shape &x = c.in_shape(0), &w = c.in_shape(1);
+  ONNXC_ASSIGN(auto kernel, weight_kernel(c.node()));
+  ONNXC_ASSIGN(const Window window, make_window(c.node(), spatial_of(x), kernel));
+  if (c.in_elem(0) != Elem::F32 || window.axes() > 2) return lower_conv_nest(c, window);
+  const Conv2d g = as_2d(window, x);
+  const int64_t groups = c.node().attr_int("group", 1);
+  const bool known = x[1].is_const() && w[0].is_const() && c.constant(1) && (!c.has_input(2) || c.constant(2));
+  const bool depthwise = groups > 1 && x[1] == Dim(groups) && w[0] == Dim(groups);
+  if (c.channel_block() > 1 && known && (groups == 1 || depthwise)) return lower_conv_blocked(c, g);
+  return lower_conv_plain(c, g);
+}
+
+// ---- ConvTranspose: out[o] sums x[i] * w[k] over all i * stride + k * dilation - pad == o.
+
+struct Transposed {
+  std::vector<int64_t> kernel, strides, dilations, pads_begin;
+  Shape out;
+};
+
+Result<Transposed> transposed_window(const Node& node) {
+  const Shape& x = *node.input(0)->type.shape;
+  const size_t n = x.size() - 2;
+  Transposed t;
+  ONNXC_ASSIGN(t.kernel, weight_kernel(node));
+  t.strides = node.attr_ints("strides", std::vector<int64_t>(n, 1));
+  t.dilations = node.attr_ints("dilations", std::vector<int64_t>(n, 1));
+  const auto extra = node.attr_ints("output_padding", std::vector<int64_t>(n, 0));
+  const auto wanted = node.attr_ints("output_shape");
+  auto pads = node.attr_ints("pads", std::vector<int64_t>(2 * n, 0));
+  const std::string auto_pad = node.attr_string("auto_pad", "NOTSET");
+  if (t.kernel.size() != n || t.strides.size() != n || t.dilations.size() != n || extra.size() != n || pads.size() != 2 * n)
+    return Error(ErrorKind::InvalidModel, "kernel, strides, dilations, output_padding or pads do not fit the input's rank", node.where());
+  for (size_t a = 0; a < n; ++a) {
+    const int64_t reach = (t.kernel[a] - 1) * t.dilations[a] + 1;
+    const Dim full = (x[2 + a] - Dim(1)) * Dim(t.strides[a]) + Dim(extra[a] + reach);
+    Dim out = full - Dim(pads[a] + pads[a + n]);
+    int64_t begin = pads[a];
+    const bool same = auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER";
+    if (wanted.size() >= n || same) {
+      out = wanted.size() >= n ? Dim(wanted[wanted.size() - n + a]) : x[2 + a] * Dim(t.strides[a]);
+      const Dim total = full - out;
+      if (!total.is_const()) return Error(ErrorKind::Unsupported, "the padding depends on a free dimension", node.where(), "fix it by --dim");
+      const int64_t pad = std::max<int64_t>(total.value(), 0);
+      begin = auto_pad == "SAME_UPPER" ? pad / 2 : pad - pad / 2;
+    }
+    t.pads_begin.push_back(begin);
+    t.out.push_back(std::move(out));
+  }
+  return t;
+}
+
+Status infer_conv_transpose(InferContext& c) {
+  if (!c.has_input(0) || !c.has_input(1)) return c.invalid("input and weights are needed");
+  if (!c.has_shape(0) || !c.has_shape(1)) return c.set_unranked(0, c.elem(0)), ok();
+  const Shape &x = c.shape(0), &w = c.shape(1);
+  if (x.size() < 3 || w.size() != x.size())
+    return c.invalid("input " + shape_str(x) + " and weights " + shape_str(w) + " must have the same rank, at least 3");
+  if (x[1].is_const() && w[0].is_const() && x[1] != w[0]) return c.invalid("input and weights have different channel counts");
+  ONNXC_ASSIGN(const Transposed t, transposed_window(c.node));
+  Shape out{x[0], w[1] * Dim(c.node.attr_int("group", 1))};
+  out.insert(out.end(), t.out.begin(), t.out.end());
+  c.set(0, c.elem(0), std::move(out));
+  return ok();
+}
+
+Status lower_conv_transpose(LowerContext& c) {
+  const Shape &x = c.in_shape(0), &w = c.in_shape(1);
+  const int64_t groups = c.node().attr_int("group", 1);
+  ONNXC_ASSIGN(const Transposed t, transposed_window(c.node()));
+  ONNXC_ASSIGN(const BufferId in, c.in(0));
+  ONNXC_ASSIGN(const BufferId weights, c.in(1));
+  ONNXC_ASSIGN(const BufferId bias, c.in(2));
+  const BufferId out = c.out(0);
+  const Elem elem = c.in_elem(0);
+  const Dim in_per_group = Dim::floor_div(x[1], Dim(groups));
+  c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
+    Reduce r{c.fresh("sum"), ReduceOp::Add, {{c.fresh("c"), in_per_group}}, 1, false, nullptr};
+    for (int64_t k : t.kernel) r.vars.push_back({c.fresh("k"), Dim(k)});
+    const Dim group = groups == 1 ? Dim(0) : Dim::floor_div(idx[1]->dim, w[1]);
+    const Dim ci = group * in_per_group + Dim::symbol(r.vars[0].name);
+    std::vector<Expr> x_at{idx[0], expr::index(ci)}, w_at{expr::index(ci), expr::index(idx[1]->dim - group * w[1])};
+    Expr inside;
+    for (size_t a = 0; a < t.kernel.size(); ++a) {
+      const Dim k = Dim::symbol(r.vars[a + 1].name), stride(t.strides[a]);
+      const Dim at = idx[2 + a]->dim + Dim(t.pads_begin[a]) - k * Dim(t.dilations[a]);
+      const Dim i = Dim::floor_div(at, stride);
+      Expr here = binary(ExprOp::And, binary(ExprOp::Ge, expr::index(i), expr::index(Dim(0))),
+                         binary(ExprOp::Lt, expr::index(i), expr::index(x[2 + a])));
+      if (t.strides[a] > 1) here = binary(ExprOp::And, here, binary(ExprOp::Eq, expr::index(Dim::mod(at, stride)), expr::index(Dim(0))));
+      inside = inside ? binary(ExprOp::And, inside, here) : here;
+      x_at.push_back(expr::index(Dim::max(Dim(0), Dim::min(i, x[2 + a] - Dim(1)))));
+      w_at.push_back(expr::index(k));
+    }
+    const Expr zero = expr::constant(expr::arithmetic_type(elem), 0);
+    r.value = expr::select(inside, expr::load(in, elem, x_at), zero) * expr::load(weights, elem, w_at);
+    Expr value = expr::let(r.name, zero->type);
+    if (bias != kNoBuffer) value = value + expr::load(bias, elem, {idx[1]});
+    Block b;
+    b.push_back(Stmt{r});
+    b.push_back(Stmt{Store{out, {idx.begin(), idx.end()}, apply_activation(activation_of(c.node()), value), nullptr}});
+    return b;
+  }));
+  return ok();
+}
+
+}  // namespace
+
+OP(Conv) = [] {
+  OpDef d;
+  d.name = "Conv";
+  d.infer = infer_conv;
+  d.lower = lower_conv;
+  d.layout = LayoutBehaviour::Mapped;
+  d.accuracy = Accuracy::Accumulating;
+  return d;
+}();
+
+OP(ConvTranspose) = [] {
+  OpDef d;
+  d.name = "ConvTranspose";
+  d.infer = infer_conv_transpose;
+  d.lower = lower_conv_transpose;
+  d.accuracy = Accuracy::Accumulating;
+  return d;
+}();
+
+}  // namespace onnxc

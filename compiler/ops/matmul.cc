@@ -1,0 +1,253 @@
+// MatMul and Gemm (onnx/docs/Operators.md; numpy.matmul's rules for ranks). f32 products call the packed GEMM kernel, once or per
+// batch inside a nest; other element types are a nest that reduces. Tested by tests/conformance and tests/differential.
+#include "compiler/ops/window.h"
+
+namespace onnxc {
+namespace {
+
+using expr::operator*;
+using expr::operator+;
+
+constexpr int64_t kPanel = 16;  // columns per packed panel of B (runtime_lib/kernels/gemm.h)
+
+// A as [batch.., M, K], B as [batch.., K, N]; vectors are given a 1 that the output lacks.
+struct Product {
+  Shape a_batch, b_batch, batch;
+  Dim m, n, k;
+  bool a_vector = false, b_vector = false;
+};
+
+Result<Product> product_of(const Node& node) {
+  Shape a = *node.input(0)->type.shape, b = *node.input(1)->type.shape;
+  auto bad = [&](const std::string& what) {
+    return Error(ErrorKind::InvalidModel, what + ": " + shape_str(a) + " times " + shape_str(b), node.where());
+  };
+  if (a.empty() || b.empty()) return bad("a scalar cannot be multiplied as a matrix");
+  Product p;
+  p.a_vector = a.size() == 1;
+  p.b_vector = b.size() == 1;
+  if (p.a_vector) a.insert(a.begin(), Dim(1));
+  if (p.b_vector) b.push_back(Dim(1));
+  p.m = a[a.size() - 2];
+  p.k = a.back();
+  p.n = b.back();
+  const Dim bk = b[b.size() - 2];
+  if (p.k.is_const() && bk.is_const() && p.k != bk) return bad("the inner dimensions differ");
+  if (!p.k.is_const()) p.k = bk;
+  p.a_batch = {a.begin(), a.end() - 2};
+  p.b_batch = {b.begin(), b.end() - 2};
+  auto batch = broadcast(p.a_batch, p.b_batch);
+  if (!batch.ok()) return bad("the batch dimensions do not broadcast");
+  p.batch = std::move(batch).value();
+  return p;
+}
+
+Status infer_matmul(InferContext& c) {
+  if (!c.has_input(0) || !c.has_input(1)) return c.invalid("two inputs are needed");
+  if (c.elem(0) != c.elem(1)) return c.invalid("the operands have different element types");
+  if (!c.has_shape(0) || !c.has_shape(1)) return c.set_unranked(0, c.elem(0)), ok();
+  ONNXC_ASSIGN(const Product p, product_of(c.node));
+  Shape out = p.batch;
+  if (!p.a_vector) out.push_back(p.m);
+  if (!p.b_vector) out.push_back(p.n);
+  c.set(0, c.elem(0), std::move(out));
+  return ok();
+}
+
+// Indices of an operand's batch dims at the output's batch indices.
+std::vector<Expr> batch_at(const Shape& own, const Shape& batch, std::span<const Expr> idx) {
+  std::vector<Expr> at;
+  for (size_t d = 0; d < own.size(); ++d) {
+    const bool one = own[d].is_const() && own[d].value() == 1;
+    at.push_back(one ? expr::index(Dim(0)) : idx[batch.size() - own.size() + d]);
+  }
+  return at;
+}
+
+Status lower_matmul_nest(LowerContext& c, const Product& p) {
+  ONNXC_ASSIGN(const BufferId a, c.in(0));
+  ONNXC_ASSIGN(const BufferId b, c.in(1));
+  const BufferId out = c.out(0);
+  const Elem elem = c.in_elem(0);
+  c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
+    const std::string k = c.fresh("k");
+    const Expr at_k = expr::index(Dim::symbol(k));
+    std::vector<Expr> a_at = batch_at(p.a_batch, p.batch, idx), b_at = batch_at(p.b_batch, p.batch, idx);
+    if (!p.a_vector) a_at.push_back(idx[p.batch.size()]);
+    a_at.push_back(at_k);
+    b_at.push_back(at_k);
+    if (!p.b_vector) b_at.push_back(idx.back());
+    Reduce r{c.fresh("sum"), ReduceOp::Add, {{k, p.k}}, 1, false, expr::load(a, elem, a_at) * expr::load(b, elem, b_at)};
+    Expr value = expr::let(r.name, r.value->type);
+    Block block;
+    block.push_back(Stmt{std::move(r)});
+    block.push_back(Stmt{Store{out, {idx.begin(), idx.end()}, apply_activation(activation_of(c.node()), value), nullptr}});
+    return block;
+  }));
+  return ok();
+}
+
+Call gemm_call(Operand y, Operand a, Operand b, BufferId bias, Operand residual, const Dim& m, const Dim& n, const Dim& k, const Activation& act) {
+  Call call("gemm_f32");
+  call.out_at(std::move(y)).in_at(std::move(a)).in_at(std::move(b)).in(bias).in_at(std::move(residual));
+  call.arg("m", m).arg("n", n).arg("k", k).arg("lda", k).arg("ldy", n);
+  call.arg("activation", act.code).arg("alpha", act.alpha).arg("beta", act.beta);
+  return call;
+}
+
+Packing panel_packing(bool transposed) {
+  Packing p;
+  p.block = transposed ? std::vector<int64_t>{kPanel, 1} : std::vector<int64_t>{1, kPanel};
+  p.perm = transposed ? std::vector<int64_t>{0, 2, 3, 1} : std::vector<int64_t>{2, 0, 1, 3};
+  return p;
+}
+
+Status lower_matmul(LowerContext& c) {
+  ONNXC_ASSIGN(const Product p, product_of(c.node()));
+  if (c.in_elem(0) != Elem::F32) return lower_matmul_nest(c, p);
+  const Activation act = activation_of(c.node());
+  ONNXC_ASSIGN(const BufferId a, c.in(0));
+  if (c.constant(1) && p.b_batch.empty() && c.constant(1)->rank() == 2) {  // one product with all rows of A
+    const BufferId b = c.packed(1, panel_packing(false));
+    const Dim rows = numel(p.a_batch) * p.m;
+    c.emit(gemm_call({c.out(0), {}}, {a, {}}, {b, {}}, kNoBuffer, {}, rows, p.n, p.k, act).op());
+    return ok();
+  }
+  ONNXC_ASSIGN(const BufferId b, c.in(1));
+  const BufferId out = c.out(0);
+  const BufferId packed = c.temporary(Elem::F32, {Dim::ceil_div(p.n, Dim(kPanel)), p.k, Dim(kPanel)});
+  auto place = [](BufferId buffer, std::vector<Expr> batch, size_t inner) {
+    for (size_t i = 0; i < inner; ++i) batch.push_back(expr::index(Dim(0)));
+    return Operand{buffer, std::move(batch)};
+  };
+  Operation op = make_nest(c, p.batch, [&](std::span<const Expr> idx) {
+    Block block;
+    Call pack("pack_b_f32");
+    pack.out(packed).in_at(place(b, batch_at(p.b_batch, p.batch, idx), p.b_vector ? 1 : 2)).arg("k", p.k).arg("n", p.n).arg("row_stride", p.n)
+        .arg("col_stride", 1);
+    block.push_back(Stmt{std::get<KernelCall>(pack.op().node)});
+    const size_t inner = (p.a_vector ? 0 : 1) + (p.b_vector ? 0 : 1);
+    Call gemm = gemm_call(place(out, {idx.begin(), idx.end()}, inner),
+                          place(a, batch_at(p.a_batch, p.batch, idx), p.a_vector ? 1 : 2), {packed, {}}, kNoBuffer, {}, p.m, p.n, p.k, act);
+    block.push_back(Stmt{std::get<KernelCall>(gemm.op().node)});
+    return block;
+  });
+  op.partition.reset();  // the packed panel is one for all turns
+  c.emit(std::move(op));
+  return ok();
+}
+
+// ---- Gemm
+
+struct GemmAttrs {
+  bool trans_a, trans_b;
+  float alpha, beta;
+};
+GemmAttrs gemm_attrs(const Node& n) {
+  return {n.attr_int("transA", 0) != 0, n.attr_int("transB", 0) != 0, n.attr_float("alpha", 1), n.attr_float("beta", 1)};
+}
+
+Status infer_gemm(InferContext& c) {
+  if (!c.has_input(0) || !c.has_input(1)) return c.invalid("two inputs are needed");
+  if (!c.has_shape(0) || !c.has_shape(1)) return c.set_unranked(0, c.elem(0)), ok();
+  const Shape &a = c.shape(0), &b = c.shape(1);
+  if (a.size() != 2 || b.size() != 2) return c.invalid("the operands must be matrices, not " + shape_str(a) + " and " + shape_str(b));
+  const GemmAttrs g = gemm_attrs(c.node);
+  const Dim ka = a[g.trans_a ? 0 : 1], kb = b[g.trans_b ? 1 : 0];
+  if (ka.is_const() && kb.is_const() && ka != kb) return c.invalid("the inner dimensions " + ka.str() + " and " + kb.str() + " differ");
+  c.set(0, c.elem(0), {a[g.trans_a ? 1 : 0], b[g.trans_b ? 0 : 1]});
+  return ok();
+}
+
+// C is absent, or constant per column: what the kernel's bias takes.
+bool column_bias(const Node& n) {
+  const Value* bias = n.input(2);
+  if (!bias) return true;
+  if (!bias->type.shape || !n.output()->type.shape) return false;
+  const Shape& s = *bias->type.shape;
+  if (s.empty() || s.size() > 2 || s.back() != (*n.output()->type.shape)[1]) return false;
+  return s.size() == 1 || (s[0].is_const() && s[0].value() == 1);
+}
+
+bool is_kernel_gemm(const Node& n) {
+  const GemmAttrs g = gemm_attrs(n);
+  return n.input(0)->type.elem == Elem::F32 && n.input(1)->is_constant() && !g.trans_a && g.alpha == 1 && (g.beta == 1 || !n.input(2)) &&
+         column_bias(n);
+}
+bool gemm_decomposes(const Node& n) { return !is_kernel_gemm(n) && !n.has("activation"); }
+
+Value* scalar_of(Graph& g, Elem elem, float v) {
+  if (elem == Elem::F64) return g.add_constant(Tensor::of<double>(Elem::F64, {}, {static_cast<double>(v)}));
+  Value* f = g.add_constant(Tensor::f32({}, {v}));
+  return f;
+}
+
+// alpha * A' * B' + beta * C by MatMul, Transpose, Mul, Add.
+Status decompose_gemm(Graph& graph, Node& node) {
+  const GemmAttrs g = gemm_attrs(node);
+  const Elem elem = node.input(0)->type.elem;
+  auto transposed = [&](Value* v) {
+    Node* t = graph.add_node("Transpose", {v}, 1, &node);
+    t->attrs["perm"] = std::vector<int64_t>{1, 0};
+    t->origins = node.origins;
+    return t->output();
+  };
+  auto scaled = [&](Value* v, float factor) {
+    if (factor == 1) return v;
+    Value* s = scalar_of(graph, elem, factor);
+    if (elem != Elem::F32 && elem != Elem::F64) {
+      Node* cast = graph.add_node("CastLike", {s, v}, 1, &node);
+      s = cast->output();
+    }
+    Node* m = graph.add_node("Mul", {v, s}, 1, &node);
+    m->origins = node.origins;
+    return m->output();
+  };
+  Value* a = g.trans_a ? transposed(node.input(0)) : node.input(0);
+  Value* b = g.trans_b ? transposed(node.input(1)) : node.input(1);
+  Node* product = graph.add_node("MatMul", {a, b}, 1, &node);
+  product->origins = node.origins;
+  Value* y = scaled(product->output(), g.alpha);
+  if (node.input(2) && g.beta != 0) {
+    Node* add = graph.add_node("Add", {y, scaled(node.input(2), g.beta)}, 1, &node);
+    add->origins = node.origins;
+    y = add->output();
+  }
+  graph.replace_uses(node.output(), y);
+  graph.remove_node(&node);
+  return ok();
+}
+
+Status lower_gemm(LowerContext& c) {
+  if (!is_kernel_gemm(c.node())) return c.unsupported("this Gemm was not decomposed", "do not disable the pass decompose");
+  const Shape &x = c.in_shape(0), &out = c.out_shape();
+  ONNXC_ASSIGN(const BufferId a, c.in(0));
+  const BufferId b = c.packed(1, panel_packing(gemm_attrs(c.node()).trans_b));
+  ONNXC_ASSIGN(const BufferId bias, c.in(2));
+  c.emit(gemm_call({c.out(0), {}}, {a, {}}, {b, {}}, bias, {}, x[0], out[1], x[1], activation_of(c.node())).op());
+  return ok();
+}
+
+}  // namespace
+
+OP(MatMul) = [] {
+  OpDef d;
+  d.name = "MatMul";
+  d.infer = infer_matmul;
+  d.lower = lower_matmul;
+  d.accuracy = Accuracy::Accumulating;
+  return d;
+}();
+
+OP(Gemm) = [] {
+  OpDef d;
+  d.name = "Gemm";
+  d.infer = infer_gemm;
+  d.decompose = decompose_gemm;
+  d.decompose_if = gemm_decomposes;
+  d.lower = lower_gemm;
+  d.accuracy = Accuracy::Accumulating;
+  return d;
+}();
+
+}  // namespace onnxc

@@ -1,0 +1,98 @@
+#include "compiler/ops/window.h"
+
+#include <cmath>
+
+namespace onnxc {
+
+using expr::binary;
+
+Result<Window> make_window(const Node& node, const Shape& in, std::vector<int64_t> kernel) {
+  const size_t n = in.size();
+  Window w;
+  w.kernel = std::move(kernel);
+  w.strides = node.attr_ints("strides", std::vector<int64_t>(n, 1));
+  w.dilations = node.attr_ints("dilations", std::vector<int64_t>(n, 1));
+  std::vector<int64_t> pads = node.attr_ints("pads", std::vector<int64_t>(2 * n, 0));
+  auto bad = [&](const std::string& what) { return Error(ErrorKind::InvalidModel, what, node.where()); };
+  if (w.kernel.size() != n || w.strides.size() != n || w.dilations.size() != n || pads.size() != 2 * n)
+    return bad("kernel, strides, dilations or pads do not fit the " + std::to_string(n) + " spatial axes of the input");
+  const std::string auto_pad = node.attr_string("auto_pad", "NOTSET");
+  const bool ceil_mode = node.attr_int("ceil_mode", 0) != 0;
+  for (size_t a = 0; a < n; ++a) {
+    const int64_t k = w.kernel[a], s = w.strides[a], d = w.dilations[a];
+    if (k <= 0 || s <= 0 || d <= 0) return bad("kernel, strides and dilations must be positive");
+    const int64_t reach = (k - 1) * d + 1;
+    int64_t begin = pads[a], end = pads[a + n];
+    Dim out;
+    if (auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER") {
+      if (!in[a].is_const())
+        return Error(ErrorKind::Unsupported, "auto_pad " + auto_pad + " needs a known extent, not " + in[a].str(), node.where(),
+                     "fix it by --dim or --shape");
+      const int64_t extent = in[a].value(), steps = (extent + s - 1) / s;
+      const int64_t total = std::max<int64_t>((steps - 1) * s + reach - extent, 0);
+      begin = auto_pad == "SAME_UPPER" ? total / 2 : total - total / 2;
+      end = total - begin;
+      out = Dim(steps);
+    } else {
+      if (auto_pad == "VALID") begin = end = 0;
+      else if (auto_pad != "NOTSET" && !auto_pad.empty()) return bad("unknown auto_pad \"" + auto_pad + "\"");
+      const Dim span = in[a] + Dim(begin + end - reach);
+      if (span.is_const() && span.value() < 0) return bad("the window is larger than the padded input " + shape_str(in));
+      out = (ceil_mode ? Dim::ceil_div(span, Dim(s)) : Dim::floor_div(span, Dim(s))) + Dim(1);
+      // No window may begin in the padding behind the input.
+      if (ceil_mode && out.is_const() && in[a].is_const() && (out.value() - 1) * s >= in[a].value() + begin) out = out - Dim(1);
+    }
+    w.pads_begin.push_back(begin);
+    w.pads_end.push_back(end);
+    w.out.push_back(std::move(out));
+  }
+  return w;
+}
+
+Expr load_padded(LowerContext&, BufferId buffer, Elem elem, std::vector<Expr> at, const Shape& spatial, const Expr& outside) {
+  Expr inside;
+  for (size_t a = 0; a < spatial.size(); ++a) {
+    Expr& p = at[at.size() - spatial.size() + a];
+    const Dim position = p->dim;
+    Expr in_range = binary(ExprOp::And, binary(ExprOp::Ge, expr::index(position), expr::index(Dim(0))),
+                           binary(ExprOp::Lt, expr::index(position), expr::index(spatial[a])));
+    inside = inside ? binary(ExprOp::And, inside, in_range) : in_range;
+    p = expr::index(Dim::max(Dim(0), Dim::min(position, spatial[a] - Dim(1))));
+  }
+  Expr value = expr::load(buffer, elem, std::move(at));
+  return inside ? expr::select(inside, value, outside) : value;
+}
+
+Activation activation_of(const Node& node) {
+  static const char* const kNames[] = {"",        "relu", "leaky_relu", "clip",         "sigmoid", "tanh",
+                                       "silu",    "hard_swish", "hard_sigmoid", "gelu",    "elu"};
+  Activation a;
+  const std::string name = node.attr_string("activation", "");
+  for (int i = 0; i < 11; ++i)
+    if (name == kNames[i]) a.code = i;
+  a.alpha = node.attr_float("activation_alpha", 0);
+  a.beta = node.attr_float("activation_beta", 0);
+  return a;
+}
+
+Expr apply_activation(const Activation& act, Expr x) {
+  using expr::operator*, expr::operator+;
+  auto num = [&](double v) { return expr::constant(x->type, v); };
+  auto clamp = [&](Expr e, double lo, double hi) { return binary(ExprOp::Min, binary(ExprOp::Max, e, num(lo)), num(hi)); };
+  const Expr negative = binary(ExprOp::Lt, x, num(0));
+  switch (act.code) {
+    case 1: return binary(ExprOp::Max, x, num(0));
+    case 2: return expr::select(negative, x * num(act.alpha), x);
+    case 3: return clamp(x, act.alpha, act.beta);
+    case 4: return expr::unary(ExprOp::Sigmoid, x);
+    case 5: return expr::unary(ExprOp::Tanh, x);
+    case 6: return x * expr::unary(ExprOp::Sigmoid, x);
+    case 7: return x * clamp(x * num(1.0 / 6) + num(0.5), 0, 1);
+    case 8: return clamp(x * num(act.alpha) + num(act.beta), 0, 1);
+    case 9: return num(0.5) * x * (num(1) + expr::unary(ExprOp::Erf, x * num(std::sqrt(0.5))));
+    case 10: return expr::select(negative, num(act.alpha) * expr::unary(ExprOp::Expm1, x), x);
+    default: return x;
+  }
+}
+
+}  // namespace onnxc
