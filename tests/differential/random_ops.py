@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Single-operator models with random shapes and values (random_rows.py), compiled, run, and held against ONNX Runtime, or
+onnx's reference evaluator where ONNX Runtime has no kernel.
+
+    tests/differential/random_ops.py [--count N] [--seed S] [-k PATTERN] [--flags '--debug-plan'] [-v]
+
+A model that onnxc does not support is reported and is no failure; a wrong value, a crash or a wrong refusal is. A failing
+case is named OP:SEED:NUMBER and can be run alone: -k OP --seed SEED --only NUMBER --keep DIR."""
+import argparse
+import collections
+import pathlib
+import re
+import sys
+import tempfile
+import warnings
+import zlib
+
+import numpy as np
+import onnx
+import onnx.reference
+from onnx import helper, numpy_helper
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from conformance.compare import Mismatch, compare  # noqa: E402
+from differential.random_rows import ROWS  # noqa: E402
+from support import elements  # noqa: E402
+from support.c_abi import CompiledModel  # noqa: E402
+from support.compiler import BatchCompiler  # noqa: E402
+from support.workers import run_jobs  # noqa: E402
+
+OPSET = 21
+
+
+def make_case(op, seed, number):
+    """(Single, model, feeds); the same for the same three arguments."""
+    single = ROWS[op](np.random.default_rng([zlib.crc32(op.encode()), seed, number]))
+    names, feeds, initializers, inputs = [], {}, [], []
+    for k, array in enumerate(single.inputs):
+        name = f"x{k}" if array is not None else ""
+        names.append(name)
+        if array is None:
+            continue
+        array = np.asarray(array)
+        if k in single.constant:
+            initializers.append(numpy_helper.from_array(array, name))
+        else:
+            feeds[name] = array
+            inputs.append(helper.make_tensor_value_info(name, elements.elem_of(array), array.shape))
+    outputs = [f"y{k}" for k in range(single.outputs)]
+    node = helper.make_node(single.op, names, outputs, name="node", **single.attributes)
+    graph = helper.make_graph([node], "random", inputs, [onnx.ValueInfoProto(name=o) for o in outputs], initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=False, data_prop=True)
+    if not all(out.type.tensor_type.elem_type for out in inferred.graph.output):  # onnx's inference gives up: ask its evaluator
+        values = onnx.reference.ReferenceEvaluator(model).run(None, feeds)
+        for out, value in zip(inferred.graph.output, values):
+            out.CopyFrom(helper.make_tensor_value_info(out.name, elements.elem_of(value), value.shape))
+    return single, inferred, feeds
+
+
+def expected_outputs(model, feeds):
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return session.run(None, feeds)
+    except Exception:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return onnx.reference.ReferenceEvaluator(model).run(None, feeds)
+
+
+class Worker:
+    def __init__(self, folder, flags):
+        self.folder, self.flags, self.compiler = pathlib.Path(folder), flags, None
+
+    def __call__(self, job):
+        op, seed, number = job
+        self.compiler = self.compiler or BatchCompiler()
+        try:
+            single, model, feeds = make_case(op, seed, number)
+            expected = expected_outputs(model, feeds)
+        except Exception as e:
+            return "no case", f"{type(e).__name__}: {e}".splitlines()[0][:200]
+        source = self.folder / f"{op}-{seed}-{number}.onnx"
+        source.write_bytes(model.SerializeToString())
+        outcome = self.compiler.compile(source, source.with_suffix(".so"), ["-q", *self.flags])
+        if not outcome.ok:
+            return ("unsupported" if outcome.code == 4 else "failed"), outcome.reason()
+        try:
+            with CompiledModel(source.with_suffix(".so"), host=True) as compiled:
+                actual = compiled.run(feeds)
+            for k, (a, e) in enumerate(zip(actual, expected)):
+                top = np.abs(e[np.isfinite(e)]).max(initial=0) if e.dtype.kind == "f" else 0
+                rtol = 2e-3 if e.dtype == np.float16 else single.rtol
+                compare(a, np.asarray(e), 0 if e.dtype.kind != "f" else rtol, 0 if e.dtype.kind != "f" else single.atol + rtol * min(float(top), 1e30), where=f"y{k}")
+        except Mismatch as e:
+            return "failed", f"{e} {describe(single)}"
+        except Exception as e:
+            return "failed", f"{type(e).__name__}: {e} {describe(single)}"
+        return "passed", ""
+
+
+def describe(single):
+    shapes = [None if a is None else f"{np.asarray(a).dtype}{list(np.shape(a))}{'c' if k in single.constant else ''}" for k, a in enumerate(single.inputs)]
+    return f"{shapes} {single.attributes}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=4, help="models per operator")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", type=int, help="just this number")
+    parser.add_argument("-k", default="", metavar="PATTERN")
+    parser.add_argument("--flags", default="")
+    parser.add_argument("--keep", metavar="DIR")
+    parser.add_argument("-j", type=int, default=2)
+    parser.add_argument("-v", action="store_true")
+    options = parser.parse_args()
+    numbers = range(options.count) if options.only is None else [options.only]
+    jobs = [(op, options.seed, n) for op in ROWS if re.search(options.k, op) for n in numbers]
+    return run(jobs, options)
+
+
+def run(jobs, options):
+    tally, unsupported = collections.Counter(), collections.Counter()
+
+    def on_result(job, result):
+        kind, text = result
+        tally[kind] += 1
+        if kind == "failed" or (options.v and kind != "passed"):
+            print(f"{kind.upper()} {job[0]}:{job[1]}:{job[2]}: {text}", flush=True)
+        if kind == "unsupported":
+            unsupported[job[0]] += 1
+
+    with tempfile.TemporaryDirectory(prefix="onnxc-random-") as scratch:
+        folder = options.keep or scratch
+        pathlib.Path(folder).mkdir(exist_ok=True, parents=True)
+        run_jobs(jobs, Worker(folder, options.flags.split()), on_result, options.j, 60, lambda job, text: ("failed", text.splitlines()[0]))
+    if unsupported:
+        print("not supported:", ", ".join(f"{op} ({n})" for op, n in sorted(unsupported.items())))
+    print(f"{tally['unsupported']} unsupported, {tally['no case']} without a reference")
+    print(f"{tally['passed']} passed, {tally['failed']} failed")
+    return 1 if tally["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
