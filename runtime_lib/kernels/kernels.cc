@@ -1,0 +1,7 @@
+// The bitcode unit: compiled by clang once per x86-64 level, never by the host compiler (CMakeLists.txt beside this
+// file).
+#define ONNXC_BITCODE 1
+#include "all_kernels.h"
+#if __has_include("runtime_lib/abi/model_entry.h")
+#include "runtime_lib/abi/model_entry.h"
+#endif
