@@ -1,30 +1,50 @@
 #include "runtime_lib/kernels/bitcode.h"
 
-// ONNXC_BITCODE_DIR is set by CMake; the files are prerequisites of this one.
-#define ONNXC_EMBED(level)                                                                          \
-  __asm__(                                                                                          \
-      ".section .rodata.onnxc_bitcode, \"a\", @progbits\n"                                          \
-      ".balign 16\n.hidden onnxc_bitcode_v" #level                                                  \
-      "\n"                                                                                          \
-      ".global onnxc_bitcode_v" #level "\nonnxc_bitcode_v" #level ":\n.incbin \"" ONNXC_BITCODE_DIR \
-      "/kernels_v" #level ".bc\"\n.hidden onnxc_bitcode_v" #level                                   \
-      "_end\n"                                                                                      \
-      ".global onnxc_bitcode_v" #level "_end\nonnxc_bitcode_v" #level "_end:\n.byte 0\n.text\n");   \
-  extern "C" __attribute__((visibility("hidden"))) const char onnxc_bitcode_v##level[], onnxc_bitcode_v##level##_end[];
+#include <cstddef>
 
-ONNXC_EMBED(2)
-ONNXC_EMBED(3)
-ONNXC_EMBED(4)
+// Places the file ONNXC_BITCODE_DIR/<name>.bc (CMake makes both) between the symbols onnxc_bitcode_<name> and ..._end.
+#define ONNXC_EMBED(name)                                  \
+  __asm__(                                                 \
+      ".section .rodata.onnxc_bitcode, \"a\", @progbits\n" \
+      ".balign 16\n"                                       \
+      ".hidden onnxc_bitcode_" #name                       \
+      "\n"                                                 \
+      ".global onnxc_bitcode_" #name                       \
+      "\n"                                                 \
+      "onnxc_bitcode_" #name                               \
+      ":\n"                                                \
+      ".incbin \"" ONNXC_BITCODE_DIR "/" #name             \
+      ".bc\"\n"                                            \
+      ".hidden onnxc_bitcode_" #name                       \
+      "_end\n"                                             \
+      ".global onnxc_bitcode_" #name                       \
+      "_end\n"                                             \
+      "onnxc_bitcode_" #name                               \
+      "_end:\n"                                            \
+      ".byte 0\n"                                          \
+      ".text\n");                                          \
+  extern "C" __attribute__((visibility("hidden"))) const char onnxc_bitcode_##name[], onnxc_bitcode_##name##_end[];
+
+ONNXC_EMBED(kernels_v2)
+ONNXC_EMBED(kernels_v3)
+ONNXC_EMBED(kernels_v4)
+ONNXC_EMBED(entry)
 
 namespace onnxc {
 
+namespace {
+std::string_view between(const char* begin, const char* end) { return {begin, static_cast<std::size_t>(end - begin)}; }
+}  // namespace
+
 std::string_view kernel_bitcode(int level) {
   switch (level) {
-    case 2: return {onnxc_bitcode_v2, size_t(onnxc_bitcode_v2_end - onnxc_bitcode_v2)};
-    case 3: return {onnxc_bitcode_v3, size_t(onnxc_bitcode_v3_end - onnxc_bitcode_v3)};
-    case 4: return {onnxc_bitcode_v4, size_t(onnxc_bitcode_v4_end - onnxc_bitcode_v4)};
+    case 2: return between(onnxc_bitcode_kernels_v2, onnxc_bitcode_kernels_v2_end);
+    case 3: return between(onnxc_bitcode_kernels_v3, onnxc_bitcode_kernels_v3_end);
+    case 4: return between(onnxc_bitcode_kernels_v4, onnxc_bitcode_kernels_v4_end);
     default: return {};
   }
 }
+
+std::string_view entry_bitcode() { return between(onnxc_bitcode_entry, onnxc_bitcode_entry_end); }
 
 }  // namespace onnxc

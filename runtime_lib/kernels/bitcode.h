@@ -10,4 +10,8 @@ namespace onnxc {
 // level: 2, 3 or 4 (x86-64-v2 ...); empty for any other.
 std::string_view kernel_bitcode(int level);
 
+// runtime_lib/abi/model_entry.cc (create, run, destroy, memcpy and its kin), for plain x86-64: it holds the CPU check,
+// so no function of it may use more, whatever the level of the model.
+std::string_view entry_bitcode();
+
 }  // namespace onnxc

@@ -44,6 +44,11 @@ struct Unsigned<uint64_t> {
   using type = uint64_t;
 };
 
+template <class T>
+ONNXC_INLINE bool negative(T a) {
+  if constexpr (kSigned<T>) return a < 0;
+  return false;
+}
 // Products in a type that neither overflows nor promotes to a signed one.
 template <class T>
 ONNXC_INLINE T wrapping_multiply(T a, T b) {
@@ -67,12 +72,12 @@ ONNXC_INLINE T remainder(T a, T b) {  // sign of a; 0 for b == 0
 template <class T>
 ONNXC_INLINE T modulo_integer(T a, T b) {  // sign of b
   const T r = remainder(a, b);
-  return r != 0 && (r < 0) != (b < 0) ? T(r + b) : r;
+  return r != 0 && negative(r) != negative(b) ? T(r + b) : r;
 }
 // a^b wrapped; negative exponents as if exact and cut: 1, -1 or 0 (0 for base 0 too).
 template <class T>
 ONNXC_INLINE T power(T a, T b) {
-  if (kSigned<T> && b < T(0)) return a == T(1) ? T(1) : a == T(-1) ? (b & 1 ? T(-1) : T(1)) : T(0);
+  if (negative(b)) return a == T(1) ? T(1) : a == T(-1) ? (b & 1 ? T(-1) : T(1)) : T(0);
   T r = 1;
   for (uint64_t n = uint64_t(b); n != 0; n >>= 1) {
     if (n & 1) r = wrapping_multiply(r, a);
@@ -91,7 +96,7 @@ template <class T>
 ONNXC_INLINE T shift_right(T a, T b) {
   using U = typename Unsigned<T>::type;
   constexpr U width = U(sizeof(T) * 8);
-  const T last = kSigned<T> && a < T(0) ? T(-1) : T(0);
+  const T last = negative(a) ? T(-1) : T(0);
   return U(b) >= width ? last : T(a >> (U(b) & (width - 1)));
 }
 template <class T>
@@ -105,16 +110,18 @@ ONNXC_INLINE T popcount(T a) {
 
 }  // namespace onnxc_kernels
 
-#define ONNXC_INTEGER_FUNCTIONS(elem, T)                                                               \
-  ONNXC_KERNEL T onnxc_div_##elem(T x, T y) { return onnxc_kernels::divide<T>(x, y); }                 \
-  ONNXC_KERNEL T onnxc_rem_##elem(T x, T y) { return onnxc_kernels::remainder<T>(x, y); }              \
-  ONNXC_KERNEL T onnxc_mod_##elem(T x, T y) { return onnxc_kernels::modulo_integer<T>(x, y); }         \
-  ONNXC_KERNEL T onnxc_pow_##elem(T x, T y) { return onnxc_kernels::power<T>(x, y); }                  \
-  ONNXC_KERNEL T onnxc_shl_##elem(T x, T y) { return onnxc_kernels::shift_left<T>(x, y); }             \
-  ONNXC_KERNEL T onnxc_shr_##elem(T x, T y) { return onnxc_kernels::shift_right<T>(x, y); }            \
-  ONNXC_KERNEL T onnxc_popcount_##elem(T x) { return onnxc_kernels::popcount<T>(x); }                  \
-  ONNXC_KERNEL T onnxc_abs_##elem(T x) { return x < T(0) ? onnxc_kernels::wrapping_negate<T>(x) : x; } \
-  ONNXC_KERNEL T onnxc_sign_##elem(T x) { return x < T(0) ? T(-1) : x > T(0) ? T(1) : T(0); }
+#define ONNXC_INTEGER_FUNCTIONS(elem, T)                                                       \
+  ONNXC_KERNEL T onnxc_div_##elem(T x, T y) { return onnxc_kernels::divide<T>(x, y); }         \
+  ONNXC_KERNEL T onnxc_rem_##elem(T x, T y) { return onnxc_kernels::remainder<T>(x, y); }      \
+  ONNXC_KERNEL T onnxc_mod_##elem(T x, T y) { return onnxc_kernels::modulo_integer<T>(x, y); } \
+  ONNXC_KERNEL T onnxc_pow_##elem(T x, T y) { return onnxc_kernels::power<T>(x, y); }          \
+  ONNXC_KERNEL T onnxc_shl_##elem(T x, T y) { return onnxc_kernels::shift_left<T>(x, y); }     \
+  ONNXC_KERNEL T onnxc_shr_##elem(T x, T y) { return onnxc_kernels::shift_right<T>(x, y); }    \
+  ONNXC_KERNEL T onnxc_popcount_##elem(T x) { return onnxc_kernels::popcount<T>(x); }          \
+  ONNXC_KERNEL T onnxc_abs_##elem(T x) {                                                       \
+    return onnxc_kernels::negative<T>(x) ? onnxc_kernels::wrapping_negate<T>(x) : x;           \
+  }                                                                                            \
+  ONNXC_KERNEL T onnxc_sign_##elem(T x) { return onnxc_kernels::negative<T>(x) ? T(-1) : T(x != T(0)); }
 
 ONNXC_INTEGER_FUNCTIONS(i8, int8_t)
 ONNXC_INTEGER_FUNCTIONS(i16, int16_t)

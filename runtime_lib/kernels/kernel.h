@@ -227,7 +227,9 @@ template <class V>
 inline constexpr bool kHasFma = sizeof(Elem<V>) == 4 ? ONNXC_FMA_F32 : ONNXC_FMA_F64;
 template <class V>
 ONNXC_INLINE V madd(V a, V b, V c) {
-  if constexpr (kHasFma<V>) {
+  if constexpr (kLanesOf<V> == 1) {
+    return madd(Elem<V>(a), Elem<V>(b), Elem<V>(c));
+  } else if constexpr (kHasFma<V>) {
 #if defined(__clang__)
     return __builtin_elementwise_fma(a, b, c);
 #elif defined(__AVX512F__)

@@ -2,6 +2,3 @@
 // file).
 #define ONNXC_BITCODE 1
 #include "all_kernels.h"
-#if __has_include("runtime_lib/abi/model_entry.h")
-#include "runtime_lib/abi/model_entry.h"
-#endif
