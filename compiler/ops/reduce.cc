@@ -1,0 +1,278 @@
+// Reduce*, ArgMax, ArgMin, CumSum (onnx/docs/Operators.md). One nest: for each kept index, a Reduce statement; element-wise
+// producers of the input are fused into it. Tested by tests/conformance.
+#include <limits>
+
+#include "compiler/ops/axes.h"
+
+namespace onnxc {
+namespace {
+
+using expr::operator+;
+using expr::operator-;
+using expr::operator*;
+using expr::operator/;
+
+// Up to opset 17 (12 for ReduceSum) the axes are an attribute.
+Status upgrade_axes_attribute(Graph& g, Node& n) {
+  if (!n.has("axes")) return ok();
+  const auto axes = n.attr_ints("axes");
+  n.set_input(1, g.add_constant(Tensor::i64({static_cast<int64_t>(axes.size())}, axes)));
+  n.attrs.erase("axes");
+  return ok();
+}
+
+// Which axes of input 0 are reduced; nothing when the axes input is not known yet.
+Result<std::optional<std::vector<bool>>> reduced_axes(const Node& node, const std::optional<std::vector<int64_t>>& axes, size_t rank) {
+  const bool noop = node.attr_int("noop_with_empty_axes", 0) != 0;
+  if (node.input(1) && !axes) return std::optional<std::vector<bool>>();
+  if (!axes || axes->empty()) return std::optional(std::vector<bool>(rank, !noop));
+  std::vector<bool> out(rank, false);
+  for (int64_t a : *axes) {
+    ONNXC_ASSIGN(const int64_t axis, normal_axis(node, a, rank));
+    out[axis] = true;
+  }
+  return std::optional(out);
+}
+
+std::optional<std::vector<int64_t>> constant_axes(const Node& node) {
+  const Value* v = node.input(1);
+  if (!v) return std::nullopt;
+  if (v->constant) return v->constant->to_ints();
+  if (!v->contents) return std::nullopt;
+  std::vector<int64_t> out;
+  for (const Dim& d : *v->contents) {
+    if (!d.is_const()) return std::nullopt;
+    out.push_back(d.value());
+  }
+  return out;
+}
+
+Shape reduced_shape(const Shape& x, const std::vector<bool>& reduced, bool keep) {
+  Shape out;
+  for (size_t d = 0; d < x.size(); ++d) {
+    if (!reduced[d]) out.push_back(x[d]);
+    else if (keep) out.push_back(Dim(1));
+  }
+  return out;
+}
+
+Status infer_reduce(InferContext& c) {
+  if (!c.has_input(0)) return c.invalid("input 0 is missing");
+  if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
+  ONNXC_ASSIGN(const auto reduced, reduced_axes(c.node, constant_axes(c.node), c.shape(0).size()));
+  const bool keep = c.node.attr_int("keepdims", 1) != 0;
+  if (!reduced) {
+    if (!keep) return c.set_unranked(0, c.elem(0)), ok();
+    Shape out;
+    for (size_t d = 0; d < c.shape(0).size(); ++d) out.push_back(c.unknown("d" + std::to_string(d)));
+    return c.set(0, c.elem(0), std::move(out)), ok();
+  }
+  c.set(0, c.elem(0), reduced_shape(c.shape(0), *reduced, keep));
+  return ok();
+}
+
+enum class Kind { Sum, Mean, Max, Min, Prod, L1, L2, LogSum, LogSumExp, SumSquare };
+
+// The pieces of a nest that reduces input 0.
+struct Walk {
+  std::vector<LoopVar> vars;  // of the reduced axes
+  std::vector<Expr> at;       // of input 0
+};
+Walk walk(LowerContext& c, const std::vector<bool>& reduced, std::span<const Expr> idx, bool keep) {
+  const Shape& x = c.in_shape(0);
+  Walk w;
+  size_t next = 0;
+  for (size_t d = 0; d < x.size(); ++d) {
+    if (reduced[d]) {
+      w.vars.push_back({c.fresh("k"), x[d]});
+      w.at.push_back(expr::index(Dim::symbol(w.vars.back().name)));
+      if (keep) ++next;
+    } else {
+      w.at.push_back(idx[next++]);
+    }
+  }
+  return w;
+}
+
+// Lanes pay when the innermost axis is reduced and long enough; sums over few elements stay sequential.
+int lanes_for(const Shape& x, const std::vector<bool>& reduced, Elem type) {
+  if (x.empty() || !reduced.back() || !is_float(type)) return 1;
+  return x.back().is_const() && x.back().value() < 16 ? 1 : 8;
+}
+
+template <Kind kKind>
+Status lower_reduce(LowerContext& c) {
+  const Shape& x = c.in_shape(0);
+  const Elem type = expr::arithmetic_type(c.in_elem(0));
+  const bool keep = c.node().attr_int("keepdims", 1) != 0;
+  ONNXC_ASSIGN(const auto reduced, reduced_axes(c.node(), constant_axes(c.node()), x.size()));
+  if (!reduced) return c.unsupported("the axes are computed at run time", "make them constant");
+  // Several passes over the input read it from memory.
+  BufferId stored = kNoBuffer;
+  if (kKind == Kind::LogSumExp) {
+    ONNXC_ASSIGN(stored, c.in(0));
+  }
+  const BufferId out = c.out(0);
+  const int lanes = lanes_for(x, *reduced, type);
+  auto number = [&](double v) { return is_float(type) ? expr::constant(type, v) : expr::int_constant(type, static_cast<int64_t>(v)); };
+  c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
+    Block b;
+    auto reduce = [&](ReduceOp op, const std::function<Expr(Expr)>& map) {
+      Walk w = walk(c, *reduced, idx, keep);
+      const Expr e = stored == kNoBuffer ? c.load(0, w.at) : expr::load(stored, c.in_elem(0), w.at);
+      Reduce r{c.fresh("r"), op, w.vars, op == ReduceOp::Add || op == ReduceOp::Mul ? lanes : 1, false, map(e)};
+      const Expr value = expr::let(r.name, type);
+      b.push_back(Stmt{std::move(r)});
+      return value;
+    };
+    auto same = [](Expr e) { return e; };
+    auto square = [](Expr e) { return e * e; };
+    auto float_fn = [&](ExprOp op, Expr e) {  // integers go through f64, as ONNX Runtime does
+      if (is_float(type)) return expr::unary(op, e);
+      return expr::cast(expr::unary(op, expr::cast(e, Elem::F64)), type);
+    };
+    Expr y;
+    switch (kKind) {
+      case Kind::Sum: y = reduce(ReduceOp::Add, same); break;
+      case Kind::Mean: {
+        Dim count(1);
+        for (size_t d = 0; d < x.size(); ++d)
+          if ((*reduced)[d]) count = count * x[d];
+        const Expr n = expr::cast(expr::index(count), type);
+        y = reduce(ReduceOp::Add, same) / n;
+        break;
+      }
+      case Kind::Max: y = reduce(type == Elem::Bool ? ReduceOp::Or : ReduceOp::Max, same); break;
+      case Kind::Min: y = reduce(type == Elem::Bool ? ReduceOp::And : ReduceOp::Min, same); break;
+      case Kind::Prod: y = reduce(ReduceOp::Mul, same); break;
+      case Kind::L1: y = reduce(ReduceOp::Add, [](Expr e) { return expr::unary(ExprOp::Abs, e); }); break;
+      case Kind::L2: y = float_fn(ExprOp::Sqrt, reduce(ReduceOp::Add, square)); break;
+      case Kind::SumSquare: y = reduce(ReduceOp::Add, square); break;
+      case Kind::LogSum: y = float_fn(ExprOp::Log, reduce(ReduceOp::Add, same)); break;
+      case Kind::LogSumExp: {
+        const Expr top = reduce(ReduceOp::Max, same);
+        // An infinite maximum must not give inf - inf.
+        const std::string name = c.fresh("t");
+        b.push_back(Stmt{Let{name, expr::select(expr::unary(ExprOp::IsInf, top), number(0), top)}});
+        const Expr shift = expr::let(name, type);
+        const Expr sum = reduce(ReduceOp::Add, [&](Expr e) { return expr::unary(ExprOp::Exp, e - shift); });
+        y = expr::unary(ExprOp::Log, sum) + shift;
+        break;
+      }
+    }
+    b.push_back(Stmt{Store{out, {idx.begin(), idx.end()}, y, nullptr}});
+    return b;
+  }));
+  return ok();
+}
+
+// ---- ArgMax, ArgMin
+
+Status infer_arg(InferContext& c) {
+  if (!c.has_input(0)) return c.invalid("input 0 is missing");
+  if (!c.has_shape(0)) return c.set_unranked(0, Elem::I64), ok();
+  ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node, c.node.attr_int("axis", 0), c.shape(0).size()));
+  std::vector<bool> reduced(c.shape(0).size(), false);
+  reduced[axis] = true;
+  c.set(0, Elem::I64, reduced_shape(c.shape(0), reduced, c.node.attr_int("keepdims", 1) != 0));
+  return ok();
+}
+
+template <ReduceOp kOp>
+Status lower_arg(LowerContext& c) {
+  const Shape& x = c.in_shape(0);
+  ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), c.node().attr_int("axis", 0), x.size()));
+  const bool keep = c.node().attr_int("keepdims", 1) != 0;
+  std::vector<bool> reduced(x.size(), false);
+  reduced[axis] = true;
+  const BufferId out = c.out(0);
+  c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
+    Walk w = walk(c, reduced, idx, keep);
+    Reduce r{c.fresh("r"), kOp, w.vars, 1, c.node().attr_int("select_last_index", 0) != 0, c.load(0, w.at)};
+    const Expr value = expr::let(r.name, Elem::I64);
+    Block b;
+    b.push_back(Stmt{std::move(r)});
+    b.push_back(Stmt{Store{out, {idx.begin(), idx.end()}, value, nullptr}});
+    return b;
+  }));
+  return ok();
+}
+
+// ---- CumSum, CumProd: a serial loop along the axis that adds to the element before.
+
+Status infer_cumulative(InferContext& c) {
+  if (!c.has_input(0) || !c.has_input(1)) return c.invalid("input and axis are needed");
+  c.outputs[0] = c.in(0);
+  return ok();
+}
+template <ExprOp kOp>
+Status lower_cumulative(LowerContext& c) {
+  const Shape& x = c.in_shape(0);
+  const Elem elem = c.in_elem(0), type = expr::arithmetic_type(elem);
+  const auto axes = constant_axes(c.node());
+  if (!axes || axes->size() != 1) return c.unsupported("the axis is computed at run time", "make it constant");
+  ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), (*axes)[0], x.size()));
+  const bool exclusive = c.node().attr_int("exclusive", 0) != 0, reverse = c.node().attr_int("reverse", 0) != 0;
+  ONNXC_ASSIGN(const BufferId in, c.in(0));
+  const BufferId out = c.out(0);
+  Shape outer = x;
+  outer.erase(outer.begin() + axis);
+  const Dim last = x[axis] - Dim(1);
+  const double neutral = kOp == ExprOp::Mul ? 1 : 0;
+  c.emit(make_nest(c, outer, [&](std::span<const Expr> idx) {
+    auto at = [&](const Dim& along) {
+      std::vector<Expr> full(idx.begin(), idx.end());
+      full.insert(full.begin() + axis, expr::index(along));
+      return full;
+    };
+    const std::string k = c.fresh("k");
+    const Dim step = Dim::symbol(k), before = Dim::max(step - Dim(1), Dim(0));
+    const Dim here = reverse ? last - step : step, previous = reverse ? last - before : before;
+    const Expr start = is_float(type) ? expr::constant(type, neutral) : expr::int_constant(type, static_cast<int64_t>(neutral));
+    const Expr is_first = expr::binary(ExprOp::Eq, expr::index(step), expr::index(Dim(0)));
+    const Expr sum = expr::load(out, elem, at(previous));
+    const Expr value = exclusive ? expr::select(is_first, start, expr::binary(kOp, sum, expr::load(in, elem, at(previous))))
+                                 : expr::binary(kOp, expr::select(is_first, start, sum), expr::load(in, elem, at(here)));
+    Block inner, b;
+    inner.push_back(Stmt{Store{out, at(here), value, nullptr}});
+    b.push_back(Stmt{For{{k, x[axis]}, std::move(inner)}});
+    return b;
+  }));
+  return ok();
+}
+
+OpDef reduction(std::string_view name, LowerFn lower, int axes_attribute_until = 17) {
+  OpDef d;
+  d.name = name;
+  d.infer = infer_reduce;
+  d.lower = lower;
+  d.upgrades = {{axes_attribute_until, upgrade_axes_attribute}};
+  d.accuracy = Accuracy::Accumulating;
+  return d;
+}
+OpDef plain(std::string_view name, InferFn infer, LowerFn lower) {
+  OpDef d;
+  d.name = name;
+  d.infer = infer;
+  d.lower = lower;
+  return d;
+}
+
+}  // namespace
+
+OP(ReduceSum) = reduction("ReduceSum", lower_reduce<Kind::Sum>, 12);
+OP(ReduceMean) = reduction("ReduceMean", lower_reduce<Kind::Mean>);
+OP(ReduceMax) = reduction("ReduceMax", lower_reduce<Kind::Max>);
+OP(ReduceMin) = reduction("ReduceMin", lower_reduce<Kind::Min>);
+OP(ReduceProd) = reduction("ReduceProd", lower_reduce<Kind::Prod>);
+OP(ReduceL1) = reduction("ReduceL1", lower_reduce<Kind::L1>);
+OP(ReduceL2) = reduction("ReduceL2", lower_reduce<Kind::L2>);
+OP(ReduceLogSum) = reduction("ReduceLogSum", lower_reduce<Kind::LogSum>);
+OP(ReduceLogSumExp) = reduction("ReduceLogSumExp", lower_reduce<Kind::LogSumExp>);
+OP(ReduceSumSquare) = reduction("ReduceSumSquare", lower_reduce<Kind::SumSquare>);
+OP(ArgMax) = plain("ArgMax", infer_arg, lower_arg<ReduceOp::ArgMax>);
+OP(ArgMin) = plain("ArgMin", infer_arg, lower_arg<ReduceOp::ArgMin>);
+OP(CumSum) = plain("CumSum", infer_cumulative, lower_cumulative<ExprOp::Add>);
+OP(CumProd) = plain("CumProd", infer_cumulative, lower_cumulative<ExprOp::Mul>);
+
+}  // namespace onnxc
