@@ -166,7 +166,9 @@ class Parser {
   Result<std::string> number() {
     skip();
     const size_t begin = at_;
-    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) || std::strchr("+-.:", text_[at_]))) ++at_;
+    while (at_ < text_.size() &&
+           (std::isalnum(static_cast<unsigned char>(text_[at_])) || std::strchr("+-.:", text_[at_])))
+      ++at_;
     if (at_ == begin) return bad("a number");
     return std::string(text_.substr(begin, at_ - begin));
   }

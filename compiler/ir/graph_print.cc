@@ -69,7 +69,8 @@ std::string element_text(const Tensor& t, int64_t i) {
     case Elem::F32: return float_text<float, uint32_t>(t.as<float>()[i]);
     case Elem::F64: return float_text<double, uint64_t>(t.as<double>()[i]);
     case Elem::C64:
-      return float_text<float, uint32_t>(t.as<float>()[2 * i]) + ", " + float_text<float, uint32_t>(t.as<float>()[2 * i + 1]);
+      return float_text<float, uint32_t>(t.as<float>()[2 * i]) + ", " +
+             float_text<float, uint32_t>(t.as<float>()[2 * i + 1]);
     case Elem::C128:
       return float_text<double, uint64_t>(t.as<double>()[2 * i]) + ", " +
              float_text<double, uint64_t>(t.as<double>()[2 * i + 1]);
@@ -108,7 +109,8 @@ class Printer {
   void graph(const Graph& g, const std::string& indent) {
     text += "graph @" + name_text(g.name) + " {\n";
     const std::string inner = indent + "  ";
-    for (const auto& [key, value] : g.metadata) text += inner + "metadata " + quoted(key) + " = " + quoted(value) + '\n';
+    for (const auto& [key, value] : g.metadata)
+      text += inner + "metadata " + quoted(key) + " = " + quoted(value) + '\n';
     for (const Value* v : g.inputs) text += inner + "input " + declaration(*v) + '\n';
     for (const auto& v : g.values()) {
       if (v->is_constant() && !v->producer) {
@@ -125,7 +127,8 @@ class Printer {
   }
 
   void node(const Node& n, const std::string& indent, bool whole) {
-    for (size_t i = 0; i < n.num_outputs(); ++i) text += (i ? ", " : "") + (n.output(i) ? declaration(*n.output(i)) : "_");
+    for (size_t i = 0; i < n.num_outputs(); ++i)
+      text += (i ? ", " : "") + (n.output(i) ? declaration(*n.output(i)) : "_");
     text += " = ";
     if (!n.domain.empty()) text += name_text(n.domain) + "::";
     text += name_text(n.op);

@@ -1,4 +1,5 @@
-// The text form of a Graph: one node per line, parsed back to the same graph (ids apart). Tested in tests/unit/graph_text_test.cc.
+// The text form of a Graph: one node per line, parsed back to the same graph (ids apart). Tested in
+// tests/unit/graph_text_test.cc.
 //
 //   graph @main {
 //     metadata "producer" = "pytorch"
@@ -9,10 +10,11 @@
 //     output %y
 //   }
 //
-// Names that are not made of letters, digits and _ . - / stand in quotes: %"a b". `_` is an absent input or output; a type
-// is what Type::str() gives; `is {..}` tells contents that are known. Floats have a point, an exponent, or are inf or nan. Tensors:
-// {values} (narrow floats as their bits in hex), `splat value`, or, above 64 elements, `opaque 0xHASH`, which is read as zeros.
-// Empty lists: ints[], floats[], strings[]; tensors[..] and graphs[..] are always spelt so. Types as attributes: type f32[2].
+// Names that are not made of letters, digits and _ . - / stand in quotes: %"a b". `_` is an absent input or output; a
+// type is what Type::str() gives; `is {..}` tells contents that are known. Floats have a point, an exponent, or are inf
+// or nan. Tensors: {values} (narrow floats as their bits in hex), `splat value`, or, above 64 elements, `opaque
+// 0xHASH`, which is read as zeros. Empty lists: ints[], floats[], strings[]; tensors[..] and graphs[..] are always
+// spelt so. Types as attributes: type f32[2].
 // `//` begins a comment; only `// from:` at the end of a node means something.
 #pragma once
 

@@ -46,17 +46,17 @@ uint64_t mix(uint64_t h, uint64_t v) {
 
 std::optional<int64_t> checked_numel(std::span<const int64_t> dims) {
   constexpr int64_t kMost = int64_t(1) << 48;
-  int64_t n = 1;
-  bool zero = false;
+  bool empty = false;
   for (int64_t d : dims) {
     if (d < 0 || d > kMost) return std::nullopt;
-    if (d == 0) {
-      zero = true;
-    } else if (__builtin_mul_overflow(n, d, &n) || n > kMost) {
-      return std::nullopt;
-    }
+    empty = empty || d == 0;
   }
-  return zero ? 0 : n;
+  if (empty) return 0;
+  int64_t n = 1;
+  for (int64_t d : dims) {
+    if (__builtin_mul_overflow(n, d, &n) || n > kMost) return std::nullopt;
+  }
+  return n;
 }
 
 Tensor Tensor::zeros(Elem elem, std::vector<int64_t> dims) {

@@ -18,8 +18,8 @@ class Verifier {
       std::sort(listed.begin(), listed.end());
       std::sort(found.begin(), found.end());
       if (listed != found) {
-        return bad(*v, "lists " + std::to_string(listed.size()) + " users, but is used " + std::to_string(found.size()) +
-                           " times or by others");
+        return bad(*v, "lists " + std::to_string(listed.size()) + " users, but is used " +
+                           std::to_string(found.size()) + " times or by others");
       }
     }
     return ok();
@@ -59,7 +59,8 @@ class Verifier {
     if (v.is_constant()) {
       const Tensor& t = *v.constant;
       const auto n = checked_numel(t.dims());
-      const bool agrees = v.type.is_static_tensor() && v.type.elem == t.elem() && static_dims(*v.type.shape) == t.dims();
+      const bool agrees =
+          v.type.is_static_tensor() && v.type.elem == t.elem() && static_dims(*v.type.shape) == t.dims();
       if (!agrees) return bad(v, "is a constant of another type");
       if (!n || (t.elem() != Elem::String && t.bytes() != *n * elem_size(t.elem()))) {
         return bad(v, "is a constant of " + std::to_string(t.bytes()) + " bytes");
@@ -102,7 +103,8 @@ class Verifier {
       here.push_back(v.get());
     }
     for (const Value* v : g.inputs) {
-      if (!v || v->graph != &g || v->producer) return Error(ErrorKind::Internal, "has a wrong input", "graph @" + g.name);
+      if (!v || v->graph != &g || v->producer)
+        return Error(ErrorKind::Internal, "has a wrong input", "graph @" + g.name);
       if (!defined_.insert(v).second) return bad(*v, "is an input twice, or a constant too");
     }
     for (const auto& n : g.nodes()) ONNXC_TRY(node(g, *n));
