@@ -41,11 +41,10 @@ class _Worker:
         self.log.seek(0)
         return self.log.read().decode(errors="replace")
 
-    def stop(self, kill=False):
-        if kill:
-            self.process.kill()
+    def stop(self):
+        self.process.kill()  # an idle worker holds nothing; closing its connection would not end it, since later forks share it
         self.connection.close()
-        self.process.join(10)
+        self.process.join()
         self.log.close()
 
 
@@ -68,7 +67,7 @@ def run_jobs(jobs, work, on_result, workers=2, timeout=120, on_death=None):
                 _collect(w, pool, on_result, on_death)
     finally:
         for w in pool:
-            w.stop(kill=w.job is not None)
+            w.stop()
 
 
 def _collect(w, pool, on_result, on_death):
@@ -88,5 +87,5 @@ def _collect(w, pool, on_result, on_death):
     if text is not None:
         text += "\n" + w.output()
         pool.remove(w)
-        w.stop(kill=True)
+        w.stop()
         on_result(job, on_death(job, text))
