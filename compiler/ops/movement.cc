@@ -1,0 +1,431 @@
+// Operators that move elements by index arithmetic known at compile time: Transpose, Concat, Split, Slice, Expand, Tile, Pad
+// (onnx/docs/Operators.md). They are index expressions, fused into their readers. Tested by tests/conformance.
+#include "compiler/ops/axes.h"
+
+namespace onnxc {
+namespace {
+
+using expr::binary;
+
+bool is_one(const Dim& d) { return d.is_const() && d.value() == 1; }
+Expr at_dim(Dim d) { return expr::index(std::move(d)); }
+std::optional<std::vector<int64_t>> ints_of(const Value* v) {
+  if (!v) return std::nullopt;
+  if (v->constant) return v->constant->to_ints();
+  if (!v->contents) return std::nullopt;
+  std::vector<int64_t> out;
+  for (const Dim& d : *v->contents) {
+    if (!d.is_const()) return std::nullopt;
+    out.push_back(d.value());
+  }
+  return out;
+}
+
+// ---- Transpose
+
+Result<std::vector<int64_t>> permutation(const Node& n, size_t rank) {
+  std::vector<int64_t> perm = n.attr_ints("perm");
+  if (perm.empty())
+    for (size_t i = rank; i-- > 0;) perm.push_back(static_cast<int64_t>(i));
+  std::vector<bool> seen(rank, false);
+  bool good = perm.size() == rank;
+  for (size_t i = 0; good && i < rank; ++i) {
+    good = perm[i] >= 0 && perm[i] < static_cast<int64_t>(rank) && !seen[perm[i]];
+    if (good) seen[perm[i]] = true;
+  }
+  if (!good) return Error(ErrorKind::InvalidModel, "perm is no permutation of " + std::to_string(rank) + " axes", n.where());
+  return perm;
+}
+Status infer_transpose(InferContext& c) {
+  if (!c.has_input(0)) return c.invalid("input 0 is missing");
+  if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
+  ONNXC_ASSIGN(const auto perm, permutation(c.node, c.shape(0).size()));
+  Shape out;
+  for (int64_t p : perm) out.push_back(c.shape(0)[p]);
+  c.set(0, c.elem(0), std::move(out));
+  return ok();
+}
+Result<Expr> compute_transpose(ComputeContext& c, std::span<const Expr> idx) {
+  ONNXC_ASSIGN(const auto perm, permutation(c.node(), idx.size()));
+  std::vector<Expr> at(idx.size());
+  for (size_t i = 0; i < idx.size(); ++i) at[perm[i]] = idx[i];
+  return c.load(0, at);
+}
+
+// ---- Concat
+
+Status infer_concat(InferContext& c) {
+  if (!c.has_input(0)) return c.invalid("input 0 is missing");
+  Shape out;
+  bool known = true;
+  for (size_t i = 0; i < c.node.num_inputs(); ++i) {
+    if (!c.has_input(i)) return c.invalid("input " + std::to_string(i) + " is missing");
+    if (c.elem(i) != c.elem(0)) return c.invalid("the inputs have different element types");
+    known &= c.has_shape(i);
+  }
+  if (!known) return c.set_unranked(0, c.elem(0)), ok();
+  ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node, c.node.attr_int("axis", 0), c.shape(0).size()));
+  out = c.shape(0);
+  for (size_t i = 1; i < c.node.num_inputs(); ++i) {
+    const Shape& s = c.shape(i);
+    if (s.size() != out.size()) return c.invalid("inputs 0 and " + std::to_string(i) + " have different ranks");
+    for (size_t d = 0; d < s.size(); ++d) {
+      if (static_cast<int64_t>(d) == axis) out[d] = out[d] + s[d];
+      else if (out[d].is_const() && s[d].is_const() && out[d] != s[d])
+        return c.invalid("inputs 0 and " + std::to_string(i) + " differ in axis " + std::to_string(d) + ": " + shape_str(c.shape(0)) + " and " + shape_str(s));
+      else if (s[d].is_const()) out[d] = s[d];
+    }
+  }
+  c.set(0, c.elem(0), out);
+  if (out.size() != 1) return ok();
+  Contents all;
+  for (size_t i = 0; i < c.node.num_inputs(); ++i) {
+    const auto& part = c.in_contents(i);
+    if (!part) return ok();
+    all.insert(all.end(), part->begin(), part->end());
+  }
+  c.contents[0] = std::move(all);
+  return ok();
+}
+
+// One nest per input, which writes its part of the output and takes in its producer. In whole channel blocks on the blocked
+// layout when all inputs lie so.
+Status lower_concat(LowerContext& c) {
+  const size_t rank = c.out_shape().size();
+  ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), c.node().attr_int("axis", 0), rank));
+  const Layout layout = Layout::channels(c.channel_block());
+  bool blocked = rank >= 3 && axis != 0 && c.channel_block() > 1;
+  for (size_t i = 0; i < c.node().num_inputs(); ++i) {
+    blocked = blocked && c.layout_of(i) == layout;
+    if (blocked && axis == 1) blocked = c.in_shape(i)[1].is_const() && c.in_shape(i)[1].value() % layout.block == 0;
+  }
+  const BufferId out = c.out(0, blocked ? layout : Layout{});
+  Dim offset(0);
+  for (size_t i = 0; i < c.node().num_inputs(); ++i) {
+    Shape dims = c.in_shape(i);
+    const Dim extent = dims[axis];
+    if (extent.is_const() && extent.value() == 0) continue;
+    BufferId in = kNoBuffer;
+    if (blocked) {
+      ONNXC_ASSIGN(in, c.in(i, layout));
+      dims = c.program().buffers[in].dims;
+    }
+    const Dim shift = blocked && axis == 1 ? Dim::floor_div(offset, Dim(layout.block)) : offset;
+    c.emit(make_nest(c, dims, [&](std::span<const Expr> idx) {
+      std::vector<Expr> to(idx.begin(), idx.end());
+      to[axis] = at_dim(idx[axis]->dim + shift);
+      const Expr value = blocked ? expr::load(in, c.in_elem(i), {idx.begin(), idx.end()}) : c.load(i, idx);
+      Block b;
+      b.push_back(Stmt{Store{out, std::move(to), value, nullptr}});
+      return b;
+    }));
+    offset = offset + extent;
+  }
+  return ok();
+}
+
+// ---- Split
+
+Status upgrade_split_12(Graph& g, Node& n) {
+  if (!n.has("split")) return ok();
+  const auto split = n.attr_ints("split");
+  n.set_input(1, g.add_constant(Tensor::i64({static_cast<int64_t>(split.size())}, split)));
+  n.attrs.erase("split");
+  return ok();
+}
+// Extents of the parts along the axis.
+Result<std::vector<Dim>> split_parts(const Node& n, const Dim& extent) {
+  const size_t parts = n.num_outputs();
+  std::vector<Dim> out;
+  if (const auto sizes = ints_of(n.input(1))) {
+    if (sizes->size() != parts) return Error(ErrorKind::InvalidModel, "split has " + std::to_string(sizes->size()) + " entries for " + std::to_string(parts) + " outputs", n.where());
+    Dim total(0);
+    for (int64_t s : *sizes) {
+      out.push_back(Dim(s));
+      total = total + Dim(s);
+    }
+    if (extent.is_const() && total != extent) return Error(ErrorKind::InvalidModel, "the parts add up to " + total.str() + ", not " + extent.str(), n.where());
+    return out;
+  }
+  if (n.input(1)) return Error(ErrorKind::Unsupported, "the sizes of the parts are computed at run time", n.where(), "make them constant");
+  const Dim each = Dim::ceil_div(extent, Dim(static_cast<int64_t>(parts)));
+  for (size_t i = 0; i + 1 < parts; ++i) out.push_back(each);
+  out.push_back(extent - each * Dim(static_cast<int64_t>(parts) - 1));
+  return out;
+}
+Status infer_split(InferContext& c) {
+  if (!c.has_input(0)) return c.invalid("input 0 is missing");
+  for (size_t o = 0; o < c.node.num_outputs(); ++o) c.set_unranked(o, c.elem(0));
+  if (!c.has_shape(0)) return ok();
+  ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node, c.node.attr_int("axis", 0), c.shape(0).size()));
+  ONNXC_ASSIGN(const auto parts, split_parts(c.node, c.shape(0)[axis]));
+  const auto& in = c.in_contents(0);
+  int64_t begin = 0;
+  for (size_t o = 0; o < parts.size(); ++o) {
+    Shape s = c.shape(0);
+    s[axis] = parts[o];
+    c.set(o, c.elem(0), std::move(s));
+    if (in && c.shape(0).size() == 1 && parts[o].is_const()) {
+      c.contents[o] = Contents(in->begin() + begin, in->begin() + begin + parts[o].value());
+      begin += parts[o].value();
+    }
+  }
+  return ok();
+}
+Result<Expr> compute_split(ComputeContext& c, std::span<const Expr> idx) {
+  ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), c.node().attr_int("axis", 0), idx.size()));
+  ONNXC_ASSIGN(const auto parts, split_parts(c.node(), c.in_shape(0)[axis]));
+  Dim offset(0);
+  for (size_t o = 0; o < c.output; ++o) offset = offset + parts[o];
+  std::vector<Expr> at(idx.begin(), idx.end());
+  at[axis] = binary(ExprOp::Add, idx[axis], at_dim(offset));
+  return c.load(0, at);
+}
+
+// ---- Slice
+
+Status upgrade_slice_9(Graph& g, Node& n) {
+  const char* const names[] = {"starts", "ends", "axes"};
+  for (size_t i = 0; i < 3; ++i) {
+    if (!n.has(names[i])) continue;
+    const auto v = n.attr_ints(names[i]);
+    n.set_input(i + 1, g.add_constant(Tensor::i64({static_cast<int64_t>(v.size())}, v)));
+    n.attrs.erase(names[i]);
+  }
+  return ok();
+}
+struct Range {
+  Dim start, extent;
+  int64_t step = 1;
+};
+// Per axis; nothing when starts, ends, axes or steps are not known.
+Result<std::optional<std::vector<Range>>> slice_ranges(const Node& n, const Shape& x) {
+  using Found = std::optional<std::vector<Range>>;
+  auto entries = [&](size_t i) -> std::optional<Contents> {
+    const Value* v = n.input(i);
+    if (!v) return std::nullopt;
+    if (v->contents) return v->contents;
+    if (!v->constant) return std::nullopt;
+    Contents c;
+    for (int64_t e : v->constant->to_ints()) c.emplace_back(e);
+    return c;
+  };
+  const auto starts = entries(1), ends = entries(2);
+  const auto axes = ints_of(n.input(3)), steps = ints_of(n.input(4));
+  if (!starts || !ends || (n.input(3) && !axes) || (n.input(4) && !steps)) return Found();
+  if (starts->size() != ends->size() || (axes && axes->size() != starts->size()) || (steps && steps->size() != starts->size()))
+    return Error(ErrorKind::InvalidModel, "starts, ends, axes and steps have different lengths", n.where());
+  std::vector<Range> out;
+  for (const Dim& d : x) out.push_back({Dim(0), d, 1});
+  for (size_t i = 0; i < starts->size(); ++i) {
+    ONNXC_ASSIGN(const int64_t axis, normal_axis(n, axes ? (*axes)[i] : static_cast<int64_t>(i), x.size()));
+    const Dim& extent = x[axis];
+    const int64_t step = steps ? (*steps)[i] : 1;
+    if (step == 0) return Error(ErrorKind::InvalidModel, "a step is 0", n.where());
+    // Negative positions count from the end; then they are clamped to the axis.
+    auto place = [&](const Dim& p, bool end) {
+      const Dim low = step > 0 ? Dim(0) : Dim(end ? -1 : 0), high = step > 0 ? extent : extent - Dim(1);
+      if (p.is_const() && p.value() < 0) {
+        if (p.value() < -(int64_t{1} << 60)) return low;
+        return Dim::max(low, Dim::min(p + extent, high));
+      }
+      if (p.is_const() && p.value() > (int64_t{1} << 60)) return high;
+      if (p == extent) return high;
+      return Dim::max(low, Dim::min(p, high));
+    };
+    const Dim begin = place((*starts)[i], false), end = place((*ends)[i], true);
+    const Dim count = step > 0 ? Dim::ceil_div(end - begin, Dim(step)) : Dim::ceil_div(begin - end, Dim(-step));
+    out[axis] = {begin, Dim::max(count, Dim(0)), step};
+  }
+  return Found(out);
+}
+Status infer_slice(InferContext& c) {
+  if (!c.has_input(0)) return c.invalid("input 0 is missing");
+  if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
+  for (size_t i = 1; i < c.node.num_inputs(); ++i) (void)c.in_contents(i);
+  ONNXC_ASSIGN(const auto ranges, slice_ranges(c.node, c.shape(0)));
+  Shape out;
+  for (size_t d = 0; d < c.shape(0).size(); ++d) out.push_back(ranges ? (*ranges)[d].extent : c.unknown("d" + std::to_string(d)));
+  const bool short_list = out.size() == 1 && ranges && (*ranges)[0].start.is_const() && out[0].is_const();
+  if (const auto& in = c.in_contents(0); in && short_list) {
+    Contents part;
+    const Range& r = (*ranges)[0];
+    for (int64_t i = 0; i < out[0].value(); ++i) part.push_back((*in)[static_cast<size_t>(r.start.value() + i * r.step)]);
+    c.contents[0] = std::move(part);
+  }
+  c.set(0, c.elem(0), std::move(out));
+  return ok();
+}
+Result<Expr> compute_slice(ComputeContext& c, std::span<const Expr> idx) {
+  ONNXC_ASSIGN(const auto ranges, slice_ranges(c.node(), c.in_shape(0)));
+  if (!ranges) return Error(ErrorKind::Unsupported, "the bounds are computed at run time", c.node().where(), "make them constant");
+  std::vector<Expr> at;
+  for (size_t d = 0; d < idx.size(); ++d) {
+    const Range& r = (*ranges)[d];
+    Expr i = r.step == 1 ? idx[d] : binary(ExprOp::Mul, idx[d], at_dim(Dim(r.step)));
+    at.push_back(r.start == Dim(0) ? i : binary(ExprOp::Add, i, at_dim(r.start)));
+  }
+  return c.load(0, at);
+}
+
+// ---- Expand, Tile
+
+Status infer_expand(InferContext& c) {
+  if (!c.has_input(0) || !c.has_input(1)) return c.invalid("input and shape are needed");
+  const auto& wanted = c.in_contents(1);
+  if (!wanted || !c.has_shape(0)) {
+    if (c.has_shape(0) && c.has_shape(1) && c.shape(1).size() == 1 && c.shape(1)[0].is_const() && c.shape(1)[0].value() <= 16) {
+      Shape out;
+      const size_t rank = std::max(c.shape(0).size(), static_cast<size_t>(c.shape(1)[0].value()));
+      for (size_t d = 0; d < rank; ++d) out.push_back(c.unknown("d" + std::to_string(d)));
+      return c.set(0, c.elem(0), std::move(out)), ok();
+    }
+    return c.set_unranked(0, c.elem(0)), ok();
+  }
+  auto out = broadcast(c.shape(0), *wanted);
+  if (!out.ok()) return c.invalid(shape_str(c.shape(0)) + " does not expand to " + shape_str(*wanted));
+  const auto& in = c.in_contents(0);
+  if (in && in->size() == 1 && out->size() == 1 && (*out)[0].is_const() && (*out)[0].value() <= static_cast<int64_t>(kMaxContents))
+    c.contents[0] = Contents(static_cast<size_t>((*out)[0].value()), (*in)[0]);
+  c.set(0, c.elem(0), std::move(out).value());
+  return ok();
+}
+Result<Expr> compute_expand(ComputeContext& c, std::span<const Expr> idx) { return c.load_broadcast(0, idx); }
+
+Status infer_tile(InferContext& c) {
+  if (!c.has_input(0) || !c.has_input(1)) return c.invalid("input and repeats are needed");
+  if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
+  const auto& repeats = c.in_contents(1);
+  if (repeats && repeats->size() != c.shape(0).size()) return c.invalid("repeats has " + std::to_string(repeats->size()) + " entries for a rank of " + std::to_string(c.shape(0).size()));
+  Shape out;
+  for (size_t d = 0; d < c.shape(0).size(); ++d) out.push_back(repeats ? c.shape(0)[d] * (*repeats)[d] : c.unknown("d" + std::to_string(d)));
+  c.set(0, c.elem(0), std::move(out));
+  return ok();
+}
+Result<Expr> compute_tile(ComputeContext& c, std::span<const Expr> idx) {
+  std::vector<Expr> at;
+  for (size_t d = 0; d < idx.size(); ++d) {
+    const Dim& extent = c.in_shape(0)[d];
+    if (is_one(extent)) at.push_back(at_dim(Dim(0)));
+    else if (extent == c.out_shape()[d]) at.push_back(idx[d]);
+    else at.push_back(binary(ExprOp::Mod, idx[d], at_dim(extent)));
+  }
+  return c.load(0, at);
+}
+
+// ---- Pad
+
+Value* pad_value(Graph& g, Node& n) {
+  return g.add_constant(Tensor::f32({}, {n.attr_float("value", 0)}));
+}
+Status upgrade_pad_10(Graph& g, Node& n) {
+  const auto pads = n.attr_ints("pads");
+  n.set_input(1, g.add_constant(Tensor::i64({static_cast<int64_t>(pads.size())}, pads)));
+  if (n.attr_float("value", 0) != 0) n.set_input(2, pad_value(g, n));
+  n.attrs.erase("pads");
+  n.attrs.erase("value");
+  return ok();
+}
+struct Pads {
+  std::vector<Dim> begin, end;
+};
+Result<std::optional<Pads>> pads_of(const Node& n, size_t rank) {
+  const Value* v = n.input(1);
+  std::optional<Contents> pads;
+  if (v && v->contents) pads = v->contents;
+  else if (v && v->constant) {
+    pads.emplace();
+    for (int64_t p : v->constant->to_ints()) pads->emplace_back(p);
+  }
+  const auto axes = ints_of(n.input(3));
+  if (!pads || (n.input(3) && !axes)) return std::optional<Pads>();
+  const size_t count = axes ? axes->size() : rank;
+  if (pads->size() != 2 * count) return Error(ErrorKind::InvalidModel, "pads has " + std::to_string(pads->size()) + " entries, not " + std::to_string(2 * count), n.where());
+  Pads out{std::vector<Dim>(rank, Dim(0)), std::vector<Dim>(rank, Dim(0))};
+  for (size_t i = 0; i < count; ++i) {
+    ONNXC_ASSIGN(const int64_t axis, normal_axis(n, axes ? (*axes)[i] : static_cast<int64_t>(i), rank));
+    out.begin[axis] = (*pads)[i];
+    out.end[axis] = (*pads)[i + count];
+  }
+  return std::optional(out);
+}
+Status infer_pad(InferContext& c) {
+  if (!c.has_input(0) || !c.has_input(1)) return c.invalid("input and pads are needed");
+  if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
+  (void)c.in_contents(1);
+  (void)c.in_contents(3);
+  ONNXC_ASSIGN(const auto pads, pads_of(c.node, c.shape(0).size()));
+  Shape out;
+  for (size_t d = 0; d < c.shape(0).size(); ++d)
+    out.push_back(pads ? c.shape(0)[d] + pads->begin[d] + pads->end[d] : c.unknown("d" + std::to_string(d)));
+  c.set(0, c.elem(0), std::move(out));
+  return ok();
+}
+Result<Expr> compute_pad(ComputeContext& c, std::span<const Expr> idx) {
+  const Shape& x = c.in_shape(0);
+  ONNXC_ASSIGN(const auto pads, pads_of(c.node(), x.size()));
+  if (!pads) return Error(ErrorKind::Unsupported, "the pads are computed at run time", c.node().where(), "make them constant");
+  const std::string mode = c.node().attr_string("mode", "constant");
+  std::vector<Expr> at;
+  Expr inside;
+  for (size_t d = 0; d < x.size(); ++d) {
+    const Dim last = x[d] - Dim(1);
+    Expr p = pads->begin[d] == Dim(0) ? idx[d] : binary(ExprOp::Sub, idx[d], at_dim(pads->begin[d]));
+    const bool untouched = pads->begin[d] == Dim(0) && pads->end[d] == Dim(0);
+    auto clamp = [&](const Expr& e) { return binary(ExprOp::Max, at_dim(Dim(0)), binary(ExprOp::Min, e, at_dim(last))); };
+    if (untouched) {
+      at.push_back(p);
+    } else if (mode == "constant") {
+      Expr here = binary(ExprOp::And, binary(ExprOp::Ge, p, at_dim(Dim(0))), binary(ExprOp::Le, p, at_dim(last)));
+      inside = inside ? binary(ExprOp::And, inside, here) : here;
+      at.push_back(clamp(p));
+    } else if (mode == "edge") {
+      at.push_back(clamp(p));
+    } else if (mode == "wrap") {
+      at.push_back(binary(ExprOp::Mod, p, at_dim(x[d])));
+    } else if (mode == "reflect") {  // a mirror at both ends, without repeating the edge
+      if (is_one(x[d])) at.push_back(at_dim(Dim(0)));
+      else {
+        const Dim period = last * Dim(2);
+        Expr m = binary(ExprOp::Mod, p, at_dim(period));
+        at.push_back(binary(ExprOp::Min, m, binary(ExprOp::Sub, at_dim(period), m)));
+      }
+    } else {
+      return Error(ErrorKind::InvalidModel, "unknown mode \"" + mode + "\"", c.node().where());
+    }
+  }
+  Expr value = c.load(0, at);
+  if (!inside) return value;
+  Expr fill = is_float(value->type) ? expr::constant(value->type, 0) : expr::int_constant(value->type, 0);
+  if (c.has_input(2)) {
+    const std::vector<Expr> zero(c.in_shape(2).size(), at_dim(Dim(0)));
+    fill = expr::cast(c.load(2, zero), value->type);
+  }
+  return expr::select(inside, value, fill);
+}
+
+OpDef move(std::string_view name, InferFn infer, ComputeFn compute, std::vector<Upgrade> upgrades = {}) {
+  OpDef d;
+  d.name = name;
+  d.infer = infer;
+  d.compute = compute;
+  d.upgrades = std::move(upgrades);
+  return d;
+}
+
+}  // namespace
+
+OP(Transpose) = move("Transpose", infer_transpose, compute_transpose);
+OP(Concat) = [] {
+  OpDef d = move("Concat", infer_concat, nullptr);
+  d.lower = lower_concat;
+  d.layout = LayoutBehaviour::Mapped;
+  return d;
+}();
+OP(Split) = move("Split", infer_split, compute_split, {{12, upgrade_split_12}});
+OP(Slice) = move("Slice", infer_slice, compute_slice, {{9, upgrade_slice_9}});
+OP(Expand) = move("Expand", infer_expand, compute_expand);
+OP(Tile) = move("Tile", infer_tile, compute_tile);
+OP(Pad) = move("Pad", infer_pad, compute_pad, {{10, upgrade_pad_10}});
+
+}  // namespace onnxc
