@@ -29,6 +29,7 @@ ONNXC_EMBED(kernels_v2)
 ONNXC_EMBED(kernels_v3)
 ONNXC_EMBED(kernels_v4)
 ONNXC_EMBED(entry)
+ONNXC_EMBED(entry_asan)
 
 namespace onnxc {
 
@@ -45,6 +46,9 @@ std::string_view kernel_bitcode(int level) {
   }
 }
 
-std::string_view entry_bitcode() { return between(onnxc_bitcode_entry, onnxc_bitcode_entry_end); }
+std::string_view entry_bitcode(bool address_sanitizer) {
+  return address_sanitizer ? between(onnxc_bitcode_entry_asan, onnxc_bitcode_entry_asan_end)
+                           : between(onnxc_bitcode_entry, onnxc_bitcode_entry_end);
+}
 
 }  // namespace onnxc

@@ -12,16 +12,17 @@
 namespace onnxc {
 
 struct ModelIdentity {
-  std::string name;                // C identifier; the public symbol is <name>_get_model, and onnxc_get_model when `shared`
-  std::vector<uint8_t> sha256;     // of the .onnx file, 32 bytes
+  std::string name;  // C identifier; the public symbol is <name>_get_model, and onnxc_get_model when `shared`
+  std::vector<uint8_t> sha256;  // of the .onnx file, 32 bytes
   bool shared = true;
-  bool embed_weights = true;       // the symbol <name>_weights is defined by the linker step
+  bool embed_weights = true;  // the symbol <name>_weights is defined by the linker step
 };
 
 enum class LlvmOutput { Object, Assembly, IrText };
 
-// The relocatable object (or text). It refers to the weights blob by the hidden symbol `<name>_weights`, which link/ provides.
-Result<std::string> emit_llvm(const Plan& plan, const ModelIdentity& identity, const Target& target, const Options& options,
-                              LlvmOutput output);
+// The relocatable object (or text). It refers to the weights blob by the hidden symbol `<name>_weights`, which link/
+// provides.
+Result<std::string> emit_llvm(const Plan& plan, const ModelIdentity& identity, const Target& target,
+                              const Options& options, LlvmOutput output);
 
 }  // namespace onnxc

@@ -1,0 +1,132 @@
+#include "compiler/emit/llvm/call_emitter.h"
+
+#include <llvm/Support/raw_ostream.h>
+
+namespace onnxc::emit {
+
+using llvm::Value;
+
+namespace {
+
+// A constant argument in the type that the kernel declares; null when it does not fit.
+llvm::Constant* typed_constant(llvm::Type* type, const std::variant<Dim, double>& value) {
+  if (const auto* number = std::get_if<double>(&value)) {
+    if (!type->isFloatingPointTy()) return nullptr;
+    return llvm::ConstantFP::get(type, *number);
+  }
+  const int64_t integer = std::get<Dim>(value).value();
+  if (type->isFloatingPointTy()) return llvm::ConstantFP::get(type, static_cast<double>(integer));
+  if (type->isIntegerTy()) return llvm::ConstantInt::get(type, static_cast<uint64_t>(integer), true);
+  return nullptr;
+}
+
+}  // namespace
+
+std::vector<CallEmitter::Actual> CallEmitter::actuals(const KernelCall& call, const std::optional<Partition>& partition,
+                                                      const llvm::Function& kernel, llvm::IRBuilder<>& b,
+                                                      ExprEmitter& exprs) {
+  std::vector<Actual> out;
+  for (const auto* operands : {&call.outs, &call.inouts, &call.ins})
+    for (const Operand& operand : *operands) {
+      if (operand.buffer == kNoBuffer)
+        out.push_back({nullptr, llvm::ConstantPointerNull::get(b.getPtrTy())});
+      else
+        out.push_back({exprs.address(operand.buffer, operand.at), nullptr});
+    }
+  for (BufferId scratch : call.scratch) out.push_back({exprs.address(scratch, {}), nullptr});
+  std::vector<std::variant<Dim, double>> numbers;
+  for (const Argument& argument : call.arguments) numbers.push_back(argument.value);
+  if (partition) {  // one thread runs the whole range
+    numbers.emplace_back(Dim(0));
+    numbers.emplace_back(partition->extent);
+  }
+  if (out.size() + numbers.size() != kernel.arg_size()) {
+    context_.fail(ErrorKind::Internal, "kernel " + call.kernel + " takes " + std::to_string(kernel.arg_size()) +
+                                           " parameters, the call has " + std::to_string(out.size()) + " buffers and " +
+                                           std::to_string(numbers.size()) + " numbers");
+    return out;
+  }
+  for (const auto& number : numbers) {
+    llvm::Type* type = kernel.getArg(static_cast<unsigned>(out.size()))->getType();
+    const Dim* dim = std::get_if<Dim>(&number);
+    if (dim && !dim->is_const()) {
+      out.push_back({b.CreateIntCast(exprs.emit_dim(*dim).value, type, true), nullptr});
+      continue;
+    }
+    llvm::Constant* constant = typed_constant(type, number);
+    if (!constant)
+      context_.fail(ErrorKind::Internal, "kernel " + call.kernel + ": argument " + std::to_string(out.size()) +
+                                             " is of another kind than the kernel declares");
+    out.push_back({nullptr, constant ? constant : llvm::Constant::getNullValue(type)});
+  }
+  return out;
+}
+
+llvm::Function* CallEmitter::specialise(const std::string& name, llvm::Function& kernel,
+                                        const std::vector<Actual>& actuals) {
+  std::string key;
+  llvm::raw_string_ostream text(key);
+  text << name;
+  for (const Actual& actual : actuals) {
+    text << '|';
+    if (actual.constant) actual.constant->print(text);
+  }
+  llvm::Function*& function = specialised_[key];
+  if (function) return function;
+
+  std::vector<llvm::Type*> types;
+  for (const Actual& actual : actuals)
+    if (actual.value) types.push_back(actual.value->getType());
+  auto* type = llvm::FunctionType::get(kernel.getReturnType(), types, false);
+  function = llvm::Function::Create(type, llvm::GlobalValue::InternalLinkage,
+                                    name + "_" + std::to_string(count_[name]++), context_.module);
+  function->addFnAttr(llvm::Attribute::NoInline);
+  function->addFnAttr(llvm::Attribute::NoUnwind);
+  context_.set_target_attributes(*function);
+  llvm::IRBuilder<> b(llvm::BasicBlock::Create(context_.llvm(), "", function));
+  std::vector<Value*> args;
+  unsigned parameter = 0;
+  for (const Actual& actual : actuals) {
+    if (actual.constant) {
+      args.push_back(actual.constant);
+      continue;
+    }
+    if (actual.value->getType()->isPointerTy()) function->addParamAttr(parameter, llvm::Attribute::NonNull);
+    args.push_back(function->getArg(parameter++));
+  }
+  llvm::CallInst* call = b.CreateCall(&kernel, args);
+  if (kernel.getReturnType()->isVoidTy())
+    b.CreateRetVoid();
+  else
+    b.CreateRet(call);
+  return function;
+}
+
+Value* CallEmitter::emit(const KernelCall& call, const std::optional<Partition>& partition, llvm::IRBuilder<>& b,
+                         ExprEmitter& exprs) {
+  llvm::Function* kernel = context_.kernels.declare(context_.module, "onnxc_" + call.kernel);
+  if (!kernel) {
+    context_.fail(ErrorKind::Unsupported, "the kernel library has no kernel '" + call.kernel + "'");
+    return nullptr;
+  }
+  const std::vector<Actual> passed = actuals(call, partition, *kernel, b, exprs);
+  if (context_.error) return nullptr;
+  std::vector<Value*> args;
+  for (const Actual& actual : passed)
+    if (actual.value) args.push_back(actual.value);
+  llvm::CallInst* made = b.CreateCall(specialise(call.kernel, *kernel, passed), args);
+  if (call.may_fail == made->getType()->isVoidTy())
+    context_.fail(ErrorKind::Internal, "kernel " + call.kernel +
+                                           (call.may_fail ? " returns no status, the call wants one"
+                                                          : " can fail, the call says it cannot"));
+  return call.may_fail ? made : nullptr;
+}
+
+void CallEmitter::emit_in_nest(const KernelCall& call, llvm::IRBuilder<>& b, ExprEmitter& exprs) {
+  if (call.may_fail)
+    context_.fail(ErrorKind::Internal, "kernel " + call.kernel + " can fail, and is called within a loop nest");
+  else
+    emit(call, std::nullopt, b, exprs);
+}
+
+}  // namespace onnxc::emit

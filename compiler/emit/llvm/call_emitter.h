@@ -1,0 +1,38 @@
+// KernelCall -> call of a specialised kernel: an internal, never inlined function that calls onnxc_<kernel> with the
+// constant arguments of the call, into which LLVM inlines the kernel. Calls with the same kernel and constants share
+// one. Tested in tests/unit/emit_llvm_test.cc.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "compiler/emit/llvm/expr_emitter.h"
+
+namespace onnxc::emit {
+
+class CallEmitter {
+ public:
+  explicit CallEmitter(EmitContext& context) : context_(context) {}
+
+  // The call at the builder's place; the value is the kernel's status, or null when it returns none.
+  llvm::Value* emit(const KernelCall& call, const std::optional<Partition>& partition, llvm::IRBuilder<>& builder,
+                    ExprEmitter& exprs);
+  // A call within a nest, which cannot fail.
+  void emit_in_nest(const KernelCall& call, llvm::IRBuilder<>& builder, ExprEmitter& exprs);
+
+ private:
+  // What one call passes: run-time values to the specialised function, constants and nulls into it.
+  struct Actual {
+    llvm::Value* value = nullptr;        // run time
+    llvm::Constant* constant = nullptr;  // else
+  };
+  std::vector<Actual> actuals(const KernelCall& call, const std::optional<Partition>& partition,
+                              const llvm::Function& kernel, llvm::IRBuilder<>& builder, ExprEmitter& exprs);
+  llvm::Function* specialise(const std::string& name, llvm::Function& kernel, const std::vector<Actual>& actuals);
+
+  EmitContext& context_;
+  std::map<std::string, llvm::Function*> specialised_;
+  std::map<std::string, int> count_;  // per kernel
+};
+
+}  // namespace onnxc::emit

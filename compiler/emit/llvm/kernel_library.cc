@@ -1,0 +1,65 @@
+#include "compiler/emit/llvm/kernel_library.h"
+
+#include <llvm/Bitcode/BitcodeReader.h>
+#include <llvm/Linker/Linker.h>
+#include <llvm/Support/MemoryBuffer.h>
+
+#include <set>
+
+#include "runtime_lib/kernels/bitcode.h"
+
+namespace onnxc::emit {
+
+namespace {
+
+Result<std::unique_ptr<llvm::Module>> parse(llvm::LLVMContext& context, std::string_view bitcode, const char* name) {
+  auto bytes = llvm::MemoryBuffer::getMemBuffer(llvm::StringRef(bitcode.data(), bitcode.size()), name, false);
+  auto module = llvm::getOwningLazyBitcodeModule(std::move(bytes), context);
+  if (!module) return Error(ErrorKind::Internal, std::string(name) + ": " + llvm::toString(module.takeError()));
+  return std::move(*module);
+}
+
+}  // namespace
+
+Result<KernelLibrary> KernelLibrary::open(llvm::LLVMContext& context, Level level, bool sanitize) {
+  KernelLibrary library;
+  const int number = level == Level::X86V2 ? 2 : level == Level::X86V3 ? 3 : 4;
+  ONNXC_ASSIGN(library.kernels_, parse(context, kernel_bitcode(number), "kernels"));
+  ONNXC_ASSIGN(library.entry_, parse(context, entry_bitcode(sanitize), "entry"));
+  return library;
+}
+
+const llvm::Function* KernelLibrary::find(const std::string& name) const {
+  for (const auto* module : {kernels_.get(), entry_.get()})
+    if (const llvm::Function* function = module->getFunction(name); function && !function->isDeclaration())
+      return function;
+  return nullptr;
+}
+
+llvm::Function* KernelLibrary::declare(llvm::Module& module, const std::string& name) const {
+  if (llvm::Function* known = module.getFunction(name)) return known;
+  const llvm::Function* function = find(name);
+  if (!function) return nullptr;
+  auto* made = llvm::Function::Create(function->getFunctionType(), llvm::GlobalValue::ExternalLinkage, name, module);
+  made->copyAttributesFrom(function);
+  return made;
+}
+
+Status KernelLibrary::link_into(llvm::Module& module, const std::function<void(llvm::Function&)>& on_kernel) && {
+  std::set<std::string> before;
+  for (const llvm::Function& f : module)
+    if (!f.isDeclaration()) before.insert(f.getName().str());
+  auto link = [&](std::unique_ptr<llvm::Module> library, unsigned flags) -> Status {
+    library->setTargetTriple(module.getTargetTriple());
+    library->setDataLayout(module.getDataLayout());
+    if (llvm::Linker::linkModules(module, std::move(library), flags))
+      return Error(ErrorKind::Internal, "linking the kernels' bitcode failed");
+    return ok();
+  };
+  ONNXC_TRY(link(std::move(kernels_), llvm::Linker::LinkOnlyNeeded));
+  for (llvm::Function& f : module)
+    if (!f.isDeclaration() && !before.count(f.getName().str())) on_kernel(f);
+  return link(std::move(entry_), llvm::Linker::Flags::None);
+}
+
+}  // namespace onnxc::emit

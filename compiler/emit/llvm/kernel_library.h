@@ -1,0 +1,33 @@
+// The kernels' and the ABI's bitcode, embedded in the compiler per ISA level, loaded lazily: only functions that a
+// model uses are materialised and linked. A file of bitcode is parsed once per module made.
+#pragma once
+
+#include <llvm/IR/Module.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "compiler/support/result.h"
+#include "compiler/support/target.h"
+
+namespace onnxc::emit {
+
+class KernelLibrary {
+ public:
+  static Result<KernelLibrary> open(llvm::LLVMContext& context, Level level, bool sanitize);
+
+  // The function as the library declares it; null when there is none of that name.
+  const llvm::Function* find(const std::string& name) const;
+  // A declaration in `module` of the same type and attributes; null when there is none.
+  llvm::Function* declare(llvm::Module& module, const std::string& name) const;
+
+  // Links what `module` needs of the kernels, then of create/run/destroy and the memory functions. Consumes the
+  // library. `on_kernel` is called with each function that came from the kernels.
+  Status link_into(llvm::Module& module, const std::function<void(llvm::Function&)>& on_kernel) &&;
+
+ private:
+  std::unique_ptr<llvm::Module> kernels_, entry_;
+};
+
+}  // namespace onnxc::emit

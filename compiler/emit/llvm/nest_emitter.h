@@ -1,0 +1,50 @@
+// Statements of a loop nest -> basic blocks. Loops are rotated and counted from 0 by 1, so that LLVM vectorises them;
+// reductions keep the lanes and the combine tree that the Program states. Tested in tests/unit/emit_llvm_test.cc.
+#pragma once
+
+#include <functional>
+
+#include "compiler/emit/llvm/call_emitter.h"
+#include "compiler/emit/llvm/expr_emitter.h"
+
+namespace onnxc::emit {
+
+class NestEmitter {
+ public:
+  NestEmitter(EmitContext& context, CallEmitter& calls, llvm::IRBuilder<>& builder, Scope& scope)
+      : context_(context), calls_(calls), b_(builder), scope_(scope), exprs_(context, builder, scope) {}
+
+  void emit(const Block& block);
+
+ private:
+  void emit_stmt(const For& loop);
+  void emit_stmt(const Let& let);
+  void emit_stmt(const Reduce& reduce);
+  void emit_stmt(const Store& store);
+  void emit_stmt(const KernelCall& call);
+
+  // Runs `body` with the loop variable in scope for begin .. end - 1. `metadata`: of the back edge, may be null.
+  void loop(const std::string& name, llvm::Value* begin, llvm::Value* end, const std::function<void()>& body,
+            llvm::MDNode* metadata = nullptr);
+  void loops(const std::vector<LoopVar>& vars, size_t first, size_t last, const std::function<void()>& body);
+
+  // Accumulators live in memory while the reduction runs; LLVM promotes them.
+  llvm::Value* slot(llvm::Type* type, uint64_t count);
+  llvm::Value* combine(const Reduce& reduce, llvm::Value* a, llvm::Value* b);
+  llvm::Constant* neutral(const Reduce& reduce);
+  void accumulate(const Reduce& reduce, llvm::Value* accumulators, llvm::Value* lane);
+  llvm::Value* reduce_serially(const Reduce& reduce);
+  llvm::Value* reduce_in_lanes(const Reduce& reduce);
+  void reduce_rows(const Reduce& reduce, llvm::Value* accumulators);
+  void reduce_by_position(const Reduce& reduce, llvm::Value* accumulators);
+  llvm::Value* combine_lanes(const Reduce& reduce, llvm::Value* accumulators);
+  llvm::Value* reduce_position(const Reduce& reduce);  // ArgMin, ArgMax
+
+  EmitContext& context_;
+  CallEmitter& calls_;
+  llvm::IRBuilder<>& b_;
+  Scope& scope_;
+  ExprEmitter exprs_;
+};
+
+}  // namespace onnxc::emit

@@ -1,0 +1,215 @@
+// The body and its plain operations; If and Loop are in control_emitter.cc.
+#include "compiler/emit/llvm/region_emitter.h"
+
+#include <onnxc/onnxc.h>
+
+#include "compiler/emit/llvm/abi_types.h"
+#include "compiler/emit/llvm/nest_function.h"
+
+namespace onnxc::emit {
+
+using llvm::Value;
+
+std::string operation_label(const Operation& op) {
+  std::string label = "operation";
+  if (const auto* call = std::get_if<KernelCall>(&op.node)) label = call->kernel;
+  if (std::holds_alternative<Nest>(op.node)) label = "nest";
+  if (std::holds_alternative<ScalarDef>(op.node)) label = "scalar";
+  if (std::holds_alternative<Alloc>(op.node)) label = "alloc";
+  if (std::holds_alternative<If>(op.node)) label = "if";
+  if (std::holds_alternative<Loop>(op.node)) label = "loop";
+  if (std::holds_alternative<Barrier>(op.node)) label = "barrier";
+  for (size_t i = 0; i < op.origins.size(); ++i) label += (i ? ", " : " (") + op.origins[i];
+  return op.origins.empty() ? label : label + ")";
+}
+
+RegionEmitter::RegionEmitter(EmitContext& context)
+    : context_(context), b_(context.llvm()), exprs_(context, b_, scope_), calls_(context) {}
+
+llvm::Function* RegionEmitter::emit_body() {
+  auto* type = llvm::FunctionType::get(b_.getInt32Ty(), {b_.getPtrTy()}, false);
+  body_ = llvm::Function::Create(type, llvm::GlobalValue::InternalLinkage, context_.identity.name + "_body",
+                                 context_.module);
+  body_->addFnAttr(llvm::Attribute::NoUnwind);
+  context_.set_target_attributes(*body_);
+  body_->getArg(0)->setName("frame");
+  b_.SetInsertPoint(llvm::BasicBlock::Create(context_.llvm(), "entry", body_));
+  find_pointers();
+  if (context_.plan.debug) {
+    make_debug_plan();
+    call_entry("onnxc_debug_start", {body_->getArg(0), debug_plan_});
+  }
+  emit_ops(context_.program().ops, true);
+  leave(b_.getInt32(ONNXC_OK));
+  return body_;
+}
+
+Value* RegionEmitter::frame_field(unsigned index, llvm::Type* type) {
+  llvm::StructType* frame = AbiTypes(context_.llvm()).frame;
+  return b_.CreateLoad(type, b_.CreateStructGEP(frame, body_->getArg(0), index));
+}
+
+void RegionEmitter::find_pointers() {
+  llvm::Type* pointer = b_.getPtrTy();
+  Value* inputs = frame_field(AbiTypes::kFrameInputs, pointer);
+  Value* outputs = frame_field(AbiTypes::kFrameOutputs, pointer);
+  Value* arena = frame_field(AbiTypes::kFrameArena, pointer);
+  Value* weights = frame_field(AbiTypes::kFrameWeights, pointer);
+  arena->setName("arena");
+  weights->setName("weights");
+  for (BufferId id = 0; id < context_.program().buffers.size(); ++id) {
+    const Buffer& buffer = context_.buffer(id);
+    const Place& place = context_.plan.places[id];
+    Value* value = nullptr;
+    switch (buffer.storage) {
+      case Buffer::Storage::Input:
+      case Buffer::Storage::Output: {
+        Value* table = buffer.storage == Buffer::Storage::Input ? inputs : outputs;
+        Value* entry = b_.CreateConstInBoundsGEP1_64(pointer, table, static_cast<uint64_t>(buffer.index));
+        value = b_.CreateLoad(pointer, entry);
+        break;
+      }
+      case Buffer::Storage::Arena:
+        if (place.kind == Place::Kind::Arena)
+          value = b_.CreateInBoundsPtrAdd(arena, exprs_.emit_dim(place.offset).value);
+        break;
+      case Buffer::Storage::Constant:
+        if (place.kind == Place::Kind::Weights)
+          value = b_.CreateInBoundsPtrAdd(weights, exprs_.emit_dim(place.offset).value);
+        break;
+      case Buffer::Storage::View: break;  // reached through its base
+      case Buffer::Storage::Dynamic:
+      case Buffer::Storage::Handle:
+        context_.fail(ErrorKind::Unsupported,
+                      "buffer '" + buffer.name + "' has a size that is known only at run time, or " +
+                          "holds strings or a sequence: compiled models cannot do this yet",
+                      "fix free dimensions with --dim NAME=N or --shape INPUT=...");
+    }
+    if (value) scope_.pointers[id] = value;
+  }
+}
+
+llvm::CallInst* RegionEmitter::call_entry(const char* name, std::vector<Value*> args) {
+  llvm::Function* function = context_.kernels.declare(context_.module, name);
+  if (!function || function->arg_size() != args.size()) {
+    context_.fail(ErrorKind::Internal, std::string("the entry library has no fitting function ") + name);
+    return nullptr;
+  }
+  return b_.CreateCall(function, args);
+}
+
+void RegionEmitter::leave(Value* status) {
+  if (debug_plan_) call_entry("onnxc_debug_end", {body_->getArg(0), debug_plan_});
+  b_.CreateRet(status);
+}
+
+void RegionEmitter::leave_if(Value* status) {
+  if (!status) return;
+  auto* failed = llvm::BasicBlock::Create(context_.llvm(), "failed", body_);
+  auto* next = llvm::BasicBlock::Create(context_.llvm(), "next", body_);
+  b_.CreateCondBr(b_.CreateICmpNE(status, b_.getInt32(ONNXC_OK)), failed, next);
+  b_.SetInsertPoint(failed);
+  leave(status);
+  b_.SetInsertPoint(next);
+}
+
+Value* RegionEmitter::text(const std::string& s) { return b_.CreateGlobalString(s, "text", 0, &context_.module); }
+
+void RegionEmitter::emit_ops(const std::vector<Operation>& ops, bool outermost) {
+  llvm::Argument* frame = body_->getArg(0);
+  for (size_t i = 0; i < ops.size(); ++i) {
+    Value* index = b_.getInt32(static_cast<uint32_t>(i));
+    Value* number = b_.getInt32(static_cast<uint32_t>(walk_));
+    ++walk_;
+    if (outermost) leave_if(call_entry("onnxc_step_begin", {frame, index}));
+    if (debug_plan_) call_entry("onnxc_debug_before", {frame, debug_plan_, number});
+    exprs_.forget();
+    emit_op(ops[i], i);
+    exprs_.forget();
+    if (debug_plan_)
+      leave_if(call_entry("onnxc_debug_after", {frame, debug_plan_, number, text(operation_label(ops[i]))}));
+    if (outermost) call_entry("onnxc_step_end", {frame, index});
+    if (context_.error) return;
+  }
+}
+
+void RegionEmitter::emit_op(const Operation& op, size_t index) {
+  std::visit([&](const auto& node) { emit_node(node, op, index); }, op.node);
+}
+
+void RegionEmitter::emit_node(const KernelCall& call, const Operation& op, size_t) {
+  Value* code = calls_.emit(call, op.partition, b_, exprs_);
+  if (!code) return;
+  auto* failed = llvm::BasicBlock::Create(context_.llvm(), "kernel_failed", body_);
+  auto* next = llvm::BasicBlock::Create(context_.llvm(), "next", body_);
+  b_.CreateCondBr(b_.CreateICmpNE(code, b_.getInt32(0)), failed, next);
+  b_.SetInsertPoint(failed);
+  Value* status = call_entry("onnxc_step_failed", {body_->getArg(0), text(operation_label(op)), code});
+  leave(status ? status : b_.getInt32(ONNXC_FAILED));
+  b_.SetInsertPoint(next);
+}
+
+void RegionEmitter::emit_node(const Nest& nest, const Operation& op, size_t index) {
+  emit_nest_call(context_, calls_, nest, op, "op_" + std::to_string(index) + "_nest", b_, scope_);
+}
+
+void RegionEmitter::emit_node(const ScalarDef& def, const Operation&, size_t) {
+  IndexValue value;
+  if (const auto* dim = std::get_if<Dim>(&def.value)) {
+    value = exprs_.emit_dim(*dim);
+  } else if (const auto* dim_of = std::get_if<ScalarDef::DimOf>(&def.value)) {
+    const Buffer& buffer = context_.buffer(dim_of->buffer);
+    if (buffer.storage != Buffer::Storage::Input)
+      return context_.fail(ErrorKind::Unsupported, "scalar '" + def.name + "' is a dimension of '" + buffer.name +
+                                                       "', which is known only at run time");
+    const AbiTypes types(context_.llvm());
+    Value* values = frame_field(AbiTypes::kFrameInputValues, b_.getPtrTy());
+    Value* place =
+        b_.CreateInBoundsGEP(types.value, values,
+                             {b_.getInt64(static_cast<uint64_t>(buffer.index)), b_.getInt32(AbiTypes::kValueDims),
+                              b_.getInt64(static_cast<uint64_t>(dim_of->axis))});
+    value = {b_.CreateLoad(b_.getInt64Ty(), place), true};
+  } else {
+    const auto& element = std::get<ScalarDef::Element>(def.value);
+    const Elem elem = context_.buffer(element.buffer).elem;
+    llvm::Type* type = context_.storage_type(elem);
+    Value* place = b_.CreateInBoundsGEP(type, element_address(element.buffer), exprs_.emit_dim(element.index).value);
+    value = {b_.CreateIntCast(b_.CreateLoad(type, place), b_.getInt64Ty(), is_signed(elem)), false};
+  }
+  value.value->setName(def.name);
+  scope_.symbols[def.name] = value;
+}
+
+void RegionEmitter::emit_node(const Alloc& alloc, const Operation&, size_t) {
+  context_.fail(
+      ErrorKind::Unsupported,
+      "buffer '" + context_.buffer(alloc.buffer).name + "' is allocated at run time, which is not supported yet",
+      "fix free dimensions with --dim NAME=N or --shape INPUT=...");
+}
+
+Value* RegionEmitter::element_address(BufferId buffer) { return exprs_.address(buffer, {}); }
+
+void RegionEmitter::make_debug_plan() {
+  const AbiTypes types(context_.llvm());
+  std::vector<llvm::Constant*> rows;
+  for (BufferId id = 0; id < context_.program().buffers.size(); ++id) {
+    const Place& place = context_.plan.places[id];
+    if (place.kind != Place::Kind::Arena || context_.buffer(id).storage == Buffer::Storage::View) continue;
+    auto number = [&](const Dim& dim) { return b_.getInt64(static_cast<uint64_t>(dim.constant().value_or(0))); };
+    auto* name = llvm::cast<llvm::Constant>(text(context_.buffer(id).name));
+    rows.push_back(llvm::ConstantStruct::get(
+        types.debug_buffer,
+        {name, number(place.offset - place.lead), number(place.bytes), b_.getInt32(static_cast<uint32_t>(place.first)),
+         b_.getInt32(static_cast<uint32_t>(place.last))}));
+  }
+  auto* table_type = llvm::ArrayType::get(types.debug_buffer, rows.size());
+  auto* table = new llvm::GlobalVariable(context_.module, table_type, true, llvm::GlobalValue::PrivateLinkage,
+                                         llvm::ConstantArray::get(table_type, rows), "debug_buffers");
+  auto* value = llvm::ConstantStruct::get(
+      types.debug_plan,
+      {table, b_.getInt64(rows.size()), b_.getInt64(static_cast<uint64_t>(context_.plan.guard_bytes))});
+  debug_plan_ = new llvm::GlobalVariable(context_.module, types.debug_plan, true, llvm::GlobalValue::PrivateLinkage,
+                                         value, "debug_plan");
+}
+
+}  // namespace onnxc::emit
