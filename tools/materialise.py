@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 """Give the `light_*` models (whose weights are all one constant) random, well-scaled weights: same graph, real numerics.
 
-    python materialise.py FILES_DIR OUT_DIR        # light_X.onnx -> OUT_DIR/X.onnx   (needs onnx, numpy, onnxruntime)
+    tools/materialise.py light_X.onnx X.onnx
 
 Weights are He-initialised from a fixed seed; the last Gemm/Conv before the softmax is rescaled so that the logits have
 a standard deviation of about 2, which keeps the outputs informative instead of saturated.
 """
 
-import pathlib
 import sys
 
 import numpy as np
@@ -75,8 +74,5 @@ def scale_logits(model):
 
 
 if __name__ == "__main__":
-    src, out = map(pathlib.Path, sys.argv[1:3])
-    out.mkdir(parents=True, exist_ok=True)
-    for f in sorted(src.glob("light_*.onnx")):
-        onnx.save(materialise(onnx.load(f)), out / f.name.removeprefix("light_"))
-        print(out / f.name.removeprefix("light_"))
+    source, target = sys.argv[1:]
+    onnx.save(materialise(onnx.load(source)), target, format="protobuf")

@@ -36,15 +36,19 @@ class Suite:
     needs: pathlib.Path  # absent: the suite is left out
     command: Callable[[pathlib.Path, bool], list[str]]  # (report file, everything?) -> what to run
     report: str  # "junit": the command writes a JUnit file; "line": its last line counts
+    prepare: list[str] = dataclasses.field(default_factory=list)  # a script of the repository to run before
 
 
 def pytest(folder: str) -> Callable[[pathlib.Path, bool], list[str]]:
     def command(report: pathlib.Path, everything: bool) -> list[str]:
-        extra = ["--all"] if everything else []
-        return [sys.executable, "-m", "pytest", "-v", "--color=no", "--tb=short", "-p", "no:cacheprovider",
-                f"--junitxml={report}", *extra, str(ROOT / folder)]  # fmt: skip
+        options = ["-v", "--color=no", "--tb=short", "-p", "no:cacheprovider", f"--junitxml={report}"]
+        return [sys.executable, "-m", "pytest", *options, str(ROOT / folder)]
 
     return command
+
+
+def style(report: pathlib.Path, everything: bool) -> list[str]:
+    return [sys.executable, str(ROOT / "tools/check_style.py")]
 
 
 def unit(report: pathlib.Path, everything: bool) -> list[str]:
@@ -63,13 +67,19 @@ def script(path: str) -> Callable[[pathlib.Path, bool], list[str]]:
 
 
 SUITES = [
-    Suite("style", ROOT / "tools/check_style.py", script("tools/check_style.py"), "line"),
+    Suite("style", ROOT / "tools/check_style.py", style, "line"),
     Suite("unit", BUILD / "bin/onnxc_unit_tests", unit, "junit"),
     Suite("lit", ROOT / "tests/lit/lit.cfg.py", lit, "junit"),
     Suite("conformance", ROOT / "tests/conformance/run.py", script("tests/conformance/run.py"), "line"),
     Suite("api", ROOT / "tests/api", pytest("tests/api"), "junit"),
     Suite("embedded", ROOT / "tests/embedded", pytest("tests/embedded"), "junit"),
-    Suite("differential", ROOT / "tests/differential", pytest("tests/differential"), "junit"),
+    Suite(
+        "differential",
+        ROOT / "tests/differential",
+        pytest("tests/differential"),
+        "junit",
+        ["tools/fetch_models.py", "--tests"],
+    ),
     Suite("sanitize", ROOT / "tests/sanitize/run.py", script("tests/sanitize/run.py"), "line"),
 ]
 
@@ -93,23 +103,33 @@ def read_last_line(log: pathlib.Path) -> Counts | None:
     return Counts(int(match[1]), int(match[2])) if match else None
 
 
-def environment() -> dict[str, str]:
+def environment(everything: bool) -> dict[str, str]:
     env = dict(os.environ)
     env["PATH"] = os.pathsep.join([str(BUILD / "bin"), str(pathlib.Path(sys.executable).parent), env.get("PATH", "")])
+    env["ONNXC_TEST_ALL"] = "1" if everything else "0"
     return env
+
+
+def run_logged(command: list[str], log: pathlib.Path, everything: bool) -> int:
+    """Runs it with its output on the screen and in the log; its exit status."""
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment(everything), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    with log.open("ab") as out:
+        for line in process.stdout:
+            out.write(line)
+            sys.stdout.buffer.write(b"   " + line)
+            sys.stdout.flush()
+    return process.wait()
 
 
 def run_suite(suite: Suite, everything: bool) -> Counts:
     report, log = LOGS / f"{suite.name}.xml", LOGS / f"{suite.name}.log"
     report.unlink(missing_ok=True)
-    with log.open("wb") as out:
-        process = subprocess.Popen(suite.command(report, everything), cwd=ROOT, env=environment(),
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
-        for line in process.stdout:
-            out.write(line)
-            sys.stdout.buffer.write(b"   " + line)
-            sys.stdout.flush()
-        status = process.wait()
+    log.unlink(missing_ok=True)
+    if suite.prepare and run_logged([sys.executable, *suite.prepare], log, everything) != 0:
+        return Counts(failed=1, failures=[f"{suite.name}: {' '.join(suite.prepare)} failed"])
+    status = run_logged(suite.command(report, everything), log, everything)
     counts = None
     if suite.report == "line":
         counts = read_last_line(log)
@@ -140,11 +160,15 @@ def main() -> int:
     return run_all([suite for suite in SUITES if suite.name in chosen], arguments.all)
 
 
+def is_there(suite: Suite) -> bool:
+    return any(suite.needs.glob("test_*.py")) if suite.needs.is_dir() else suite.needs.exists()
+
+
 def run_all(suites: list[Suite], everything: bool) -> int:
     total, rows = Counts(), []
     for suite in suites:
-        if not suite.needs.exists():
-            rows.append(f"{suite.name:14} absent: there is no {suite.needs.relative_to(ROOT)}")
+        if not is_there(suite):
+            rows.append(f"{suite.name:14} absent: nothing in {suite.needs.relative_to(ROOT)}")
             continue
         print(f"== {suite.name}", flush=True)
         started = time.monotonic()

@@ -1,0 +1,104 @@
+// The host table of libonnxc_rt: heap, and a pool whose threads run at the same time, for several callers, and after a
+// fork.
+#include <gtest/gtest.h>
+#include <onnxc/host.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+namespace {
+
+onnxc_host make_host(int32_t threads) {
+  onnxc_host host{};
+  host.struct_size = sizeof host;
+  onnxc_host_init(&host, threads);
+  return host;
+}
+
+// Ends only when all its threads have arrived: hangs, and so fails, where they do not run at the same time.
+struct Meeting {
+  std::atomic<int32_t> arrived{0};
+  std::atomic<int64_t> seen{0};
+  std::atomic<int32_t> threads{0};
+
+  static void task(void* argument, int32_t thread, int32_t threads) {
+    auto* meeting = static_cast<Meeting*>(argument);
+    meeting->threads = threads;
+    meeting->seen += int64_t{1} << (8 * thread);
+    ++meeting->arrived;
+    while (meeting->arrived < threads) std::this_thread::yield();
+  }
+};
+
+void expect_meeting(const onnxc_host& host, int32_t threads) {
+  Meeting meeting;
+  host.parallel(host.user, threads, &Meeting::task, &meeting);
+  EXPECT_EQ(meeting.threads, threads);
+  int64_t each_once = 0;
+  for (int32_t t = 0; t < threads; ++t) each_once += int64_t{1} << (8 * t);
+  EXPECT_EQ(meeting.seen, each_once);
+}
+
+TEST(Host, KnowsTheCpus) {
+  EXPECT_GE(onnxc_host_cpus(), 1);
+  EXPECT_EQ(make_host(0).max_threads, onnxc_host_cpus());
+  EXPECT_EQ(make_host(3).max_threads, 3);
+}
+
+TEST(Host, FillsNoMoreThanAnOlderCallersStruct) {
+  onnxc_host host;
+  std::memset(&host, 0x5a, sizeof host);
+  host.struct_size = offsetof(onnxc_host, max_threads);
+  onnxc_host_init(&host, 2);
+  EXPECT_EQ(host.struct_size, offsetof(onnxc_host, max_threads));
+  EXPECT_EQ(host.max_threads, 0x5a5a5a5a);
+}
+
+TEST(Host, AllocatesAligned) {
+  const onnxc_host host = make_host(1);
+  for (uint64_t alignment : {1, 16, 64, 4096}) {
+    void* memory = host.allocate(host.user, 100, alignment);
+    ASSERT_NE(memory, nullptr);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(memory) % alignment, 0u);
+    host.release(host.user, memory);
+  }
+  EXPECT_EQ(host.allocate(host.user, uint64_t{1} << 62, 64), nullptr);
+}
+
+TEST(Host, RunsAllThreadsAtTheSameTime) {
+  const onnxc_host host = make_host(4);
+  for (int32_t threads = 1; threads <= 7; ++threads) expect_meeting(host, threads);
+  for (int round = 0; round < 200; ++round) expect_meeting(host, 3);
+}
+
+TEST(Host, ServesSeveralCallersAtATime) {
+  const onnxc_host host = make_host(3);
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 4; ++i)
+    callers.emplace_back([&] {
+      for (int round = 0; round < 50; ++round) expect_meeting(host, 3);
+    });
+  for (std::thread& caller : callers) caller.join();
+}
+
+TEST(Host, HasANewPoolInAForkedChild) {
+  const onnxc_host host = make_host(3);
+  expect_meeting(host, 3);
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);  // a pool without threads would wait for ever
+    Meeting meeting;
+    host.parallel(host.user, 3, &Meeting::task, &meeting);
+    _exit(meeting.arrived == 3 ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  expect_meeting(host, 3);
+}
+
+}  // namespace
