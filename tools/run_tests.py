@@ -52,7 +52,7 @@ def style(report: pathlib.Path, everything: bool) -> list[str]:
 
 
 def unit(report: pathlib.Path, everything: bool) -> list[str]:
-    return [str(BUILD / "bin/onnxc_unit_tests"), "--gtest_brief=1", f"--gtest_output=xml:{report}"]
+    return [sys.executable, str(ROOT / "tools/run_unit_tests.py")]
 
 
 def lit(report: pathlib.Path, everything: bool) -> list[str]:
@@ -68,7 +68,7 @@ def script(path: str) -> Callable[[pathlib.Path, bool], list[str]]:
 
 SUITES = [
     Suite("style", ROOT / "tools/check_style.py", style, "line"),
-    Suite("unit", BUILD / "bin/onnxc_unit_tests", unit, "junit"),
+    Suite("unit", BUILD / "CTestTestfile.cmake", unit, "line"),
     Suite("lit", ROOT / "tests/lit/lit.cfg.py", lit, "junit"),
     Suite("conformance", ROOT / "tests/conformance/run.py", script("tests/conformance/run.py"), "line"),
     Suite("api", ROOT / "tests/api", pytest("tests/api"), "junit"),
