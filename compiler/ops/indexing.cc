@@ -1,0 +1,109 @@
+#include "compiler/ops/indexing.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace onnxc::indexing {
+
+std::optional<Contents> contents_of(const Value* v) {
+  if (!v) return std::nullopt;
+  if (v->contents) return v->contents;
+  if (!v->constant || (!is_int(v->constant->elem()) && v->constant->elem() != Elem::Bool)) return std::nullopt;
+  Contents out;
+  for (int64_t i : v->constant->to_ints()) out.emplace_back(i);
+  return out;
+}
+
+std::optional<std::vector<int64_t>> ints_of(const Value* v) {
+  const auto contents = contents_of(v);
+  if (!contents) return std::nullopt;
+  std::vector<int64_t> out;
+  for (const Dim& d : *contents) {
+    if (!d.is_const()) return std::nullopt;
+    out.push_back(d.value());
+  }
+  return out;
+}
+
+Result<int64_t> normal_axis(const Node& node, int64_t axis, size_t rank) {
+  const int64_t r = static_cast<int64_t>(rank);
+  if (axis < -r || axis >= r)
+    return Error(ErrorKind::InvalidModel,
+                 "axis " + std::to_string(axis) + " is outside the tensor's " + std::to_string(r) + " axes", node.where());
+  return axis < 0 ? axis + r : axis;
+}
+
+Result<std::vector<int64_t>> normal_axes(const Node& node, std::vector<int64_t> axes, size_t rank) {
+  for (int64_t& a : axes) {
+    ONNXC_ASSIGN(a, normal_axis(node, a, rank));
+  }
+  std::sort(axes.begin(), axes.end());
+  if (std::adjacent_find(axes.begin(), axes.end()) != axes.end())
+    return Error(ErrorKind::InvalidModel, "an axis is named twice", node.where());
+  return axes;
+}
+
+Expr clamp(const Expr& index, const Dim& extent) {
+  const Expr last = expr::index(extent - Dim(1));
+  return expr::binary(ExprOp::Max, expr::binary(ExprOp::Min, index, last), constant(0));
+}
+
+Expr wrap(const Expr& index, const Dim& extent) {
+  const Expr negative = expr::binary(ExprOp::Lt, index, constant(0));
+  return clamp(expr::select(negative, expr::binary(ExprOp::Add, index, expr::index(extent)), index), extent);
+}
+
+Status require_inputs(InferContext& c, size_t n) {
+  for (size_t i = 0; i < n; ++i) {
+    if (!c.has_input(i)) return c.invalid("input " + std::to_string(i) + " is missing");
+    if (!c.in(i).is_tensor()) return c.invalid("input " + std::to_string(i) + " must be a tensor, not " + c.in(i).str());
+  }
+  return ok();
+}
+
+std::vector<Expr> to_vector(std::span<const Expr> idx) { return {idx.begin(), idx.end()}; }
+
+void attribute_to_input(Graph& graph, Node& node, const char* attribute, size_t i) {
+  const auto it = node.attrs.find(attribute);
+  if (it == node.attrs.end()) return;
+  if (const auto* list = std::get_if<std::vector<int64_t>>(&it->second))
+    node.set_input(i, graph.add_constant(Tensor::i64({static_cast<int64_t>(list->size())}, *list)));
+  else if (const auto* one = std::get_if<int64_t>(&it->second))
+    node.set_input(i, graph.add_constant(Tensor::i64({1}, {*one})));
+  node.attrs.erase(it);
+}
+
+Expr scalar(Elem elem, double v) {
+  const Elem type = expr::arithmetic_type(elem);
+  return is_float(type) ? expr::constant(type, v) : expr::int_constant(type, static_cast<int64_t>(v));
+}
+
+namespace {
+
+// Bits of an integer type, counted without the sign.
+int magnitude_bits(Elem elem) { return elem_bits(elem) - (is_signed(elem) ? 1 : 0); }
+
+}  // namespace
+
+Expr lowest(Elem elem) {
+  const Elem type = expr::arithmetic_type(elem);
+  if (is_float(type)) return expr::constant(type, -std::numeric_limits<double>::infinity());
+  if (elem == Elem::Bool || !is_signed(elem)) return expr::int_constant(type, 0);
+  return expr::int_constant(type, elem == Elem::I64 ? std::numeric_limits<int64_t>::min() : -(int64_t{1} << magnitude_bits(elem)));
+}
+
+Expr highest(Elem elem) {
+  const Elem type = expr::arithmetic_type(elem);
+  if (is_float(type)) return expr::constant(type, std::numeric_limits<double>::infinity());
+  if (elem == Elem::Bool) return expr::int_constant(type, 1);
+  if (elem == Elem::U64) return expr::int_constant(type, -1);
+  if (elem == Elem::I64) return expr::int_constant(type, std::numeric_limits<int64_t>::max());
+  return expr::int_constant(type, (int64_t{1} << magnitude_bits(elem)) - 1);
+}
+
+Expr element_constant(const Tensor& t, int64_t i) {
+  const Elem type = expr::arithmetic_type(t.elem());
+  return is_float(type) ? expr::constant(type, t.float_at(i)) : expr::int_constant(type, t.int_at(i));
+}
+
+}  // namespace onnxc::indexing

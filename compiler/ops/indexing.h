@@ -1,0 +1,45 @@
+// Helpers for operators that move elements: index expressions that are always in bounds, attributes that became inputs.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "compiler/ops/axes.h"
+
+namespace onnxc::indexing {
+
+// What is known of an input's elements at compile time.
+std::optional<Contents> contents_of(const Value* v);
+std::optional<std::vector<int64_t>> ints_of(const Value* v);
+
+// `axis` counted from the front; InvalidModel when it is outside -rank .. rank - 1.
+Result<int64_t> normal_axis(const Node& node, int64_t axis, size_t rank);
+// The same for a list, which must not name an axis twice; sorted.
+Result<std::vector<int64_t>> normal_axes(const Node& node, std::vector<int64_t> axes, size_t rank);
+
+inline Expr constant(int64_t i) { return expr::index(Dim(i)); }
+inline Expr extent(const Dim& d) { return expr::index(d); }
+// An element of an index tensor as I64.
+inline Expr to_index(const Expr& e) { return expr::cast(e, Elem::I64); }
+// Into 0 .. extent - 1, whatever the index is.
+Expr clamp(const Expr& index, const Dim& extent);
+// ONNX's negative indices count from the end; the result is clamped.
+Expr wrap(const Expr& index, const Dim& extent);
+
+inline bool is_one(const Dim& d) { return d.is_const() && d.value() == 1; }
+// A tensor operand with known shape, or an error that says which is missing.
+Status require_inputs(InferContext& c, size_t n);
+std::vector<Expr> to_vector(std::span<const Expr> idx);
+
+// For upgrades: moves an integer-list (or integer) attribute to input `i`.
+void attribute_to_input(Graph& graph, Node& node, const char* attribute, size_t i);
+
+// A scalar of the element type: zero, or `v`.
+Expr scalar(Elem elem, double v);
+// The least and the greatest value of a type, infinities for floats.
+Expr lowest(Elem elem);
+Expr highest(Elem elem);
+// Element i of a tensor in arithmetic_type.
+Expr element_constant(const Tensor& t, int64_t i);
+
+}  // namespace onnxc::indexing
