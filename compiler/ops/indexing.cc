@@ -25,14 +25,6 @@ std::optional<std::vector<int64_t>> ints_of(const Value* v) {
   return out;
 }
 
-Result<int64_t> normal_axis(const Node& node, int64_t axis, size_t rank) {
-  const int64_t r = static_cast<int64_t>(rank);
-  if (axis < -r || axis >= r)
-    return Error(ErrorKind::InvalidModel,
-                 "axis " + std::to_string(axis) + " is outside the tensor's " + std::to_string(r) + " axes", node.where());
-  return axis < 0 ? axis + r : axis;
-}
-
 Result<std::vector<int64_t>> normal_axes(const Node& node, std::vector<int64_t> axes, size_t rank) {
   for (int64_t& a : axes) {
     ONNXC_ASSIGN(a, normal_axis(node, a, rank));

@@ -12,9 +12,7 @@ namespace onnxc::indexing {
 std::optional<Contents> contents_of(const Value* v);
 std::optional<std::vector<int64_t>> ints_of(const Value* v);
 
-// `axis` counted from the front; InvalidModel when it is outside -rank .. rank - 1.
-Result<int64_t> normal_axis(const Node& node, int64_t axis, size_t rank);
-// The same for a list, which must not name an axis twice; sorted.
+// Axes counted from the front, sorted; InvalidModel when one is outside -rank .. rank - 1 or named twice.
 Result<std::vector<int64_t>> normal_axes(const Node& node, std::vector<int64_t> axes, size_t rank);
 
 inline Expr constant(int64_t i) { return expr::index(Dim(i)); }
