@@ -25,14 +25,12 @@ Status upgrade_softmax_12(Graph& g, Node& n) {
   Node* shape = g.add_node("Shape", {x}, 1, &n);
   Node* flat = g.add_node("Flatten", {x}, 1, &n);
   flat->attrs["axis"] = n.attr_int("axis", 1);
-  Node* soft = g.add_node(n.op, {flat->output()}, 1, &n);
-  soft->attrs["axis"] = int64_t{-1};
-  soft->name = n.name;
-  soft->origins = n.origins;
-  Node* back = g.add_node("Reshape", {soft->output(), shape->output()}, 1, &n);
-  g.replace_uses(n.output(), back->output());
-  back->output()->name.swap(n.output()->name);
-  g.remove_node(&n);
+  Value* y = n.output();
+  Node* back = g.add_node("Reshape", {x, shape->output()}, 1);
+  g.replace_uses(y, back->output());
+  back->set_input(0, y);
+  n.set_input(0, flat->output());
+  n.attrs["axis"] = int64_t{-1};
   return ok();
 }
 
