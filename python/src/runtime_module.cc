@@ -9,13 +9,18 @@
 #include <string>
 #include <vector>
 
-#include "python/src/arrays.h"
 #include "python/src/loaded_model.h"
+#include "runtime_lib/abi/sub_byte.h"
 
 namespace py = pybind11;
 
 namespace onnxc::python {
 namespace {
+
+using onnxc_entry::is_sub_byte;
+using onnxc_entry::pack;
+using onnxc_entry::packed_bytes;
+using onnxc_entry::unpack;
 
 // (name, kind, element type, dims or None when the rank is unknown); a dim is an int, a symbol's name, or None.
 py::tuple describe(const onnxc_value_info& info) {
@@ -104,9 +109,9 @@ class Run {
     const onnxc_value_info& info = info_.inputs[i];
     onnxc_value value = value_of(info, array.shape(), static_cast<size_t>(array.ndim()));
     const size_t count = static_cast<size_t>(array.size());
-    if (is_packed(info.elem)) {
+    if (is_sub_byte(info.elem)) {
       packed_inputs_[i].resize(packed_bytes(info.elem, count));
-      pack(info.elem, static_cast<const uint8_t*>(array.data()), count, packed_inputs_[i].data());
+      pack(static_cast<const uint8_t*>(array.data()), packed_inputs_[i].data(), count, info.elem);
       value.data = packed_inputs_[i].data();
     } else {
       value.data = const_cast<void*>(array.data());
@@ -127,7 +132,7 @@ class Run {
     py::array array(dtypes_[i], dims);
     onnxc_value value = value_of(info, dims.data(), dims.size());
     const size_t bytes = packed_bytes(info.elem, static_cast<size_t>(array.size()));
-    if (is_packed(info.elem)) {
+    if (is_sub_byte(info.elem)) {
       packed_outputs_[i].resize(bytes);
       value.data = packed_outputs_[i].data();
     } else {
@@ -141,11 +146,11 @@ class Run {
   py::array result(size_t i) {
     onnxc_value& value = outputs_[i];
     if (info_.outputs[i].flags & ONNXC_STATIC) {
-      if (is_packed(value.elem)) unpack_into(arrays_[i], value);
+      if (is_sub_byte(value.elem)) unpack_into(arrays_[i], value);
       return arrays_[i];
     }
     std::vector<py::ssize_t> dims(value.dims, value.dims + value.rank);
-    if (is_packed(value.elem)) {
+    if (is_sub_byte(value.elem)) {
       py::array array(dtypes_[i], dims);
       unpack_into(array, value);
       host_.release(host_.user, value.data);
@@ -155,9 +160,12 @@ class Run {
     return py::array(dtypes_[i], dims, value.data, owner);
   }
 
+  // ml_dtypes holds signed elements without their sign extended, as if they were unsigned.
   static void unpack_into(py::array& array, const onnxc_value& value) {
-    unpack(value.elem, static_cast<const uint8_t*>(value.data), static_cast<size_t>(array.size()),
-           static_cast<uint8_t*>(array.mutable_data()));
+    constexpr onnxc_elem kUint4 = 21, kInt4 = 22, kUint2 = 25, kInt2 = 26;
+    const onnxc_elem elem = value.elem == kInt4 ? kUint4 : value.elem == kInt2 ? kUint2 : value.elem;
+    unpack(static_cast<const uint8_t*>(value.data), static_cast<uint8_t*>(array.mutable_data()),
+           static_cast<uint64_t>(array.size()), elem);
   }
 
   const onnxc_model_info& info_;

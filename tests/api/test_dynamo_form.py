@@ -1,5 +1,6 @@
 """A file of the form that torch.onnx's dynamo exporter writes: model-local functions (nested, with attributes), weights in
 one .onnx.data file, a dynamic batch. Made with onnxscript, since torch is not needed for it. Compiled with --dim batch=2."""
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -29,7 +30,9 @@ def linear_block(x, weight, bias):
 
 
 @script(default_opset=op)
-def network(x: FLOAT["batch", 24], w1: FLOAT[40, 24], b1: FLOAT[40], w2: FLOAT[6, 40], b2: FLOAT[6]) -> FLOAT["batch", 6]:  # noqa: F821
+def network(
+    x: FLOAT["batch", 24], w1: FLOAT[40, 24], b1: FLOAT[40], w2: FLOAT[6, 40], b2: FLOAT[6]
+) -> FLOAT["batch", 6]:  # noqa: F821
     hidden = linear_block(x, w1, b1)
     rows = op.Shape(x, start=0, end=1)
     flat = op.Reshape(hidden, op.Concat(rows, op.Constant(value_ints=[-1]), axis=0))
@@ -41,7 +44,9 @@ def make_model(path):
     rng = np.random.default_rng(3)
     for value in list(model.graph.input)[1:]:
         shape = [d.dim_value for d in value.type.tensor_type.shape.dim]
-        model.graph.initializer.append(onnx.numpy_helper.from_array((rng.standard_normal(shape) * .3).astype(np.float32), value.name))
+        model.graph.initializer.append(
+            onnx.numpy_helper.from_array((rng.standard_normal(shape) * 0.3).astype(np.float32), value.name)
+        )
         model.graph.input.remove(value)
     model.producer_name = "pytorch"
     onnx.save(model, path, save_as_external_data=True, location=path.name + ".data", size_threshold=0)
@@ -63,8 +68,8 @@ def test_compiles_with_dim_and_runs(model_path, tmp_path, backend):
     assert outcome.ok, outcome.text
     x = np.random.default_rng(4).standard_normal((2, 24)).astype(np.float32)
     with CompiledModel(artefact) as compiled:
-        actual, = compiled.run({"x": x})
-    expected, = onnxruntime.InferenceSession(str(model_path)).run(None, {"x": x})
+        (actual,) = compiled.run({"x": x})
+    (expected,) = onnxruntime.InferenceSession(str(model_path)).run(None, {"x": x})
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
 
 

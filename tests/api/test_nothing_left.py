@@ -1,4 +1,5 @@
 """Ctrl-C and a full disk leave nothing behind: no artefact, no temporary file, neither beside the output nor in TMPDIR."""
+
 import os
 import pathlib
 import signal
@@ -20,9 +21,17 @@ def write_model(path, megabytes=4, layers=24):
     nodes, weights = [], []
     for k in range(layers):
         weights.append(numpy_helper.from_array(rng.standard_normal((size, size)).astype(np.float32), f"w{k}"))
-        nodes += [helper.make_node("MatMul", [f"x{k}", f"w{k}"], [f"m{k}"]), helper.make_node("Tanh", [f"m{k}"], [f"x{k + 1}"])]
-    graph = helper.make_graph(nodes, "chain", [helper.make_tensor_value_info("x0", TensorProto.FLOAT, [1, size])],
-                              [helper.make_tensor_value_info(f"x{layers}", TensorProto.FLOAT, [1, size])], weights)
+        nodes += [
+            helper.make_node("MatMul", [f"x{k}", f"w{k}"], [f"m{k}"]),
+            helper.make_node("Tanh", [f"m{k}"], [f"x{k + 1}"]),
+        ]
+    graph = helper.make_graph(
+        nodes,
+        "chain",
+        [helper.make_tensor_value_info("x0", TensorProto.FLOAT, [1, size])],
+        [helper.make_tensor_value_info(f"x{layers}", TensorProto.FLOAT, [1, size])],
+        weights,
+    )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), path)
 
 
@@ -31,8 +40,13 @@ FORMS = {"llvm.so": [], "llvm.a": [], "cpp.so": ["--backend=cpp"], "sources": ["
 
 def start(model, output, arguments, scratch):
     scratch.mkdir(exist_ok=True)
-    return subprocess.Popen([str(find_onnxc()), str(model), "-o", str(output), "-q", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            env={**os.environ, "TMPDIR": str(scratch)}, start_new_session=True)
+    return subprocess.Popen(
+        [str(find_onnxc()), str(model), "-o", str(output), "-q", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "TMPDIR": str(scratch)},
+        start_new_session=True,
+    )
 
 
 def left_in(*folders):
@@ -62,7 +76,10 @@ def test_interrupted(tmp_path, form, delay):
 def test_full_disk(tmp_path, form):
     model, out = tmp_path / "chain.onnx", tmp_path / "small"
     out.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(out)], capture_output=True).returncode != 0:
+    if (
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(out)], capture_output=True).returncode
+        != 0
+    ):
         pytest.skip("no right to mount a tmpfs here")
     try:
         write_model(model, megabytes=4)

@@ -1,4 +1,5 @@
 """The harnesses' own helpers: packed elements, workers that survive, comparison, the list of expected failures."""
+
 import json
 import os
 import signal
@@ -14,7 +15,9 @@ from support import elements
 from support.workers import run_jobs
 
 
-@pytest.mark.parametrize("dtype", [ml_dtypes.int4, ml_dtypes.uint4, ml_dtypes.float4_e2m1fn, ml_dtypes.int2, ml_dtypes.uint2])
+@pytest.mark.parametrize(
+    "dtype", [ml_dtypes.int4, ml_dtypes.uint4, ml_dtypes.float4_e2m1fn, ml_dtypes.int2, ml_dtypes.uint2]
+)
 @pytest.mark.parametrize("count", [0, 1, 5, 16])
 def test_packing_and_back(dtype, count):
     values = np.arange(count).astype(np.float32) % 2
@@ -38,13 +41,28 @@ def test_workers_survive_crash_and_time_out():
         return job.upper()
 
     results = {}
-    run_jobs(["a", "crash", "b", "hang", "c"], work, results.__setitem__, workers=2, timeout=2, on_death=lambda job, text: text.splitlines()[0])
+    run_jobs(
+        ["a", "crash", "b", "hang", "c"],
+        work,
+        results.__setitem__,
+        workers=2,
+        timeout=2,
+        on_death=lambda job, text: text.splitlines()[0],
+    )
     assert results == {"a": "A", "b": "B", "c": "C", "crash": "killed by SIGKILL", "hang": "timed out"}
 
 
-@pytest.mark.parametrize("actual, expected", [
-    (np.float32([1, 2]), np.float32([1, 2.1])), (np.float32([1]), np.float32([np.nan])), (np.float32([np.inf]), np.float32([-np.inf])),
-    (np.float32([1]), np.float64([1])), (np.float32([[1]]), np.float32([1])), (np.array([2**62 + 2**56]), np.array([2**62]))])
+@pytest.mark.parametrize(
+    "actual, expected",
+    [
+        (np.float32([1, 2]), np.float32([1, 2.1])),
+        (np.float32([1]), np.float32([np.nan])),
+        (np.float32([np.inf]), np.float32([-np.inf])),
+        (np.float32([1]), np.float64([1])),
+        (np.float32([[1]]), np.float32([1])),
+        (np.array([2**62 + 2**56]), np.array([2**62])),
+    ],
+)
 def test_differences_are_seen(actual, expected):
     with pytest.raises(Mismatch):
         compare(actual, expected, 1e-3, 1e-7)
@@ -59,8 +77,16 @@ def test_expected_failures_grow_and_shrink(tmp_path):
     path = tmp_path / "expected_failures.json"
     path.write_text(json.dumps({"static": {"no": ["gone", "stays"]}}))
     listed = Expectations(path)
-    listed.update([{"form": "static", "case": "gone", "reason": None}, {"form": "static", "case": "new", "reason": "why"},
-                   {"form": "cpp", "case": "new", "reason": "also"}, {"form": "cpp", "case": "own", "reason": "only here"}])
+    listed.update(
+        [
+            {"form": "static", "case": "gone", "reason": None},
+            {"form": "static", "case": "new", "reason": "why"},
+            {"form": "cpp", "case": "new", "reason": "also"},
+            {"form": "cpp", "case": "own", "reason": "only here"},
+        ]
+    )
     again = Expectations(path)
     assert again.reasons == {("static", "stays"): "no", ("static", "new"): "why", ("cpp", "own"): "only here"}
-    assert again.must_fail("static", "new") and again.reason("cpp", "new") == "why" and not again.must_fail("cpp", "new")
+    assert (
+        again.must_fail("static", "new") and again.reason("cpp", "new") == "why" and not again.must_fail("cpp", "new")
+    )
