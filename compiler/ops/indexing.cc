@@ -48,7 +48,8 @@ Expr wrap(const Expr& index, const Dim& extent) {
 Status require_inputs(InferContext& c, size_t n) {
   for (size_t i = 0; i < n; ++i) {
     if (!c.has_input(i)) return c.invalid("input " + std::to_string(i) + " is missing");
-    if (!c.in(i).is_tensor()) return c.invalid("input " + std::to_string(i) + " must be a tensor, not " + c.in(i).str());
+    if (!c.in(i).is_tensor())
+      return c.invalid("input " + std::to_string(i) + " must be a tensor, not " + c.in(i).str());
   }
   return ok();
 }
@@ -81,7 +82,8 @@ Expr lowest(Elem elem) {
   const Elem type = expr::arithmetic_type(elem);
   if (is_float(type)) return expr::constant(type, -std::numeric_limits<double>::infinity());
   if (elem == Elem::Bool || !is_signed(elem)) return expr::int_constant(type, 0);
-  return expr::int_constant(type, elem == Elem::I64 ? std::numeric_limits<int64_t>::min() : -(int64_t{1} << magnitude_bits(elem)));
+  return expr::int_constant(
+      type, elem == Elem::I64 ? std::numeric_limits<int64_t>::min() : -(int64_t{1} << magnitude_bits(elem)));
 }
 
 Expr highest(Elem elem) {

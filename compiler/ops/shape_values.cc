@@ -40,7 +40,9 @@ Expr pick(const Contents& values, const Expr& idx) {
   return e;
 }
 
-Result<Expr> compute_shape(ComputeContext& c, std::span<const Expr> idx) { return pick(*c.node().output()->contents, idx[0]); }
+Result<Expr> compute_shape(ComputeContext& c, std::span<const Expr> idx) {
+  return pick(*c.node().output()->contents, idx[0]);
+}
 bool has_contents(const Node& n) { return n.output()->contents.has_value(); }
 
 Status infer_size(InferContext& c) {
@@ -55,10 +57,12 @@ Result<Expr> compute_size(ComputeContext& c, std::span<const Expr>) { return ext
 Status set_shape_from(InferContext& c, size_t input, Elem elem) {
   if (const auto& dims = c.in_contents(input)) {
     for (const Dim& d : *dims)
-      if (d.is_const() && d.value() < 0) return c.invalid("the shape " + shape_str(*dims) + " has a negative dimension");
+      if (d.is_const() && d.value() < 0)
+        return c.invalid("the shape " + shape_str(*dims) + " has a negative dimension");
     return c.set(0, elem, *dims), ok();
   }
-  if (!c.has_shape(input) || c.shape(input).size() != 1 || !c.shape(input)[0].is_const()) return c.set_unranked(0, elem), ok();
+  if (!c.has_shape(input) || c.shape(input).size() != 1 || !c.shape(input)[0].is_const())
+    return c.set_unranked(0, elem), ok();
   Shape out;
   for (int64_t i = 0; i < c.shape(input)[0].value(); ++i) out.push_back(c.unknown("d" + std::to_string(i)));
   return c.set(0, elem, std::move(out)), ok();
@@ -90,7 +94,8 @@ Result<Dim> range_length(InferContext& c) {
     return Dim(n > 0 ? static_cast<int64_t>(n) : 0);
   }
   const auto &a = c.in_contents(0), &b = c.in_contents(1), &d = c.in_contents(2);
-  if (!a || !b || !d || a->size() != 1 || b->size() != 1 || d->size() != 1 || !(*d)[0].is_const()) return c.unknown("length");
+  if (!a || !b || !d || a->size() != 1 || b->size() != 1 || d->size() != 1 || !(*d)[0].is_const())
+    return c.unknown("length");
   const int64_t step = (*d)[0].value();
   if (step == 0) return c.invalid("the step of the range is 0");
   const Dim distance = step > 0 ? (*b)[0] - (*a)[0] : (*a)[0] - (*b)[0];

@@ -1,0 +1,152 @@
+// Masks and patterns over indices: Trilu, EyeLike, OneHot, ReverseSequence, Compress (onnx/docs/Operators.md). All are
+// expressions; Compress only where its condition is known. Tested by tests/conformance.
+#include "compiler/ops/indexing.h"
+
+namespace onnxc {
+namespace {
+
+using namespace indexing;
+using expr::binary;
+using expr::select;
+
+// ---- Trilu
+
+Status infer_trilu(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 1));
+  if (c.has_shape(0) && c.shape(0).size() < 2) return c.invalid("the input needs at least two axes");
+  c.outputs[0] = c.in(0);
+  return ok();
+}
+Result<Expr> compute_trilu(ComputeContext& c, std::span<const Expr> idx) {
+  Expr k = constant(0);
+  if (c.has_input(1)) {
+    const std::vector<Expr> at(c.in_shape(1).size(), constant(0));
+    k = to_index(c.load(1, at));
+  }
+  const Expr diagonal = binary(ExprOp::Add, idx[idx.size() - 2], k);
+  const bool upper = c.node().attr_int("upper", 1) != 0;
+  const Expr kept = binary(upper ? ExprOp::Ge : ExprOp::Le, idx.back(), diagonal);
+  return select(kept, c.load(0, idx), scalar(c.in_elem(0), 0));
+}
+
+// ---- EyeLike
+
+Status infer_eye_like(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 1));
+  const Elem elem = static_cast<Elem>(c.node.attr_int("dtype", static_cast<int64_t>(c.elem(0))));
+  if (!c.has_shape(0)) return c.set_unranked(0, elem), ok();
+  if (c.shape(0).size() != 2) return c.invalid("the input must have two axes");
+  return c.set(0, elem, c.shape(0)), ok();
+}
+Result<Expr> compute_eye_like(ComputeContext& c, std::span<const Expr> idx) {
+  const Expr diagonal = binary(ExprOp::Add, idx[0], constant(c.node().attr_int("k", 0)));
+  return select(binary(ExprOp::Eq, idx[1], diagonal), scalar(c.out_elem(), 1), scalar(c.out_elem(), 0));
+}
+
+// ---- OneHot: indices, depth, [off, on]
+
+Status infer_one_hot(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 3));
+  if (!c.has_shape(0)) return c.set_unranked(0, c.elem(2)), ok();
+  Dim depth = c.unknown("depth");
+  if (const auto& d = c.in_contents(1); d && d->size() == 1)
+    depth = (*d)[0];
+  else if (const Tensor* t = c.in_constant(1); t && t->numel() == 1)
+    depth = Dim(static_cast<int64_t>(t->float_at(0)));
+  ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node, c.node.attr_int("axis", -1), c.shape(0).size() + 1));
+  Shape out = c.shape(0);
+  out.insert(out.begin() + axis, depth);
+  return c.set(0, c.elem(2), std::move(out)), ok();
+}
+Result<Expr> compute_one_hot(ComputeContext& c, std::span<const Expr> idx) {
+  ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), c.node().attr_int("axis", -1), idx.size()));
+  std::vector<Expr> at = to_vector(idx);
+  at.erase(at.begin() + axis);
+  const Expr depth = extent(c.out_shape()[static_cast<size_t>(axis)]);
+  Expr hot = to_index(c.load(0, at));
+  hot = select(binary(ExprOp::Lt, hot, constant(0)), binary(ExprOp::Add, hot, depth), hot);
+  const std::vector<Expr> off{constant(0)}, on{constant(1)};
+  return select(binary(ExprOp::Eq, idx[static_cast<size_t>(axis)], hot), c.load(2, on), c.load(2, off));
+}
+
+// ---- ReverseSequence
+
+Status infer_reverse_sequence(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 2));
+  c.outputs[0] = c.in(0);
+  return ok();
+}
+Result<Expr> compute_reverse_sequence(ComputeContext& c, std::span<const Expr> idx) {
+  ONNXC_ASSIGN(const int64_t batch, normal_axis(c.node(), c.node().attr_int("batch_axis", 1), idx.size()));
+  ONNXC_ASSIGN(const int64_t time, normal_axis(c.node(), c.node().attr_int("time_axis", 0), idx.size()));
+  const size_t t = static_cast<size_t>(time);
+  const Expr length = to_index(c.load(1, idx.subspan(static_cast<size_t>(batch), 1)));
+  const Expr mirrored = binary(ExprOp::Sub, binary(ExprOp::Sub, length, constant(1)), idx[t]);
+  std::vector<Expr> at = to_vector(idx);
+  at[t] = clamp(select(binary(ExprOp::Lt, idx[t], length), mirrored, idx[t]), c.in_shape(0)[t]);
+  return c.load(0, at);
+}
+
+// ---- Compress: a Gather of the places where the condition holds
+
+Status infer_compress(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 2));
+  if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
+  Shape out = c.shape(0);
+  Dim kept = c.unknown("kept");
+  if (const auto condition = c.in_ints(1)) {
+    int64_t n = 0;
+    for (int64_t v : *condition) n += v != 0;
+    kept = Dim(n);
+  }
+  if (!c.node.has("axis")) return c.set(0, c.elem(0), {kept}), ok();
+  ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node, c.node.attr_int("axis", 0), out.size()));
+  out[static_cast<size_t>(axis)] = kept;
+  return c.set(0, c.elem(0), std::move(out)), ok();
+}
+bool known_condition(const Node& node) { return ints_of(node.input(1)).has_value(); }
+Status decompose_compress(Graph& graph, Node& node) {
+  std::vector<int64_t> places;
+  const auto condition = *ints_of(node.input(1));
+  for (size_t i = 0; i < condition.size(); ++i)
+    if (condition[i]) places.push_back(static_cast<int64_t>(i));
+  Value* data = node.input(0);
+  const bool flat = !node.has("axis");
+  if (flat) {
+    Value* all = graph.add_constant(Tensor::i64({1}, {-1}));
+    data = graph.add_node("Reshape", {data, all}, 1, &node)->output();
+  }
+  Value* indices = graph.add_constant(Tensor::i64({static_cast<int64_t>(places.size())}, places));
+  Node* gather = graph.add_node("Gather", {data, indices}, 1, &node);
+  gather->attrs["axis"] = flat ? int64_t{0} : node.attr_int("axis", 0);
+  gather->origins = node.origins;
+  graph.replace_uses(node.output(), gather->output());
+  graph.remove_node(&node);
+  return ok();
+}
+
+OpDef make(std::string_view name, InferFn infer, ComputeFn compute) {
+  OpDef d;
+  d.name = name;
+  d.infer = infer;
+  d.compute = compute;
+  return d;
+}
+OpDef make_compress() {
+  OpDef d;
+  d.name = "Compress";
+  d.infer = infer_compress;
+  d.decompose = decompose_compress;
+  d.decompose_if = known_condition;
+  return d;
+}
+
+}  // namespace
+
+OP(Trilu) = make("Trilu", infer_trilu, compute_trilu);
+OP(EyeLike) = make("EyeLike", infer_eye_like, compute_eye_like);
+OP(OneHot) = make("OneHot", infer_one_hot, compute_one_hot);
+OP(ReverseSequence) = make("ReverseSequence", infer_reverse_sequence, compute_reverse_sequence);
+OP(Compress) = make_compress();
+
+}  // namespace onnxc

@@ -1,0 +1,181 @@
+// Writing at computed places: ScatterElements, ScatterND, Scatter (old), TensorScatter (onnx/docs/Operators.md). The
+// data is copied, then one serial nest over the updates stores into the copy. Updates outside the data are left out.
+// Tested by tests/conformance.
+#include "compiler/ops/indexing.h"
+
+namespace onnxc {
+namespace {
+
+using namespace indexing;
+using expr::binary;
+
+Status infer_scatter(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 3));
+  if (c.elem(0) != c.elem(2)) return c.invalid("data and updates have different element types");
+  c.outputs[0] = c.in(0);
+  return ok();
+}
+
+Status infer_scatter_elements(InferContext& c) {
+  ONNXC_TRY(infer_scatter(c));
+  if (c.has_shape(0)) {
+    ONNXC_ASSIGN([[maybe_unused]] const int64_t axis,
+                 normal_axis(c.node, c.node.attr_int("axis", 0), c.shape(0).size()));
+    if (c.has_shape(1) && c.shape(1).size() != c.shape(0).size())
+      return c.invalid("data and indices have different ranks");
+  }
+  if (c.has_shape(1) && c.has_shape(2) && c.shape(1) != c.shape(2))
+    return c.invalid("indices " + shape_str(c.shape(1)) + " and updates " + shape_str(c.shape(2)) +
+                     " have different shapes");
+  return ok();
+}
+
+Status infer_scatter_nd(InferContext& c) {
+  ONNXC_TRY(infer_scatter(c));
+  if (!c.has_shape(0) || !c.has_shape(1)) return ok();
+  if (c.shape(1).empty()) return c.invalid("the indices must have at least one axis");
+  const Dim& depth = c.shape(1).back();
+  if (depth.is_const() && depth.value() > static_cast<int64_t>(c.shape(0).size()))
+    return c.invalid("the indices hold more coordinates than the data has axes");
+  return ok();
+}
+
+// The data as output 0, to be written into.
+BufferId copy_data(LowerContext& c) {
+  const BufferId out = c.out(0);
+  c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
+    Block b;
+    b.push_back(Stmt{Store{out, to_vector(idx), c.load(0, idx), nullptr}});
+    return b;
+  }));
+  return out;
+}
+
+Expr combine(const std::string& reduction, const Expr& old, const Expr& update) {
+  if (reduction == "add") return binary(old->type == Elem::Bool ? ExprOp::Or : ExprOp::Add, old, update);
+  if (reduction == "mul") return binary(old->type == Elem::Bool ? ExprOp::And : ExprOp::Mul, old, update);
+  if (reduction == "min") return binary(ExprOp::Min, old, update);
+  if (reduction == "max") return binary(ExprOp::Max, old, update);
+  return update;
+}
+
+// index + extent where negative; `inside` collects whether it is in bounds.
+Expr checked_index(const Expr& index, const Dim& extent, Expr& inside) {
+  const Expr i =
+      expr::select(binary(ExprOp::Lt, index, constant(0)), binary(ExprOp::Add, index, expr::index(extent)), index);
+  const Expr good = binary(ExprOp::And, binary(ExprOp::Ge, i, constant(0)), binary(ExprOp::Lt, i, expr::index(extent)));
+  inside = inside ? binary(ExprOp::And, inside, good) : good;
+  return clamp(i, extent);
+}
+
+// Several updates may meet in one place: the nest over them runs in order, on one thread.
+void emit_updates(LowerContext& c, BufferId out, const Shape& space,
+                  const std::function<std::vector<Expr>(std::span<const Expr>, Expr& inside)>& place) {
+  const std::string reduction = c.node().attr_string("reduction", "none");
+  Operation op = make_nest(c, space, [&](std::span<const Expr> idx) {
+    Expr inside;
+    const std::vector<Expr> at = place(idx, inside);
+    const Expr update = c.load(2, idx);
+    const Expr old = reduction == "none" ? update : expr::load(out, c.out_elem(), at);
+    Block b;
+    b.push_back(Stmt{Store{out, at, combine(reduction, old, update), inside}});
+    return b;
+  });
+  op.partition.reset();
+  c.emit(std::move(op));
+}
+
+Status lower_scatter_elements(LowerContext& c) {
+  const Shape& data = c.in_shape(0);
+  ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), c.node().attr_int("axis", 0), data.size()));
+  const BufferId out = copy_data(c);
+  emit_updates(c, out, c.in_shape(1), [&](std::span<const Expr> idx, Expr& inside) {
+    std::vector<Expr> at = to_vector(idx);
+    Expr& i = at[static_cast<size_t>(axis)];
+    i = checked_index(to_index(c.load(1, idx)), data[static_cast<size_t>(axis)], inside);
+    return at;
+  });
+  return ok();
+}
+
+Status lower_scatter_nd(LowerContext& c) {
+  const Shape &data = c.in_shape(0), &indices = c.in_shape(1);
+  if (!indices.back().is_const()) return c.unsupported("the number of coordinates is not known at compile time");
+  const size_t depth = static_cast<size_t>(indices.back().value()), lead = indices.size() - 1;
+  const BufferId out = copy_data(c);
+  Shape space(indices.begin(), indices.end() - 1);
+  space.insert(space.end(), data.begin() + static_cast<int64_t>(depth), data.end());
+  if (c.in_shape(2) != space)
+    return c.invalid("the updates must have the shape " + shape_str(space) + ", not " + shape_str(c.in_shape(2)));
+  emit_updates(c, out, space, [&](std::span<const Expr> idx, Expr& inside) {
+    std::vector<Expr> place(idx.begin(), idx.begin() + static_cast<int64_t>(lead)), at;
+    place.push_back(nullptr);
+    for (size_t k = 0; k < depth; ++k) {
+      place.back() = constant(static_cast<int64_t>(k));
+      at.push_back(checked_index(to_index(c.load(1, place)), data[k], inside));
+    }
+    at.insert(at.end(), idx.begin() + static_cast<int64_t>(lead), idx.end());
+    return at;
+  });
+  return ok();
+}
+
+// ---- TensorScatter: a cache [batch, .., max_length, ..] that takes `update` at its batch's write index.
+
+Status infer_tensor_scatter(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 2));
+  c.outputs[0] = c.in(0);
+  return ok();
+}
+
+Result<Expr> compute_tensor_scatter(ComputeContext& c, std::span<const Expr> idx) {
+  const Shape &cache = c.in_shape(0), &update = c.in_shape(1);
+  ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), c.node().attr_int("axis", -2), cache.size()));
+  const size_t a = static_cast<size_t>(axis);
+  const bool circular = c.node().attr_string("mode", "linear") == "circular";
+  const Expr first = c.has_input(2) ? to_index(c.load(2, idx.subspan(0, 1))) : constant(0);
+  Expr offset = binary(ExprOp::Sub, idx[a], first);
+  if (circular) offset = binary(ExprOp::Mod, offset, extent(cache[a]));
+  const Expr written =
+      binary(ExprOp::And, binary(ExprOp::Ge, offset, constant(0)), binary(ExprOp::Lt, offset, extent(update[a])));
+  std::vector<Expr> at = to_vector(idx);
+  at[a] = clamp(offset, update[a]);
+  return expr::select(written, c.load(1, at), c.load(0, idx));
+}
+
+Status rename_scatter(Graph&, Node& node) {
+  node.op = "ScatterElements";
+  return ok();
+}
+
+OpDef make(std::string_view name, InferFn infer, LowerFn lower) {
+  OpDef d;
+  d.name = name;
+  d.infer = infer;
+  d.lower = lower;
+  return d;
+}
+
+OpDef old_scatter() {
+  OpDef d;
+  d.name = "Scatter";
+  d.upgrades = {{10, rename_scatter}};
+  return d;
+}
+
+OpDef tensor_scatter() {
+  OpDef d;
+  d.name = "TensorScatter";
+  d.infer = infer_tensor_scatter;
+  d.compute = compute_tensor_scatter;
+  return d;
+}
+
+}  // namespace
+
+OP(ScatterElements) = make("ScatterElements", infer_scatter_elements, lower_scatter_elements);
+OP(ScatterND) = make("ScatterND", infer_scatter_nd, lower_scatter_nd);
+OP(Scatter) = old_scatter();
+OP(TensorScatter) = tensor_scatter();
+
+}  // namespace onnxc
