@@ -19,18 +19,16 @@ Graph* root_of(Graph* g) {
   return g;
 }
 
-const Graph* root_of(const Graph* g) {
-  while (g->parent) g = g->parent;
-  return g;
-}
-
-// Visits `g` and the graphs within it.
-template <class F>
-void for_each_graph(const Graph& g, const F& f) {
-  f(g);
-  for (const auto& n : g.nodes()) {
-    for (Graph* s : n->subgraphs()) for_each_graph(*s, f);
+// The number at the end of a name that fresh_name made: "Relu--12" has 12.
+std::optional<uint32_t> fresh_number(const std::string& name) {
+  const size_t at = name.rfind("--");
+  if (at == std::string::npos || at + 2 >= name.size() || name.size() - at > 10) return std::nullopt;
+  uint32_t n = 0;
+  for (size_t i = at + 2; i < name.size(); ++i) {
+    if (name[i] < '0' || name[i] > '9') return std::nullopt;
+    n = n * 10 + (name[i] - '0');
   }
+  return n;
 }
 
 // Takes the uses that nodes of `g` make of values outside of it off those values.
@@ -126,8 +124,10 @@ std::string Node::where() const {
 }
 
 Value* Graph::add_value(std::string value_name, Type type) {
-  const uint32_t id = root_of(this)->next_id_++;
+  uint32_t& next = root_of(this)->next_id_;
   if (value_name.empty()) value_name = fresh_name("v");
+  if (const auto number = fresh_number(value_name)) next = std::max(next, *number + 1);
+  const uint32_t id = next++;
   auto v = std::make_unique<Value>();
   v->id = id;
   v->name = std::move(value_name);
@@ -185,12 +185,7 @@ Node* Graph::add_node_to(std::string op, std::vector<Value*> node_inputs, std::v
 }
 
 bool Graph::is_output(const Value* value) const {
-  if (std::find(outputs.begin(), outputs.end(), value) != outputs.end()) return true;
-  bool found = false;
-  for (const auto& n : nodes_) {
-    for (Graph* s : n->subgraphs()) found = found || s->is_output(value);
-  }
-  return found;
+  return std::find(outputs.begin(), outputs.end(), value) != outputs.end();
 }
 
 // A graph output keeps its name: `to` takes it over where it can. Where it cannot (an input, a constant, a value of
@@ -203,20 +198,18 @@ void Graph::replace_uses(Value* from, Value* to) {
       if (user->input(i) == from) user->set_input(i, to);
     }
   }
-  for_each_graph(*this, [&](const Graph& const_graph) {
-    Graph& g = const_cast<Graph&>(const_graph);
-    if (std::find(g.outputs.begin(), g.outputs.end(), from) == g.outputs.end()) return;
-    Value* replacement = to;
-    if (to->graph != &g || !to->producer || g.is_output(to)) {
-      Node* identity = g.add_node("Identity", {to});
-      replacement = identity->output();
-      replacement->type = to->type.kind == Type::Kind::None ? from->type : to->type;
-      replacement->contents = to->contents;
-      if (from->producer) identity->origins = from->producer->origins;
-    }
-    if (from->graph == &g) std::swap(from->name, replacement->name);
-    std::replace(g.outputs.begin(), g.outputs.end(), from, replacement);
-  });
+  Graph& g = *from->graph;
+  if (!g.is_output(from)) return;
+  Value* replacement = to;
+  if (to->graph != &g || !to->producer || g.is_output(to)) {
+    Node* identity = g.add_node("Identity", {to});
+    replacement = identity->output();
+    replacement->type = to->type.kind == Type::Kind::None ? from->type : to->type;
+    replacement->contents = to->contents;
+    if (from->producer) identity->origins = from->producer->origins;
+  }
+  std::swap(from->name, replacement->name);
+  std::replace(g.outputs.begin(), g.outputs.end(), from, replacement);
 }
 
 void Graph::remove_node(Node* node) {
@@ -304,14 +297,9 @@ Status Graph::sort() {
 }
 
 std::string Graph::fresh_name(const std::string& stem) {
-  Graph* root = root_of(this);
-  for (;;) {
-    std::string candidate = stem + '.' + std::to_string(root->next_id_++);
-    bool taken = false;
-    for_each_graph(*root_of(static_cast<const Graph*>(this)),
-                   [&](const Graph& g) { taken = taken || g.find_value(candidate); });
-    if (!taken) return candidate;
-  }
+  std::string base = stem;
+  if (fresh_number(base)) base.resize(base.rfind("--"));
+  return base + "--" + std::to_string(root_of(this)->next_id_++);
 }
 
 Value* Graph::find_value(std::string_view value_name) const {

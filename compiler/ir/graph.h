@@ -1,7 +1,7 @@
 // Graph: ONNX operators at the newest opset, in one canonical form. Values have a type (element type + shape of Dims);
-// no layouts, no buffers. A Graph owns its nodes and values; nodes of a subgraph (If, Loop, Scan bodies) may use values of
-// the graphs around it directly. Text form: graph_text.h. Invariants: verify_graph.h.
-// Tested in tests/unit/graph_test.cc.
+// no layouts, no buffers. A Graph owns its nodes and values; nodes of a subgraph (If, Loop, Scan bodies) may use values
+// of the graphs around it directly. Text form: graph_text.h. Invariants: verify_graph.h. Tested in
+// tests/unit/graph_test.cc.
 #pragma once
 
 #include <map>
@@ -24,9 +24,9 @@ class Node;
 // The type of a value. Tensor: elem and, unless the rank is unknown, shape.
 struct Type {
   enum class Kind : uint8_t { Tensor, Sequence, Optional, Map, None };
-  Kind kind = Kind::None;          // None: not inferred yet
-  Elem elem = Elem::Undefined;     // Tensor; Map: the key type
-  std::optional<Shape> shape;      // Tensor with known rank
+  Kind kind = Kind::None;             // None: not inferred yet
+  Elem elem = Elem::Undefined;        // Tensor; Map: the key type
+  std::optional<Shape> shape;         // Tensor with known rank
   std::shared_ptr<const Type> inner;  // Sequence, Optional: element; Map: value
 
   static Type tensor(Elem e, Shape s) { return {Kind::Tensor, e, std::move(s), nullptr}; }
@@ -58,9 +58,9 @@ class Value {
   bool is_constant() const { return constant.has_value(); }
 };
 
-using Attr = std::variant<int64_t, float, std::string, Tensor, std::shared_ptr<Graph>, std::vector<int64_t>,
-                          std::vector<float>, std::vector<std::string>, std::vector<Tensor>,
-                          std::vector<std::shared_ptr<Graph>>, Type>;
+using Attr =
+    std::variant<int64_t, float, std::string, Tensor, std::shared_ptr<Graph>, std::vector<int64_t>, std::vector<float>,
+                 std::vector<std::string>, std::vector<Tensor>, std::vector<std::shared_ptr<Graph>>, Type>;
 
 class Node {
  public:
@@ -107,8 +107,8 @@ class Graph {
   Graph& operator=(const Graph&) = delete;
 
   std::string name;
-  Graph* parent = nullptr;  // the graph whose node holds this one as an attribute
-  std::vector<Value*> inputs, outputs;
+  Graph* parent = nullptr;                      // the graph whose node holds this one as an attribute
+  std::vector<Value*> inputs, outputs;          // outputs are values of this very graph
   std::map<std::string, std::string> metadata;  // root only: producer, version, custom metadata ...
 
   Value* add_input(std::string name, Type type);
@@ -120,14 +120,18 @@ class Graph {
   // The same with existing, producer-less values as outputs (null entries: absent).
   Node* add_node_to(std::string op, std::vector<Value*> inputs, std::vector<Value*> outputs, Node* before = nullptr,
                     std::string domain = {});
-  void replace_uses(Value* from, Value* to);  // in nodes, in subgraphs' nodes and in graph outputs
-  void remove_node(Node* node);               // its outputs must be unused
-  void remove_value(Value* value);            // must be unused and without producer
+  // In nodes, in subgraphs' nodes and in graph outputs. A graph output keeps its name: `to` takes it over, or, where it
+  // cannot (an input, a constant, an output already, a value of a graph around), an Identity node stands between.
+  void replace_uses(Value* from, Value* to);
+  void remove_node(Node* node);     // and its outputs, which must be unused
+  void remove_value(Value* value);  // must be unused and without producer
   bool is_output(const Value* value) const;
-  // Nodes in execution order (producers first). The list is kept sorted by `sort()`, which fails on a cycle and names it.
+  // Nodes in execution order (producers first). The list is kept sorted by `sort()`, which fails on a cycle and names
+  // it.
   const std::vector<std::unique_ptr<Node>>& nodes() const { return nodes_; }
   const std::vector<std::unique_ptr<Value>>& values() const { return values_; }
   Status sort();
+  // STEM--N, with an N that no name in the graph, those around and those within it has.
   std::string fresh_name(const std::string& stem);
   Value* find_value(std::string_view name) const;  // linear; for tests and parsers
 

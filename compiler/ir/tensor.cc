@@ -67,6 +67,13 @@ Tensor Tensor::zeros(Elem elem, std::vector<int64_t> dims) {
   return Tensor(elem, std::move(dims), std::move(data), bytes);
 }
 
+Tensor Tensor::ints(Elem elem, std::vector<int64_t> dims, const std::vector<int64_t>& values) {
+  const size_t size = elem_size(elem);
+  std::vector<std::byte> bytes(values.size() * size);
+  for (size_t i = 0; i < values.size(); ++i) std::memcpy(bytes.data() + i * size, &values[i], size);
+  return of<std::byte>(elem, std::move(dims), bytes);
+}
+
 Tensor Tensor::strings(std::vector<int64_t> dims, std::vector<std::string> values) {
   Tensor t(Elem::String, std::move(dims), nullptr, 0);
   t.strings_ = std::make_shared<const std::vector<std::string>>(std::move(values));

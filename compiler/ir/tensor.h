@@ -23,8 +23,14 @@ class Tensor {
   static Tensor zeros(Elem elem, std::vector<int64_t> dims);
   template <class T>
   static Tensor of(Elem elem, std::vector<int64_t> dims, const std::vector<T>& values);
-  static Tensor i64(std::vector<int64_t> dims, const std::vector<int64_t>& values) { return of(Elem::I64, std::move(dims), values); }
-  static Tensor f32(std::vector<int64_t> dims, const std::vector<float>& values) { return of(Elem::F32, std::move(dims), values); }
+  static Tensor i64(std::vector<int64_t> dims, const std::vector<int64_t>& values) {
+    return of(Elem::I64, std::move(dims), values);
+  }
+  static Tensor f32(std::vector<int64_t> dims, const std::vector<float>& values) {
+    return of(Elem::F32, std::move(dims), values);
+  }
+  // Of any integer type, or bool; values are cut to its width.
+  static Tensor ints(Elem elem, std::vector<int64_t> dims, const std::vector<int64_t>& values);
   static Tensor strings(std::vector<int64_t> dims, std::vector<std::string> values);
 
   Elem elem() const { return elem_; }
@@ -35,7 +41,9 @@ class Tensor {
   const std::byte* raw() const { return data_.get(); }
   std::shared_ptr<const std::byte> share() const { return data_; }
   template <class T>
-  std::span<const T> as() const { return {reinterpret_cast<const T*>(data_.get()), bytes_ / sizeof(T)}; }
+  std::span<const T> as() const {
+    return {reinterpret_cast<const T*>(data_.get()), bytes_ / sizeof(T)};
+  }
   const std::vector<std::string>& as_strings() const { return *strings_; }
 
   // Element i of any integer, bool or float tensor, widened. Requires i < numel().

@@ -109,8 +109,8 @@ class Verifier {
     }
     for (const auto& n : g.nodes()) ONNXC_TRY(node(g, *n));
     for (const Value* v : g.outputs) {
-      if (!v || !defined_.count(v)) {
-        return Error(ErrorKind::Internal, "has an output that nothing defines", "graph @" + g.name);
+      if (!v || !defined_.count(v) || v->graph != &g) {
+        return Error(ErrorKind::Internal, "has an output that nothing in it defines", "graph @" + g.name);
       }
     }
     for (const Value* v : here) defined_.erase(v);

@@ -9,7 +9,7 @@ namespace onnxc {
 // Checks, in the graph and those within it:
 //  - a node uses only values of its graph, or of graphs around it, that are defined before it (inputs, constants,
 //  outputs of
-//    nodes that stand earlier); graph outputs are such values;
+//    nodes that stand earlier); graph outputs are such values of the graph itself;
 //  - a value has one producer, which lists it; users lists hold one entry per use, and no other;
 //  - names are not empty, and unique in a graph and those around it;
 //  - constants agree with their types, contents with their shapes; no dim overflowed or is negative;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,8 +25,8 @@ class Evaluator {
 class FunctionBodies {
  public:
   virtual ~FunctionBodies() = default;
-  // The body of `node` (its input types known) as a Graph at the newest opset whose inputs and outputs correspond to the
-  // node's; nothing (null) when ONNX gives none.
+  // The body of `node` (its input types known) as a Graph at the newest opset whose inputs and outputs correspond to
+  // the node's; nothing (null) when ONNX gives none.
   virtual Result<std::unique_ptr<Graph>> body(const Node& node) = 0;
 };
 
@@ -33,11 +34,12 @@ struct PassContext {
   const Options& options;
   Evaluator* evaluator = nullptr;       // null: no folding by execution
   FunctionBodies* functions = nullptr;  // null: no expansion
+  std::set<uint32_t> unfoldable = {};   // ids of nodes that the evaluator could not run: kept by fold_constants
 };
 
 struct Pass {
-  const char* name;         // file = function = flag = test of that name
-  const char* description;  // one line for --help-passes
+  const char* name;                                         // file = function = flag = test of that name
+  const char* description;                                  // one line for --help-passes
   Result<bool> (*run)(Graph& graph, PassContext& context);  // true: something changed
 };
 

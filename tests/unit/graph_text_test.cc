@@ -32,7 +32,8 @@ TEST(GraphText, RoundTrips) {
   %e: i32[0] = constant {}
   %s: i64[2] is {N, H/2} = Shape @"node 1"(%x)
   %y: f32[N, 3, H, 224], _, %v: f32[*] = com.example::Conv(%x, %w, _) {a = 1, b = 1.0, c = "s", d = [1, 2], e = [1.0, inf], f = ["p"], g = ints[], h = floats[], i = strings[], j = f32[2] {1.0, 2.0}, k = type f32[2], l = tensors[i64[] {3}], m = graphs[graph @g {
-    output %x
+    %q: ? = Identity(%x)
+    output %q
   }]}  // from: /conv/1, "bn 1"
   output %y
 }

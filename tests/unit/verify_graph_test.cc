@@ -66,7 +66,7 @@ TEST_F(VerifyGraph, Producers) {
 }
 TEST_F(VerifyGraph, Outputs) {
   g->outputs.push_back(nullptr);
-  expect("output that nothing defines");
+  expect("output that nothing in it defines");
 }
 TEST_F(VerifyGraph, Parents) {
   value("y")->producer->attrs["body"] = std::make_shared<Graph>();

@@ -1,0 +1,15 @@
+// The functions of the passes: each in the file of its name, which says what it does. Only pipeline.cc lists them.
+#pragma once
+
+#include "compiler/passes/pass.h"
+
+namespace onnxc {
+
+Result<bool> infer_shapes(Graph& graph, PassContext& context);
+Result<bool> fold_constants(Graph& graph, PassContext& context);
+Result<bool> eliminate_dead_code(Graph& graph, PassContext& context);
+Result<bool> eliminate_common_subexpressions(Graph& graph, PassContext& context);
+Result<bool> simplify_algebra(Graph& graph, PassContext& context);
+Result<bool> decompose(Graph& graph, PassContext& context);
+
+}  // namespace onnxc

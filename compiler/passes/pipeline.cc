@@ -1,0 +1,137 @@
+// The ordered table of all passes, and how they are run. Tested in tests/unit/pipeline_test.cc and tests/lit/passes/.
+#include <chrono>
+#include <cstdio>
+
+#include "compiler/ir/graph_text.h"
+#include "compiler/ir/verify_graph.h"
+#include "compiler/ops/op.h"
+#include "compiler/passes/passes.h"
+#include "compiler/passes/rewrite.h"
+
+namespace onnxc {
+namespace {
+
+// Patterns come before what would hide them: BatchNormalization is folded before activations are, everything
+// before `decompose`. Cleaning up goes last, for the next round.
+constexpr Pass kPasses[] = {
+    {"infer_shapes", "infer types and shapes; integer values that are known become constants", infer_shapes},
+    {"fold_constants", "compute what depends on constants only", fold_constants},
+    {"simplify_algebra", "x + 0, x * 1, Cast to the same type and the like, where exact", simplify_algebra},
+    {"eliminate_common_subexpressions", "compute equal things once", eliminate_common_subexpressions},
+    {"decompose", "replace operators without a kernel by simpler ones", decompose},
+    {"eliminate_dead_code", "remove what nobody uses", eliminate_dead_code},
+};
+
+constexpr int kMostRounds = 20;
+
+Status check_names(const Options& options) {
+  std::vector<std::string> names = options.disabled_passes;
+  for (const std::string& n : options.dump_after) {
+    if (n != "all") names.push_back(n);
+  }
+  for (const std::string& n : names) {
+    if (find_pass(n)) continue;
+    return Error(ErrorKind::Usage, "there is no pass \"" + n + "\"", {}, "onnxc --help-passes lists the passes.");
+  }
+  return ok();
+}
+
+class Runner {
+ public:
+  Runner(Graph& graph, PassContext& context) : graph_(graph), context_(context), seconds_(std::size(kPasses), 0.0) {}
+
+  Status fixpoint() {
+    for (int round = 0; round < kMostRounds; ++round) {
+      bool changed = false;
+      for (size_t i = 0; i < std::size(kPasses); ++i) {
+        const Options& o = context_.options;
+        if (o.pass_disabled(kPasses[i].name)) continue;
+        if (o.opt_bisect >= 0 && applications_ >= o.opt_bisect) return finish();
+        ++applications_;
+        ONNXC_TRY(apply(i, changed));
+      }
+      if (!changed) break;
+    }
+    return finish();
+  }
+
+  void print_times() const {
+    double total = 0;
+    for (double s : seconds_) total += s;
+    std::fprintf(stderr, "passes: %.3f s in all, %d applications\n", total, applications_);
+    for (size_t i = 0; i < std::size(kPasses); ++i)
+      std::fprintf(stderr, "  %-34s %8.3f s\n", kPasses[i].name, seconds_[i]);
+  }
+
+ private:
+  // What lowering relies on holds even when the passes that do it are disabled: all types are known, and
+  // operators without a way down of their own are expanded.
+  Status finish() {
+    ONNXC_TRY(infer_graph(graph_));
+    ONNXC_ASSIGN(const bool changed, decompose(graph_, context_));
+    if (changed) ONNXC_TRY(infer_graph(graph_));
+    return graph_.sort();
+  }
+
+  Status apply(size_t i, bool& any) {
+    const Pass& pass = kPasses[i];
+    const auto start = std::chrono::steady_clock::now();
+    ONNXC_ASSIGN(const bool changed, pass.run(graph_, context_));
+    if (changed) ONNXC_TRY(graph_.sort());
+    seconds_[i] += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    any |= changed;
+    if (context_.options.verify_each) {
+      if (Status s = verify_graph(graph_); !s.ok())
+        return std::move(s).error().at(std::string("after pass ") + pass.name);
+    }
+    if (changed) dump(pass.name);
+    return ok();
+  }
+
+  void dump(const std::string& name) const {
+    bool wanted = false;
+    for (const std::string& d : context_.options.dump_after) wanted = wanted || d == name || d == "all";
+    if (!wanted) return;
+    std::fprintf(stderr, "// after %s (application %d)\n%s", name.c_str(), applications_, print_graph(graph_).c_str());
+  }
+
+  Graph& graph_;
+  PassContext& context_;
+  std::vector<double> seconds_;  // per row of the table
+  int applications_ = 0;
+};
+
+// Outputs of inner graphs are values of these graphs (an invariant that files need not keep).
+void own_outputs(Graph& graph) {
+  each_graph(graph, [](Graph& g) {
+    for (Value*& out : g.outputs) {
+      if (out->graph == &g) continue;
+      Node* identity = g.add_node("Identity", {out});
+      identity->output()->type = out->type;
+      out = identity->output();
+    }
+    return false;
+  });
+}
+
+}  // namespace
+
+std::span<const Pass> pass_pipeline() { return kPasses; }
+
+const Pass* find_pass(std::string_view name) {
+  for (const Pass& p : kPasses) {
+    if (p.name == name) return &p;
+  }
+  return nullptr;
+}
+
+Status run_passes(Graph& graph, PassContext& context) {
+  ONNXC_TRY(check_names(context.options));
+  own_outputs(graph);
+  Runner runner(graph, context);
+  ONNXC_TRY(runner.fixpoint());
+  if (context.options.time_passes) runner.print_times();
+  return ok();
+}
+
+}  // namespace onnxc
