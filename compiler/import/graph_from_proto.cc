@@ -295,8 +295,12 @@ Result<std::unique_ptr<Graph>> graph_from_function(onnx::FunctionProto& proto, c
     ONNXC_TRY(builder.define(proto.input(i), argument ? input : nullptr, scope, call.where()));
   }
   ONNXC_TRY(builder.build_nodes(*proto.mutable_node(), *graph, scope, 0));
-  for (const auto& name : proto.output()) {
-    ONNXC_ASSIGN(Value * value, builder.output_value(name, *graph, scope));
+  for (int i = 0; i < proto.output_size(); ++i) {
+    if (!call.output(static_cast<size_t>(i))) {  // not asked for: builders may leave it out
+      graph->outputs.push_back(nullptr);
+      continue;
+    }
+    ONNXC_ASSIGN(Value * value, builder.output_value(proto.output(i), *graph, scope));
     graph->outputs.push_back(value);
   }
   ONNXC_TRY(graph->sort());
