@@ -7,9 +7,8 @@ import subprocess
 
 import ml_dtypes
 import numpy
-import pytest
-
 import onnxc
+import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 X = numpy.arange(6, dtype=numpy.float32).reshape(2, 3)
