@@ -209,12 +209,12 @@ def _arg_of_json(value: dict) -> NodeArg:
 
 
 def _metadata(pairs: dict[str, str]) -> ModelMetadata:
-    """The model's own fields have a name of theirs; every other key is a custom one."""
+    """The user's own keys begin with "custom."."""
     fields = ("producer_name", "graph_name", "domain", "description", "graph_description")
-    known = {name: pairs[name] for name in fields if name in pairs}
-    if "version" in pairs:
-        known["version"] = int(pairs["version"])
-    custom = {name: value for name, value in pairs.items() if name not in known}
+    known: dict = {name: pairs[name] for name in fields if name in pairs}
+    if "model_version" in pairs:
+        known["version"] = int(pairs["model_version"])
+    custom = {name.removeprefix("custom."): text for name, text in pairs.items() if name.startswith("custom.")}
     return ModelMetadata(**known, custom_metadata_map=custom)
 
 

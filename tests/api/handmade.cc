@@ -14,7 +14,7 @@ const onnxc_value_info kOutputs[] = {
     {sizeof(onnxc_value_info), ONNXC_TENSOR, "y", 1, 2, kDimsX, kNames, -1, ONNXC_STATIC},
     {sizeof(onnxc_value_info), ONNXC_TENSOR, "p", HANDMADE_ELEM, 1, kDimsQ, kNames, -1, ONNXC_STATIC},
 };
-const onnxc_metadata kMetadata[] = {{"producer_name", "hand"}, {"colour", "green"}};
+const onnxc_metadata kMetadata[] = {{"producer_name", "hand"}, {"custom.colour", "green"}};
 
 int32_t body(onnxc_frame* frame) {
   const float* x = static_cast<const float*>(frame->inputs[0]);
