@@ -1,4 +1,5 @@
-// Operators that give the same elements another shape: Reshape, Flatten, Squeeze, Unsqueeze (onnx/docs/Operators.md). They are views.
+// Operators that give the same bytes another shape or type: Reshape, Flatten, Squeeze, Unsqueeze, BitCast
+// (onnx/docs/Operators.md). They are views.
 // Tested by tests/conformance and tests/unit/ops_test.cc.
 #include "compiler/ops/axes.h"
 
@@ -35,7 +36,9 @@ Status infer_reshape(InferContext& c) {
     Dim d = (*wanted)[i];
     if (d.is_const() && d.value() == 0 && !allow_zero) {
       if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
-      if (i >= c.shape(0).size()) return c.invalid("shape entry " + std::to_string(i) + " is 0 (copy), but the input has rank " + std::to_string(c.shape(0).size()));
+      if (i >= c.shape(0).size())
+        return c.invalid("shape entry " + std::to_string(i) + " is 0 (copy), but the input has rank " +
+                         std::to_string(c.shape(0).size()));
       d = c.shape(0)[i];
     }
     if (d.is_const() && d.value() == -1) {
@@ -53,10 +56,12 @@ Status infer_reshape(InferContext& c) {
   }
   const Dim total = numel(c.shape(0));
   if (open) {
-    if (known.is_const() && known.value() == 0) out[*open] = Dim(0);
+    if (known.is_const() && known.value() == 0)
+      out[*open] = Dim(0);
     else if (total.is_const() && known.is_const() && total.value() % known.value() != 0)
       return c.invalid(shape_str(c.shape(0)) + " cannot be reshaped to " + shape_str(*wanted));
-    else out[*open] = Dim::floor_div(total, known);
+    else
+      out[*open] = Dim::floor_div(total, known);
   } else if (total.is_const() && known.is_const() && total != known) {
     return c.invalid(shape_str(c.shape(0)) + " cannot be reshaped to " + shape_str(*wanted));
   }
@@ -72,7 +77,8 @@ Status infer_flatten(InferContext& c) {
   const Shape& x = c.shape(0);
   int64_t axis = c.node.attr_int("axis", 1);
   const int64_t rank = static_cast<int64_t>(x.size());
-  if (axis < -rank || axis > rank) return c.invalid("axis " + std::to_string(axis) + " is outside of a rank of " + std::to_string(rank));
+  if (axis < -rank || axis > rank)
+    return c.invalid("axis " + std::to_string(axis) + " is outside of a rank of " + std::to_string(rank));
   if (axis < 0) axis += rank;
   c.set(0, c.elem(0), {product(x, 0, static_cast<size_t>(axis)), product(x, static_cast<size_t>(axis), x.size())});
   return ok();
@@ -99,7 +105,8 @@ Status infer_squeeze(InferContext& c) {
     if (!axes) return c.unsupported("the axes are computed at run time", "make them constant");
     for (int64_t a : *axes) {
       ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node, a, x.size()));
-      if (x[axis].is_const() && x[axis].value() != 1) return c.invalid("axis " + std::to_string(a) + " of " + shape_str(x) + " is not 1");
+      if (x[axis].is_const() && x[axis].value() != 1)
+        return c.invalid("axis " + std::to_string(a) + " of " + shape_str(x) + " is not 1");
       drop[axis] = true;
     }
   } else {
@@ -132,6 +139,20 @@ Status infer_unsqueeze(InferContext& c) {
   return ok();
 }
 
+// ---- BitCast
+
+Status infer_bit_cast(InferContext& c) {
+  if (!c.has_input(0)) return c.invalid("input 0 is missing");
+  const Elem to = static_cast<Elem>(c.node.attr_int("to", 0)), from = c.elem(0);
+  if (to == Elem::Undefined || elem_size(to) == 0 || elem_bits(to) != elem_bits(from))
+    return c.invalid("the types " + std::string(elem_name(from)) + " and " + std::string(elem_name(to)) +
+                     " have different widths");
+  if (to != from && is_sub_byte(from)) return c.unsupported("elements of less than a byte are not reinterpreted");
+  c.outputs[0] = c.in(0);
+  c.outputs[0].elem = to;
+  return ok();
+}
+
 OpDef view(std::string_view name, InferFn infer, std::vector<Upgrade> upgrades = {}) {
   OpDef d;
   d.name = name;
@@ -147,5 +168,6 @@ OP(Reshape) = view("Reshape", infer_reshape);
 OP(Flatten) = view("Flatten", infer_flatten);
 OP(Squeeze) = view("Squeeze", infer_squeeze, {{12, upgrade_axes_attribute_12}});
 OP(Unsqueeze) = view("Unsqueeze", infer_unsqueeze, {{12, upgrade_axes_attribute_12}});
+OP(BitCast) = view("BitCast", infer_bit_cast);
 
 }  // namespace onnxc
