@@ -42,6 +42,23 @@ std::string Packing::str() const {
   return "block=" + list_str(block) + (perm.empty() ? "" : ", perm=" + list_str(perm));
 }
 
+namespace {
+constexpr const char* kReduceNames[] = {"add", "mul", "min", "max", "and", "or", "argmin", "argmax"};
+static_assert(std::size(kReduceNames) == static_cast<size_t>(ReduceOp::ArgMax) + 1);
+}  // namespace
+
+const char* reduce_name(ReduceOp op) { return kReduceNames[static_cast<size_t>(op)]; }
+
+bool reduce_from_name(std::string_view name, ReduceOp* op) {
+  for (size_t i = 0; i < std::size(kReduceNames); ++i)
+    if (name == kReduceNames[i]) return *op = static_cast<ReduceOp>(i), true;
+  return false;
+}
+
+Elem reduced_type(const Reduce& reduce) {
+  return reduce.op == ReduceOp::ArgMin || reduce.op == ReduceOp::ArgMax ? Elem::I64 : reduce.value->type;
+}
+
 Shape Buffer::effective_strides() const {
   if (!strides.empty()) return strides;
   if (halo.empty()) return row_major_strides(dims);

@@ -1,10 +1,10 @@
-// Program: what the machine will do, with no ONNX left in it. Kernel calls and loop nests over buffers, in an order that follows
-// from what each reads and writes. Every later feature (dynamic shapes, Loop, threads, RAM-first planning, KV caches) is
-// expressed here and not beside it. Text form: program_text.h. Invariants: verify_program.h.
-// Tested in tests/unit/program_test.cc and tests/lit/program/.
+// Program: what the machine will do, with no ONNX left in it. Kernel calls and loop nests over buffers, in an order
+// that follows from what each reads and writes. Every later feature (dynamic shapes, Loop, threads, RAM-first planning,
+// KV caches) is expressed here and not beside it. Text form: program_text.h. Invariants: verify_program.h. Tested in
+// tests/unit/program_test.cc and tests/lit/program/.
 //
-// Integers that the Program computes (dims, trip counts, offsets) are `Scalars`: SSA int64 values, each with a name that
-// Dims use as their symbol. A Scalar is defined by a ScalarDef operation, or is an argument of a Loop region.
+// Integers that the Program computes (dims, trip counts, offsets) are `Scalars`: SSA int64 values, each with a name
+// that Dims use as their symbol. A Scalar is defined by a ScalarDef operation, or is an argument of a Loop region.
 #pragma once
 
 #include <functional>
@@ -22,8 +22,8 @@
 
 namespace onnxc {
 
-// How the logical tensor lies in the buffer's dims. Plain: dims are the tensor's. Blocked: axis `axis` (channels) of extent C
-// became two dims, ceil(C/block) in its place and `block` as the last one (NCHW16c: axis 1, block 16).
+// How the logical tensor lies in the buffer's dims. Plain: dims are the tensor's. Blocked: axis `axis` (channels) of
+// extent C became two dims, ceil(C/block) in its place and `block` as the last one (NCHW16c: axis 1, block 16).
 struct Layout {
   int axis = -1;  // -1: plain
   int block = 1;
@@ -45,8 +45,10 @@ struct Buffer {
     Arena,     // placed by the planner
     Constant,  // `index` into Program::constants
     View,      // of buffer `base`, `offset` elements in, with own dims and strides
-    Dynamic,   // owned pointer + capacity, allocated at run time (Alloc); may move into results and carried values
-    Handle,    // string tensor, sequence, map, optional: an object of the services library; `handle` says of what
+    // Owned pointer + capacity, allocated at run time (Alloc). Moves into results and carried values, which get its
+    // dims with it: a result's dim that is a symbol of its own is thereby defined.
+    Dynamic,
+    Handle,  // string tensor, sequence, map, optional: an object of the services library; `handle` says of what
   };
   std::string name;
   Elem elem = Elem::F32;
@@ -54,13 +56,14 @@ struct Buffer {
   Shape strides;  // in elements; empty: row-major without gaps
   Layout layout;
   PadLanes pad_lanes = PadLanes::None;
-  std::vector<std::pair<int64_t, int64_t>> halo;  // per dim, elements before and after that belong to the buffer; may be empty
+  // Per dim, elements before and after that belong to the buffer; may be empty.
+  std::vector<std::pair<int64_t, int64_t>> halo;
   int64_t align = 64;  // bytes
   Storage storage = Storage::Arena;
-  int64_t index = -1;           // Input, Output, Constant
-  BufferId base = kNoBuffer;    // View
-  Dim offset;                   // View, in elements
-  std::string handle;           // Handle: "string[N]", "seq(f32)", ...
+  int64_t index = -1;             // Input, Output, Constant
+  BufferId base = kNoBuffer;      // View
+  Dim offset;                     // View, in elements
+  std::string handle;             // Handle: "string[N]", "seq(f32)", ...
   BufferId alias_of = kNoBuffer;  // Output: the input that the caller may give the same memory (KV caches)
 
   // In elements. Row-major strides run over the dims with their halo.
@@ -70,10 +73,10 @@ struct Buffer {
   Dim lead() const;
 };
 
-// How the planner writes a constant for the kernel that reads it. First every dim i of the source is padded with zeros to a
-// multiple of block[i] and split into (dims[i]/block[i], block[i]); the 2*rank dims so made are then permuted by `perm`
-// (split dim 2*i is the outer part of i, 2*i + 1 the inner one; `perm` may leave out inner parts of extent 1, and an empty one
-// keeps the order). Empty: as it is.
+// How the planner writes a constant for the kernel that reads it. First every dim i of the source is padded with zeros
+// to a multiple of block[i] and split into (dims[i]/block[i], block[i]); the 2*rank dims so made are then permuted by
+// `perm` (split dim 2*i is the outer part of i, 2*i + 1 the inner one; `perm` may leave out inner parts of extent 1,
+// and an empty one keeps the order). Empty: as it is.
 struct Packing {
   std::vector<int64_t> block, perm;
   bool identity() const { return block.empty(); }
@@ -86,6 +89,7 @@ struct Constant {
   std::string name;
   Tensor source;
   Packing packing;
+  std::string opaque;  // not empty: the text that this was parsed from gave only a hash; `source` holds zeros
 };
 
 // A buffer, or the place in it that the indices (I64, one per dim; legal inside nests only) point at.
@@ -99,9 +103,9 @@ struct Argument {
   std::variant<Dim, double> value;
 };
 
-// Calls `kernel`, a C function of runtime_lib/kernels (names and rules: runtime_lib/kernels/README.md), with pointers to
-// outs, inouts, ins, scratch in this order, then `arguments` (int64 and double/float as the kernel declares), then, when
-// the operation is partitioned, the int64 range [begin, end) of the partition axis.
+// Calls `kernel`, a C function of runtime_lib/kernels (names and rules: runtime_lib/kernels/README.md), with pointers
+// to outs, inouts, ins, scratch in this order, then `arguments` (int64 and double/float as the kernel declares), then,
+// when the operation is partitioned, the int64 range [begin, end) of the partition axis.
 struct KernelCall {
   std::string kernel;
   std::vector<Operand> outs, inouts, ins;  // a `kNoBuffer` operand passes null (absent bias ...)
@@ -120,17 +124,22 @@ struct LoopVar {
 
 enum class ReduceOp : uint8_t { Add, Mul, Min, Max, And, Or, ArgMin, ArgMax };  // Arg*: I64, first of equals; NaN wins
 
-// Combines `value` over all values of `vars` (row-major order). For Add and Mul on floats the order is: lane l takes the
-// elements with (position mod lanes) == l in order; then the lanes are combined as a binary tree (l with l + lanes/2, ...).
-// Both printers write this order. An empty range gives the neutral element (Min/Max: +inf/-inf or the type's limit).
+// Combines `value` over all values of `vars` (row-major order). For Add and Mul on floats the order is: lane l takes
+// the elements with (position mod lanes) == l in order; then the lanes are combined as a binary tree (l with l +
+// lanes/2, ...). Both printers write this order. An empty range gives the neutral element (Min/Max: +inf/-inf or the
+// type's limit).
 struct Reduce {
   std::string name;
   ReduceOp op = ReduceOp::Add;
   std::vector<LoopVar> vars;
-  int lanes = 1;  // a power of two
+  int lanes = 1;                // a power of two
   bool last_of_equals = false;  // Arg* only
   Expr value;
 };
+
+Elem reduced_type(const Reduce& reduce);  // I64 for Arg*, else the value's
+const char* reduce_name(ReduceOp op);     // "add", "argmax" ...
+bool reduce_from_name(std::string_view name, ReduceOp* op);
 
 struct For {
   LoopVar var;
@@ -158,8 +167,14 @@ struct Nest {
 
 // Defines Scalar `name`.
 struct ScalarDef {
-  struct DimOf { BufferId buffer; int64_t axis; };  // a run-time dim of a model input or dynamic buffer
-  struct Element { BufferId buffer; Dim index; };   // reads an integer element: data-dependent
+  struct DimOf {  // a run-time dim of a model input or dynamic buffer
+    BufferId buffer;
+    int64_t axis;
+  };
+  struct Element {  // reads an integer element: data-dependent
+    BufferId buffer;
+    Dim index;
+  };
   std::string name;
   std::variant<Dim, DimOf, Element> value;
 };
@@ -177,7 +192,8 @@ struct Region {
   std::vector<BufferId> yields;
 };
 
-// `condition`: a one-element Bool buffer. The yields of the branch taken become the results (moved when Dynamic or Handle).
+// `condition`: a one-element Bool buffer. The yields of the branch taken become the results (moved when Dynamic or
+// Handle).
 struct If {
   BufferId condition = kNoBuffer;
   std::vector<BufferId> results;
@@ -187,7 +203,7 @@ struct If {
 // yields: [continue condition if has_condition], carried values, then scan values, appended along axis 0 turn by turn.
 struct Loop {
   std::optional<Dim> trip_count;
-  BufferId condition = kNoBuffer;  // initial condition; kNoBuffer: none, and none is yielded
+  BufferId condition = kNoBuffer;        // initial condition; kNoBuffer: none, and none is yielded
   std::vector<BufferId> inits, results;  // carried inits; results: carried, then scans
   Region body;
 };
@@ -198,7 +214,7 @@ struct Barrier {};
 struct Partition {
   std::string axis;  // a name for people; for nests the outermost loop's variable
   Dim extent;
-  int64_t grain = 1;       // ranges are multiples of this
+  int64_t grain = 1;                        // ranges are multiples of this
   int64_t halo_before = 0, halo_after = 0;  // how far beyond its range an input is read
 };
 
@@ -232,8 +248,9 @@ struct Program {
   }
 };
 
-// What an operation reads and writes, regions included, each buffer once, in order of appearance. A scratch buffer is written
-// and read. A buffer that an operation writes partly keeps its other elements: it is live from its first write on.
+// What an operation reads and writes, regions included, each buffer once, in order of appearance. A scratch buffer is
+// written and read. A buffer that an operation writes partly keeps its other elements: it is live from its first write
+// on.
 struct Effects {
   std::vector<BufferId> reads, writes;
 };

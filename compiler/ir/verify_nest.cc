@@ -1,0 +1,263 @@
+#include <algorithm>
+#include <unordered_set>
+
+#include "compiler/ir/expr_text.h"
+#include "compiler/ir/verify_program_parts.h"
+
+namespace onnxc {
+namespace {
+
+bool is_comparison(ExprOp op) { return op >= ExprOp::Eq && op <= ExprOp::Ge; }
+
+bool wants_float(ExprOp op) {
+  return (op >= ExprOp::Sqrt && op <= ExprOp::IsInf && op != ExprOp::Sign) || op == ExprOp::Atan2;
+}
+
+bool wants_integer(ExprOp op) { return op == ExprOp::Popcount || op == ExprOp::Shl || op == ExprOp::Shr; }
+
+bool wants_bits(ExprOp op) { return op == ExprOp::Not || op == ExprOp::And || op == ExprOp::Or || op == ExprOp::Xor; }
+
+// What is wrong with the operand types of an operation, or nothing.
+const char* operand_problem(const ExprNode& e) {
+  const Elem first = e.args[0]->type;
+  const bool numbers = first != Elem::Bool && first != Elem::String && first != Elem::Undefined;
+  switch (e.op) {
+    case ExprOp::Cast: return nullptr;
+    case ExprOp::BitCast: return elem_size(first) == elem_size(e.type) ? nullptr : "elements of one width";
+    case ExprOp::Select:
+      return first == Elem::Bool && e.args[1]->type == e.args[2]->type ? nullptr : "a bool and two of one type";
+    case ExprOp::MulShiftRound:
+      for (const Expr& arg : e.args)
+        if (arg->type != Elem::I32) return "three i32";
+      return nullptr;
+    default: break;
+  }
+  for (const Expr& arg : e.args)
+    if (arg->type != first) return "operands of one type";
+  if (wants_float(e.op)) return is_float(first) ? nullptr : "floats";
+  if (wants_integer(e.op)) return is_int(first) ? nullptr : "integers";
+  if (wants_bits(e.op)) return is_int(first) || first == Elem::Bool ? nullptr : "integers or bools";
+  if (is_comparison(e.op) || e.op == ExprOp::Min || e.op == ExprOp::Max)
+    return first != Elem::String ? nullptr : "no strings";
+  return numbers ? nullptr : "numbers";
+}
+
+}  // namespace
+
+std::string VerifyScope::name(BufferId b) const {
+  if (b == kNoBuffer) return "null";
+  if (b >= program.buffers.size()) return "buffer #" + std::to_string(b);
+  return "%" + program.buffers[b].name + " (#" + std::to_string(b) + ")";
+}
+
+Status VerifyScope::check_buffer(BufferId b) const {
+  return b < program.buffers.size() ? ok() : Status(bug(name(b) + " does not exist"));
+}
+
+Status VerifyScope::check_dim(const Dim& dim, const std::string& what) const {
+  if (dim.is_overflow()) return bug(what + " overflows");
+  std::set<std::string> used;
+  dim.collect_symbols(used);
+  for (const std::string& symbol : used)
+    if (!symbols.count(symbol))
+      return bug(what + ", " + dim.str() + ", uses \"" + symbol + "\", which is not defined here");
+  return ok();
+}
+
+Status VerifyScope::check_index_list(BufferId b, const std::vector<Expr>& at) const {
+  ONNXC_TRY(check_buffer(b));
+  const Buffer& buffer = program.buffers[b];
+  if (at.size() != buffer.dims.size())
+    return bug(name(b) + " has rank " + std::to_string(buffer.dims.size()) + " and is indexed by " +
+               std::to_string(at.size()) + " expressions");
+  for (size_t i = 0; i < at.size(); ++i) {
+    if (!at[i]) return bug("an index of " + name(b) + " is missing");
+    ONNXC_TRY(check_expr(at[i]));
+    if (at[i]->type != Elem::I64)
+      return bug("an index of " + name(b) + " is " + std::string(elem_name(at[i]->type)) + ", not i64");
+    if (at[i]->op != ExprOp::Const || !buffer.dims[i].is_const()) continue;
+    const int64_t before = buffer.halo.empty() ? 0 : buffer.halo[i].first,
+                  after = buffer.halo.empty() ? 0 : buffer.halo[i].second;
+    if (at[i]->integer < -before || at[i]->integer >= buffer.dims[i].value() + after)
+      return bug("index " + std::to_string(at[i]->integer) + " of " + name(b) + " lies outside dim " +
+                 std::to_string(i) + ", " + buffer.dims[i].str());
+  }
+  return ok();
+}
+
+Status VerifyScope::check_expr(const Expr& e) const {
+  if (!e) return bug("an expression is missing");
+  switch (e->op) {
+    case ExprOp::Const: return e->type == Elem::Undefined ? Status(bug("a constant has no type")) : ok();
+    case ExprOp::Index:
+      if (e->type != Elem::I64) return bug("an index expression is not i64");
+      return check_dim(e->dim, "an index");
+    case ExprOp::Let: {
+      const auto found = lets.find(e->name);
+      if (found == lets.end())
+        return bug("\"" + e->name + "\" is used where no let or reduce of that name is in scope");
+      return found->second == e->type ? ok() : Status(bug("\"" + e->name + "\" is used as another type than it has"));
+    }
+    case ExprOp::Load: {
+      ONNXC_TRY(check_index_list(e->buffer, e->args));
+      const Elem type = expr::arithmetic_type(program.buffers[e->buffer].elem);
+      return e->type == type
+                 ? ok()
+                 : Status(bug("a load of " + name(e->buffer) + " is not typed " + std::string(elem_name(type))));
+    }
+    default: break;
+  }
+  const std::string op(expr::op_name(e->op));
+  if (static_cast<int>(e->args.size()) != expr::num_args(e->op)) return bug(op + " has the wrong number of operands");
+  for (const Expr& arg : e->args) ONNXC_TRY(check_expr(arg));
+  if (const char* problem = operand_problem(*e)) {
+    std::string types;
+    for (const Expr& arg : e->args) types += (types.empty() ? "" : ", ") + std::string(elem_name(arg->type));
+    return bug(op + " wants " + problem + ", and has " + types);
+  }
+  const bool converts = e->op == ExprOp::Cast || e->op == ExprOp::BitCast;
+  if (!converts && e->type != result_type(e->op, e->args)) return bug(op + " gives another type than its node says");
+  return ok();
+}
+
+Status VerifyScope::check_call(const KernelCall& call, bool in_nest) const {
+  if (call.kernel.empty()) return bug("a call names no kernel");
+  std::unordered_set<BufferId> whole_reads, operands;
+  for (const auto* list : {&call.ins, &call.inouts, &call.outs})
+    for (const Operand& o : *list) {
+      if (o.buffer == kNoBuffer) continue;
+      ONNXC_TRY(check_buffer(o.buffer));
+      operands.insert(storage_root(program, o.buffer));
+      if (!o.at.empty() && !in_nest) return bug("operand " + name(o.buffer) + " has indices outside a nest");
+      if (!o.at.empty()) ONNXC_TRY(check_index_list(o.buffer, o.at));
+      if (list != &call.ins && o.at.empty() && whole_reads.count(o.buffer))
+        return bug(name(o.buffer) + " is read and written, and not an inout");
+      if (list != &call.outs && o.at.empty()) whole_reads.insert(o.buffer);
+    }
+  for (BufferId b : call.scratch) {
+    ONNXC_TRY(check_buffer(b));
+    if (program.buffers[b].storage != Buffer::Storage::Arena) return bug("scratch " + name(b) + " is not arena memory");
+    if (!operands.insert(b).second) return bug("scratch " + name(b) + " is an operand too");
+  }
+  for (const Argument& a : call.arguments)
+    if (const Dim* dim = std::get_if<Dim>(&a.value)) ONNXC_TRY(check_dim(*dim, "argument " + a.name));
+  return ok();
+}
+
+namespace {
+
+class BlockVerifier {
+ public:
+  explicit BlockVerifier(VerifyScope& scope) : scope_(scope) {}
+
+  Status block(const Block& statements) {
+    for (const Stmt& s : statements)
+      ONNXC_TRY(std::visit([this](const auto& node) { return statement(node); }, s.node));
+    return ok();
+  }
+
+ private:
+  Status enter(const LoopVar& var) {
+    ONNXC_TRY(scope_.check_dim(var.extent, "the extent of loop " + var.name));
+    if (scope_.symbols.insert(var.name).second) return ok();
+    return scope_.bug("loop variable " + var.name + " has the name of something visible");
+  }
+
+  Status define(const std::string& name, Elem type) {
+    if (scope_.lets.emplace(name, type).second) return ok();
+    return scope_.bug("\"" + name + "\" is defined twice");
+  }
+
+  Status statement(const For& loop) {
+    const auto outer = scope_.lets;
+    ONNXC_TRY(enter(loop.var));
+    ONNXC_TRY(block(loop.body));
+    scope_.symbols.erase(loop.var.name);
+    scope_.lets = outer;
+    return ok();
+  }
+
+  Status statement(const Let& let) {
+    ONNXC_TRY(scope_.check_expr(let.value));
+    return define(let.name, let.value->type);
+  }
+
+  Status statement(const Reduce& reduce) {
+    if (reduce.lanes < 1 || (reduce.lanes & (reduce.lanes - 1)))
+      return scope_.bug("reduce " + reduce.name + ": lanes must be a power of two");
+    for (const LoopVar& var : reduce.vars) ONNXC_TRY(enter(var));
+    ONNXC_TRY(scope_.check_expr(reduce.value));
+    for (const LoopVar& var : reduce.vars) scope_.symbols.erase(var.name);
+    const bool bits = reduce.op == ReduceOp::And || reduce.op == ReduceOp::Or;
+    if (bits && is_float(reduce.value->type)) return scope_.bug("reduce " + reduce.name + " combines bits of floats");
+    return define(reduce.name, reduced_type(reduce));
+  }
+
+  Status statement(const Store& store) {
+    ONNXC_TRY(scope_.check_index_list(store.buffer, store.at));
+    ONNXC_TRY(scope_.check_expr(store.value));
+    const Elem type = expr::arithmetic_type(scope_.program.buffers[store.buffer].elem);
+    if (store.value->type != type)
+      return scope_.bug("a " + std::string(elem_name(store.value->type)) + " is stored into " +
+                        scope_.name(store.buffer) + ", which wants " + std::string(elem_name(type)));
+    if (!store.when) return ok();
+    ONNXC_TRY(scope_.check_expr(store.when));
+    return store.when->type == Elem::Bool ? ok() : Status(scope_.bug("the condition of a store is not bool"));
+  }
+
+  Status statement(const KernelCall& call) { return scope_.check_call(call, true); }
+
+  VerifyScope& scope_;
+};
+
+bool mentions(const Expr& e, const std::string& symbol) {
+  if (e->op == ExprOp::Let) return true;  // may come from anything
+  if (e->op == ExprOp::Index) {
+    std::set<std::string> used;
+    e->dim.collect_symbols(used);
+    return used.count(symbol) != 0;
+  }
+  return std::any_of(e->args.begin(), e->args.end(), [&](const Expr& arg) { return mentions(arg, symbol); });
+}
+
+bool any_mentions(const std::vector<Expr>& at, const std::string& symbol) {
+  return std::any_of(at.begin(), at.end(), [&](const Expr& e) { return mentions(e, symbol); });
+}
+
+// The first buffer that the block writes at a place which does not depend on the axis, or kNoBuffer.
+BufferId independent_write(const Block& block, const std::string& axis) {
+  for (const Stmt& s : block) {
+    if (const auto* loop = std::get_if<For>(&s.node)) {
+      const BufferId b = independent_write(loop->body, axis);
+      if (b != kNoBuffer) return b;
+    }
+    if (const auto* store = std::get_if<Store>(&s.node))
+      if (!any_mentions(store->at, axis)) return store->buffer;
+    if (const auto* call = std::get_if<KernelCall>(&s.node))
+      for (const auto* list : {&call->outs, &call->inouts})
+        for (const Operand& o : *list)
+          if (o.buffer != kNoBuffer && !any_mentions(o.at, axis)) return o.buffer;
+  }
+  return kNoBuffer;
+}
+
+}  // namespace
+
+Status verify_block(const Block& block, VerifyScope scope) { return BlockVerifier(scope).block(block); }
+
+Status verify_nest_partition(const Nest& nest, const Partition& partition, const VerifyScope& scope) {
+  const For* outermost = nest.body.size() == 1 ? std::get_if<For>(&nest.body[0].node) : nullptr;
+  if (!outermost) return scope.bug("a partitioned nest must be one loop");
+  if (outermost->var.name != partition.axis)
+    return scope.bug("the partition axis " + partition.axis + " is not the outermost loop, " + outermost->var.name);
+  if (outermost->var.extent != partition.extent)
+    return scope.bug("the partition's extent " + partition.extent.str() + " is not the loop's, " +
+                     outermost->var.extent.str());
+  const BufferId shared = independent_write(outermost->body, partition.axis);
+  if (shared != kNoBuffer)
+    return scope.bug(scope.name(shared) + " is written at places that do not depend on the partition axis " +
+                     partition.axis);
+  return ok();
+}
+
+}  // namespace onnxc

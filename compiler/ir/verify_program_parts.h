@@ -1,0 +1,37 @@
+// The parts of verify_program: declarations of buffers; expressions, calls and loop nests.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+
+#include "compiler/ir/program.h"
+#include "compiler/support/result.h"
+
+namespace onnxc {
+
+// What is visible at a point of a Program.
+struct VerifyScope {
+  const Program& program;
+  std::set<std::string> symbols;  // scalars, symbols of input dims, loop variables
+  std::map<std::string, Elem> lets;
+
+  std::string name(BufferId b) const;  // "%x"
+  Error bug(const std::string& message) const { return Error(ErrorKind::Internal, message); }
+  Status check_dim(const Dim& dim, const std::string& what) const;  // no overflow, symbols known
+  Status check_buffer(BufferId b) const;                            // in range
+  Status check_index_list(BufferId b, const std::vector<Expr>& at) const;
+  Status check_expr(const Expr& e) const;
+  Status check_call(const KernelCall& call, bool in_nest) const;
+};
+
+// Buffers, constants, inputs and outputs, without the operations.
+Status verify_buffers(const Program& program);
+// The statements of a nest, in a scope of their own.
+Status verify_block(const Block& block, VerifyScope scope);
+// Whether the nest may be split along the axis: it has one outermost loop, over the axis, and whatever it writes
+// depends on it.
+Status verify_nest_partition(const Nest& nest, const Partition& partition, const VerifyScope& scope);
+
+}  // namespace onnxc
