@@ -1,5 +1,6 @@
 #include "compiler/import/input_types.h"
 
+#include <algorithm>
 #include <cctype>
 #include <set>
 
@@ -38,6 +39,11 @@ Dim named_dim(const std::string& raw, DimNames& names) {
   return dim;
 }
 
+// Some exporters write "?" for every dim that they do not know: that names nothing.
+bool names_something(const std::string& text) {
+  return std::any_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) || c == '_'; });
+}
+
 Result<Shape> shape_from_proto(const onnx::TensorShapeProto& proto, const std::string& value, DimNames& names) {
   Shape shape;
   std::vector<int64_t> known;
@@ -46,7 +52,7 @@ Result<Shape> shape_from_proto(const onnx::TensorShapeProto& proto, const std::s
     if (dim.has_dim_value() && dim.dim_value() >= 0) {
       known.push_back(dim.dim_value());
       shape.emplace_back(dim.dim_value());
-    } else if (dim.has_dim_param() && !dim.dim_param().empty()) {
+    } else if (dim.has_dim_param() && names_something(dim.dim_param())) {
       shape.push_back(named_dim(dim.dim_param(), names));
     } else {
       const std::string raw = value + "." + std::to_string(axis);
