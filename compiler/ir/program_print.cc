@@ -265,6 +265,12 @@ class Printer {
 
 }  // namespace
 
+std::vector<std::string> printed_buffer_names(const Program& program) {
+  std::vector<std::string> names = unique_names(program.buffers, "b");
+  for (std::string& name : names) name = marked('%', name);
+  return names;
+}
+
 std::string print_program(const Program& program) { return Printer(program).run(); }
 std::string print_operation(const Program& program, const Operation& op) { return Printer(program).run(op); }
 

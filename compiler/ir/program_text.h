@@ -31,6 +31,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "compiler/ir/program.h"
 #include "compiler/support/result.h"
@@ -40,6 +41,8 @@ namespace onnxc {
 std::string print_program(const Program& program);
 // The operation's lines, for reports; names as in print_program.
 std::string print_operation(const Program& program, const Operation& op);
+// The name that the text gives to each buffer, "%x".
+std::vector<std::string> printed_buffer_names(const Program& program);
 // Errors name the line.
 Result<Program> parse_program(std::string_view text);
 

@@ -3,6 +3,7 @@
 
 #include <random>
 
+#include "compiler/ir/plan_text.h"
 #include "compiler/plan/arena.h"
 #include "compiler/plan/liveness.h"
 #include "compiler/plan/make_plan.h"
@@ -198,6 +199,13 @@ TEST(Plan, RunTimeDimsAreNamed) {
   ASSERT_FALSE(plan.ok());
   EXPECT_EQ(plan.error().kind(), ErrorKind::Unsupported);
   EXPECT_NE(plan.error().str().find("known only at run time"), std::string::npos);
+}
+
+TEST(Plan, PrintsItsPlaces) {
+  const std::string text = print_plan(plan_of(chain(false).program));
+  EXPECT_NE(text.find("arena: 512 bytes, 1024 without sharing"), std::string::npos) << text;
+  EXPECT_NE(text.find("  [256, 512)               #1 to #2          %b: f32[64]"), std::string::npos) << text;
+  EXPECT_NE(text.find("call k(out %b, in %a)"), std::string::npos) << text;
 }
 
 // for 3 turns: t = f(kept); u = g(t, carried); carried = u
