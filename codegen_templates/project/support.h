@@ -1,0 +1,75 @@
+// What emitted code uses beside kernels: places in memory, integer arithmetic that wraps.
+#ifndef ONNXC_EMITTED_SUPPORT_H
+#define ONNXC_EMITTED_SUPPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Keeps each operation a function of its own: quick to compile, and visible in profiles.
+#define ONNXC_OPERATION __attribute__((noinline))
+
+namespace onnxc_support {
+namespace {
+
+template <class T>
+inline T* at(unsigned char* base, int64_t offset) {
+  return reinterpret_cast<T*>(base + offset);
+}
+template <class T>
+inline const T* at(const unsigned char* base, int64_t offset) {
+  return reinterpret_cast<const T*>(base + offset);
+}
+
+// Two's complement, whatever the width.
+template <size_t bytes>
+struct WrapAs {
+  using type = uint32_t;
+};
+template <>
+struct WrapAs<8> {
+  using type = uint64_t;
+};
+template <class T>
+using Wrap = typename WrapAs<sizeof(T)>::type;
+template <class T>
+inline T wrap_add(T a, T b) {
+  return static_cast<T>(static_cast<Wrap<T>>(a) + static_cast<Wrap<T>>(b));
+}
+template <class T>
+inline T wrap_sub(T a, T b) {
+  return static_cast<T>(static_cast<Wrap<T>>(a) - static_cast<Wrap<T>>(b));
+}
+template <class T>
+inline T wrap_mul(T a, T b) {
+  return static_cast<T>(static_cast<Wrap<T>>(a) * static_cast<Wrap<T>>(b));
+}
+template <class T>
+inline T wrap_neg(T a) {
+  return static_cast<T>(0 - static_cast<Wrap<T>>(a));
+}
+
+template <class T>
+inline T least(T a, T b) {
+  return b < a ? b : a;
+}
+template <class T>
+inline T greatest(T a, T b) {
+  return b > a ? b : a;
+}
+
+// Index arithmetic: towards minus infinity; b > 0.
+inline int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+inline int64_t floor_mod(int64_t a, int64_t b) { return a % b + (a % b < 0 ? b : 0); }
+
+template <class To, class From>
+inline To bits_as(From from) {
+  static_assert(sizeof(To) == sizeof(From), "the widths differ");
+  To to;
+  __builtin_memcpy(&to, &from, sizeof to);
+  return to;
+}
+
+}  // namespace
+}  // namespace onnxc_support
+
+#endif

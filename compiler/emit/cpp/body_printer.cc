@@ -1,0 +1,189 @@
+#include "compiler/emit/cpp/body_printer.h"
+
+#include <set>
+
+#include "compiler/emit/cpp/operation_printer.h"
+
+namespace onnxc::cpp {
+namespace {
+
+const char* const kAdvice = "fix free dimensions with --dim NAME=N or --shape INPUT=...";
+
+std::string kind_of(const Operation& op) {
+  if (const auto* call = std::get_if<KernelCall>(&op.node)) return call->kernel;
+  static constexpr const char* kNames[] = {"", "nest", "scalar", "alloc", "if", "loop", "barrier"};
+  return kNames[op.node.index()];
+}
+
+}  // namespace
+
+std::string operation_label(const Operation& op) {
+  std::string label = kind_of(op);
+  if (!op.origins.empty()) label += " (" + join(op.origins) + ")";
+  return label;
+}
+
+Status BodyPrinter::print() {
+  const Program& program = plan_.program;
+  for (const Buffer& b : program.buffers)
+    if (b.storage == Buffer::Storage::Dynamic || b.storage == Buffer::Storage::Handle)
+      return Error(ErrorKind::Unsupported,
+                   "buffer '" + b.name +
+                       "' has a size that is known only at run time, or holds strings or a sequence: "
+                       "compiled models cannot do this yet",
+                   "", kAdvice);
+  for (index_ = 0; index_ < program.ops.size(); ++index_) {
+    const Operation& op = program.ops[index_];
+    Lines lines;
+    const std::string i = std::to_string(index_);
+    lines.add("if ((status = onnxc_step_begin(frame, " + i + ")) != ONNXC_OK) return status;");
+    ONNXC_TRY(operations({op}, true, lines));
+    lines.add("onnxc_step_end(frame, " + i + ");");
+    std::string text = lines.text();
+    text.pop_back();
+    steps_.push_back({i + ": " + comment_text(operation_label(op)), std::move(text)});
+  }
+  return ok();
+}
+
+Status BodyPrinter::operations(const std::vector<Operation>& ops, bool outermost, Lines& lines) {
+  for (const Operation& op : ops) {
+    const std::string number = std::to_string(walk_++);
+    if (!outermost && !op.origins.empty()) lines.add("// " + comment_text(operation_label(op)));
+    if (plan_.debug) lines.add("onnxc_debug_before(frame, &kDebugPlan, " + number + ");");
+    ONNXC_TRY(std::visit([&](const auto& n) { return node(n, op, lines); }, op.node));
+    if (plan_.debug)
+      lines.add("if ((status = onnxc_debug_after(frame, &kDebugPlan, " + number + ", " + quoted(operation_label(op)) +
+                ")) != ONNXC_OK) return status;");
+  }
+  return ok();
+}
+
+Status BodyPrinter::function(const std::string& kind, const Operation& op, Lines& lines) {
+  const PrintedOperation printed = print_operation(plan_, op);
+  auto found = shared_.find(printed.key);
+  if (found == shared_.end()) {
+    const std::string name = "op_" + std::to_string(made_++) + "_" + identifier(kind);
+    found = shared_.emplace(printed.key, name).first;
+    std::string text;
+    if (!op.origins.empty()) text += "// from: " + comment_text(join(op.origins)) + "\n";
+    text += std::string("ONNXC_OPERATION ") + (printed.may_fail ? "int32_t " : "void ") + name + printed.body;
+    functions_.push_back(std::move(text));
+  }
+  std::string arguments = printed.arguments;
+  for (const std::string& scalar : printed.scalars) arguments += (arguments.empty() ? "" : ", ") + names_.of(scalar);
+  const std::string call = found->second + "(" + arguments + ")";
+  if (!printed.may_fail) {
+    lines.add(call + ";");
+  } else {
+    lines.open("if (const int32_t code = " + call + ") {");
+    lines.add("return onnxc_step_failed(frame, " + quoted(operation_label(op)) + ", code);");
+    lines.close();
+  }
+  return ok();
+}
+
+std::string BodyPrinter::pointer(BufferId b) const { return pointer_text(plan_, b); }
+
+Status BodyPrinter::node(const ScalarDef& def, const Operation&, Lines& lines) {
+  std::string value;
+  if (const auto* dim = std::get_if<Dim>(&def.value)) {
+    value = dim_text(*dim, names_);
+  } else if (const auto* dim_of = std::get_if<ScalarDef::DimOf>(&def.value)) {
+    const Buffer& buffer = plan_.program.buffers[dim_of->buffer];
+    const Dim& dim = buffer.dims[static_cast<size_t>(dim_of->axis)];
+    if (dim.is_const())
+      value = dim.str();
+    else if (buffer.storage == Buffer::Storage::Input)
+      value = "frame->input_values[" + std::to_string(buffer.index) + "].dims[" + std::to_string(dim_of->axis) + "]";
+    else
+      return Error(ErrorKind::Unsupported,
+                   "scalar '" + def.name + "' is a dimension of '" + buffer.name + "', which is known only at run time",
+                   "", kAdvice);
+  } else {
+    const auto& element = std::get<ScalarDef::Element>(def.value);
+    value = "static_cast<int64_t>(" + pointer(element.buffer) + "[" + dim_text(element.index, names_) + "])";
+  }
+  lines.add("[[maybe_unused]] const int64_t " + names_.declare(def.name) + " = " + value + ";");
+  return ok();
+}
+
+Status BodyPrinter::node(const Alloc& alloc, const Operation&, Lines&) {
+  return Error(
+      ErrorKind::Unsupported,
+      "buffer '" + plan_.program.buffers[alloc.buffer].name + "' is allocated at run time, which is not supported yet",
+      "", kAdvice);
+}
+
+Status BodyPrinter::node(const Barrier&, const Operation&, Lines& lines) {
+  lines.add("// All threads meet here; this body runs on one.");
+  return ok();
+}
+
+Status BodyPrinter::copy(BufferId to, BufferId from, const std::string& offset, Lines& lines) {
+  const Buffer &target = plan_.program.buffers[to], &source = plan_.program.buffers[from];
+  const auto elements = numel(source.dims).constant();
+  const bool dense = source.effective_strides() == row_major_strides(source.dims) &&
+                     target.effective_strides() == row_major_strides(target.dims);
+  if (!elements || !dense)
+    return Error(ErrorKind::Unsupported,
+                 "'" + source.name + "' leaves a region with dims that are not known or with gaps between elements", "",
+                 kAdvice);
+  const std::string a = pointer(to), b = pointer(from);
+  const auto bytes = *elements * static_cast<int64_t>(elem_size(source.elem));
+  if (bytes == 0 || (a == b && offset.empty())) return ok();
+  lines.add("__builtin_memmove(" + a + (offset.empty() ? "" : " + " + offset) + ", " + b + ", " +
+            std::to_string(bytes) + ");");
+  return ok();
+}
+
+// One after the other: right only when no copy overwrites what a later one reads.
+Status BodyPrinter::copies(const std::vector<BufferId>& to, const std::vector<BufferId>& from, size_t skip,
+                           size_t count, const char* what, Lines& lines) {
+  std::set<BufferId> overwritten;
+  for (size_t i = 0; i < count; ++i) {
+    const BufferId source = storage_root(plan_.program, from[i + skip]), target = storage_root(plan_.program, to[i]);
+    if (overwritten.count(source))
+      return Error(ErrorKind::Unsupported, std::string(what) + " exchanges '" +
+                                               plan_.program.buffers[from[i + skip]].name +
+                                               "' with another carried value, which is not supported yet");
+    if (target != source) overwritten.insert(target);
+    ONNXC_TRY(copy(to[i], from[i + skip], "", lines));
+  }
+  return ok();
+}
+
+Status BodyPrinter::node(const If& branch, const Operation&, Lines& lines) {
+  lines.open("if (*" + pointer(branch.condition) + ") {");
+  ONNXC_TRY(operations(branch.then_region.ops, false, lines));
+  ONNXC_TRY(copies(branch.results, branch.then_region.yields, 0, branch.results.size(), "an If", lines));
+  lines.turn("} else {");
+  ONNXC_TRY(operations(branch.else_region.ops, false, lines));
+  ONNXC_TRY(copies(branch.results, branch.else_region.yields, 0, branch.results.size(), "an If", lines));
+  lines.close();
+  return ok();
+}
+
+Status BodyPrinter::node(const Loop& loop, const Operation&, Lines& lines) {
+  const Region& region = loop.body;
+  const bool conditional = loop.condition != kNoBuffer;
+  const size_t carried = loop.inits.size(), first = conditional ? 1 : 0;
+  ONNXC_TRY(copies(region.args, loop.inits, 0, carried, "a Loop", lines));
+  const std::string turn = region.scalar_args.empty() ? names_.fresh("turn") : names_.declare(region.scalar_args[0]);
+  const std::string go = conditional ? names_.fresh("go_on") : "";
+  if (conditional) lines.add("bool " + go + " = *" + pointer(loop.condition) + ";");
+  std::string condition = loop.trip_count ? turn + " < " + dim_text(*loop.trip_count, names_) : "";
+  if (conditional) condition += (condition.empty() ? "" : " && ") + go;
+  lines.open("for (int64_t " + turn + " = 0; " + condition + "; ++" + turn + ") {");
+  ONNXC_TRY(operations(region.ops, false, lines));
+  for (size_t i = carried; i < loop.results.size(); ++i) {  // scans
+    const Buffer& yield = plan_.program.buffers[region.yields[i + first]];
+    ONNXC_TRY(copy(loop.results[i], region.yields[i + first], turn + " * " + numel(yield.dims).str(), lines));
+  }
+  if (conditional) lines.add(go + " = *" + pointer(region.yields[0]) + ";");
+  ONNXC_TRY(copies(region.args, region.yields, first, carried, "a Loop", lines));
+  lines.close();
+  return copies(loop.results, region.args, 0, carried, "a Loop", lines);
+}
+
+}  // namespace onnxc::cpp

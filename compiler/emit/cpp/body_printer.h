@@ -1,0 +1,55 @@
+// Prints the body: every operation as a function, the steps that call them in order, If and Loop as they are in C++.
+// Tested in tests/unit/emit_cpp_test.cc.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "compiler/emit/cpp/expr_printer.h"
+#include "compiler/ir/plan.h"
+#include "compiler/support/result.h"
+
+namespace onnxc::cpp {
+
+// "conv_blocked_f32 (Conv_0, Relu_1)": what messages and profiles call an operation.
+std::string operation_label(const Operation& op);
+
+class BodyPrinter {
+ public:
+  explicit BodyPrinter(const Plan& plan) : plan_(plan) {}
+
+  Status print();
+  const std::vector<std::string>& functions() const { return functions_; }
+  struct Step {
+    std::string comment, text;
+  };
+  const std::vector<Step>& steps() const { return steps_; }
+
+ private:
+  Status operations(const std::vector<Operation>& ops, bool outermost, Lines& lines);
+  Status node(const KernelCall& call, const Operation& op, Lines& lines) { return function(call.kernel, op, lines); }
+  Status node(const Nest&, const Operation& op, Lines& lines) { return function("nest", op, lines); }
+  Status node(const ScalarDef& def, const Operation& op, Lines& lines);
+  Status node(const Alloc& alloc, const Operation& op, Lines& lines);
+  Status node(const If& branch, const Operation& op, Lines& lines);
+  Status node(const Loop& loop, const Operation& op, Lines& lines);
+  Status node(const Barrier&, const Operation& op, Lines& lines);
+  Status function(const std::string& kind, const Operation& op, Lines& lines);
+  // Copies the elements; `offset`: bytes into the target, as text.
+  Status copy(BufferId to, BufferId from, const std::string& offset, Lines& lines);
+  Status copies(const std::vector<BufferId>& to, const std::vector<BufferId>& from, size_t skip, size_t count,
+                const char* what, Lines& lines);
+  std::string pointer(BufferId b) const;
+
+  const Plan& plan_;
+  Names names_;
+  std::map<std::string, std::string> shared_;  // key of a printed operation -> its function
+  std::vector<std::string> functions_;
+  std::vector<Step> steps_;
+  size_t index_ = 0;  // of the outermost operation
+  size_t walk_ = 0;   // of all operations, as Place counts them
+  size_t made_ = 0;
+};
+
+}  // namespace onnxc::cpp

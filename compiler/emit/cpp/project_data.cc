@@ -1,0 +1,217 @@
+#include "compiler/emit/cpp/project_data.h"
+
+#include <kainjow/mustache.hpp>
+
+#include "codegen_templates/embedded_files.h"
+#include "compiler/emit/cpp/body_printer.h"
+#include "compiler/emit/cpp/compiler_flags.h"
+#include "compiler/emit/cpp/operation_printer.h"
+#include "runtime_lib/abi/model_entry.h"
+
+namespace onnxc::cpp {
+namespace {
+
+using kainjow::mustache::data;
+
+const char* const kCompiler = "onnxc " ONNXC_VERSION;
+
+std::string render(const std::string& name, const data& values) {
+  kainjow::mustache::mustache engine(embedded_template(name));
+  engine.set_custom_escape([](const std::string& s) { return s; });
+  return engine.render(values);
+}
+
+data flag(bool on) { return data(on ? data::type::bool_true : data::type::bool_false); }
+
+std::string number(uint64_t v) { return std::to_string(v); }
+
+uint64_t elements(const ProgramValue& value) { return static_cast<uint64_t>(numel(value.dims).constant().value_or(0)); }
+
+uint64_t packed_bytes(const ProgramValue& value) {
+  return (elements(value) * static_cast<uint64_t>(elem_bits(value.elem)) + 7) / 8;
+}
+
+std::string type_note(Elem e) {
+  if (is_sub_byte(e)) return "  // " + std::string(elem_name(e)) + ", packed as ONNX packs them";
+  if (is_float(e) && e != Elem::F32 && e != Elem::F64) return "  // the bits of " + std::string(elem_name(e));
+  return "";
+}
+
+// Rows of one input or output; `struct_names` and `parameters` are distinct within the header.
+data value_row(const Program& program, const ProgramValue& value, size_t index, const char* group, Names& struct_names,
+               Names& parameters) {
+  std::vector<std::string> dims, info_dims, names;
+  for (size_t i = 0; i < value.dims.size(); ++i) {
+    dims.push_back(value.dims[i].str());
+    names.push_back(quoted(i < value.dim_names.size() ? value.dim_names[i] : ""));
+  }
+  info_dims = dims;
+  if (dims.empty()) dims = info_dims = {"0"}, names = {"\"\""};  // C++ has no arrays of no elements
+  const std::string kind = std::string(group) == "input" ? "input" : "output";
+  const Buffer& buffer = program.buffers[value.buffer];
+  const bool aliased = buffer.storage == Buffer::Storage::Output && buffer.alias_of != kNoBuffer;
+  const std::string stem = identifier(value.name);
+  data row;
+  row.set("group", kind);
+  row.set("index", number(index));
+  row.set("label", comment_text(value.name + ": " + std::string(elem_name(value.elem)) + shape_str(value.dims)));
+  row.set("quoted_name", quoted(value.name));
+  row.set("type_name", struct_names.fresh(kind + "_" + stem));
+  row.set("id", parameters.fresh(stem));
+  row.set("type", is_sub_byte(value.elem) ? "uint8_t" : value_type(value.elem));
+  row.set("type_note", type_note(value.elem));
+  row.set("elem", number(static_cast<uint64_t>(value.elem)));
+  row.set("rank", number(value.dims.size()));
+  row.set("dims", join(dims));
+  row.set("info_dims", join(info_dims));
+  row.set("dim_names", join(names));
+  row.set("size", number(elements(value)));
+  row.set("bytes", number(packed_bytes(value)));
+  row.set("alias_of", aliased ? std::to_string(program.buffers[buffer.alias_of].index) : "-1");
+  return row;
+}
+
+void add_values(const Program& program, data& values) {
+  Names struct_names, parameters;
+  data inputs(data::type::list), outputs(data::type::list), both(data::type::list);
+  for (size_t i = 0; i < program.inputs.size(); ++i) {
+    const data row = value_row(program, program.inputs[i], i, "input", struct_names, parameters);
+    inputs << row;
+    both << row;
+  }
+  for (size_t i = 0; i < program.outputs.size(); ++i) {
+    const data row = value_row(program, program.outputs[i], i, "output", struct_names, parameters);
+    outputs << row;
+    both << row;
+  }
+  values.set("inputs", inputs);
+  values.set("outputs", outputs);
+  values.set("values", both);
+  values.set("num_inputs", number(program.inputs.size()));
+  values.set("num_outputs", number(program.outputs.size()));
+}
+
+data common(const Plan& plan, const ModelIdentity& identity) {
+  data values;
+  values.set("name", identity.name);
+  values.set("compiler", kCompiler);
+  values.set("arena_bytes", number(run_arena_bytes(plan)));
+  values.set("session_bytes", number(ONNXC_SESSION_BYTES));
+  values.set("has_weights", flag(plan.blob_bytes > 0));
+  values.set("own_weights", flag(plan.blob_bytes > 0 && identity.embed_weights));
+  return values;
+}
+
+std::string hash_bytes(const std::vector<uint8_t>& sha256) {
+  std::vector<std::string> bytes;
+  for (size_t i = 0; i < 32; ++i) bytes.push_back(std::to_string(i < sha256.size() ? sha256[i] : 0));
+  return join(bytes);
+}
+
+data flags_list(const std::vector<std::string>& flags) {
+  data list(data::type::list);
+  for (const std::string& f : flags) list << data("flag", f);
+  return list;
+}
+
+void add_debug_plan(const Plan& plan, data& values) {
+  data rows(data::type::list);
+  uint64_t count = 0;
+  for (BufferId b = 0; b < plan.program.buffers.size(); ++b) {
+    const Place& place = plan.places[b];
+    const Buffer& buffer = plan.program.buffers[b];
+    if (place.kind != Place::Kind::Arena || buffer.storage == Buffer::Storage::View) continue;
+    const std::string label = quoted(buffer.name);
+    data row;
+    row.set("label", label.substr(1, label.size() - 2));
+    row.set("offset", (place.offset - place.lead).str());
+    row.set("bytes", place.bytes.str());
+    row.set("first", std::to_string(place.first));
+    row.set("last", std::to_string(place.last));
+    rows << row;
+    ++count;
+  }
+  values.set("debug", flag(plan.debug));
+  values.set("debug_buffers", rows);
+  values.set("num_debug_buffers", number(count));
+  values.set("guard_bytes", number(static_cast<uint64_t>(plan.guard_bytes)));
+}
+
+}  // namespace
+
+uint64_t run_arena_bytes(const Plan& plan) {
+  uint64_t bytes = static_cast<uint64_t>(plan.arena_bytes.constant().value_or(0));
+  for (const auto* list : {&plan.program.inputs, &plan.program.outputs})
+    for (const ProgramValue& value : *list)
+      if (is_sub_byte(value.elem)) bytes += ONNXC_STAGING_BYTES(elements(value));
+  return bytes;
+}
+
+std::string render_header(const Plan& plan, const ModelIdentity& identity) {
+  data values = common(plan, identity);
+  add_values(plan.program, values);
+  return render("model.h", values);
+}
+
+Result<std::string> render_entry(const Plan& plan, const ModelIdentity& identity, const Target& target) {
+  data values = common(plan, identity);
+  add_values(plan.program, values);
+  values.set("target", target.name());
+  values.set("required_features", number(target.required_features) + "u");
+  values.set("model_hash", hash_bytes(identity.sha256));
+  values.set("weights_hash", number(plan.weights_hash) + "u");
+  values.set("weights_bytes", number(plan.blob_bytes) + "u");
+  values.set("shared", flag(identity.shared));
+  data metadata(data::type::list), operations(data::type::list);
+  for (const auto& [key, value] : plan.program.metadata) {
+    data row;
+    row.set("key", quoted(key));
+    row.set("value", quoted(value));
+    metadata << row;
+  }
+  for (const Operation& op : plan.program.ops) operations << data("label", quoted(operation_label(op)));
+  values.set("metadata", metadata);
+  values.set("num_metadata", number(plan.program.metadata.size()));
+  values.set("operations", operations);
+  values.set("num_operations", number(plan.program.ops.size()));
+  return render("model_entry.cc", values);
+}
+
+Result<std::string> render_operations(const Plan& plan, const ModelIdentity& identity, const Target& target) {
+  BodyPrinter body(plan);
+  ONNXC_TRY(body.print());
+  data values = common(plan, identity);
+  values.set("target", target.name());
+  data headers(data::type::list), functions(data::type::list), steps(data::type::list);
+  headers << data("header", "all_kernels.h");
+  for (const std::string& f : body.functions()) functions << data("text", f);
+  for (const BodyPrinter::Step& s : body.steps()) {
+    data row;
+    row.set("comment", s.comment);
+    row.set("text", s.text);
+    steps << row;
+  }
+  values.set("kernel_headers", headers);
+  values.set("functions", functions);
+  values.set("steps", steps);
+  add_debug_plan(plan, values);
+  return render("model.cc", values);
+}
+
+std::string render_weights(const ModelIdentity& identity) {
+  data values("name", identity.name);
+  values.set("weights_align", "4096");
+  return render("weights.S", values);
+}
+
+std::string render_cmake(const Plan& plan, const ModelIdentity& identity, const Target& target,
+                         const Options& options) {
+  data values = common(plan, identity);
+  values.set("target", target.name());
+  values.set("common_flags", flags_list(common_flags(options)));
+  values.set("code_flags", flags_list(code_flags(target)));
+  values.set("sanitize", flag(options.sanitize_address));
+  return render("CMakeLists.txt", values);
+}
+
+}  // namespace onnxc::cpp
