@@ -1,0 +1,337 @@
+// QuantizeLinear, DequantizeLinear (onnx/docs/Operators.md), with one scale, one per axis, or one per block; integer products:
+// MatMulInteger, ConvInteger, and QLinearMatMul, QLinearConv made of them. Tested by tests/conformance.
+#include "compiler/ops/indexing.h"
+#include "compiler/ops/window.h"
+
+namespace onnxc {
+namespace {
+
+using namespace indexing;
+using expr::binary;
+using expr::cast;
+using expr::operator*;
+using expr::operator+;
+using expr::operator-;
+
+// ---- scales
+
+// Where the scale (or zero point) of the element `idx` of x stands.
+std::vector<Expr> scale_place(const Shape& scale, const Shape& x, int64_t axis, std::span<const Expr> idx) {
+  if (scale.empty()) return {};
+  if (scale.size() == 1 && is_one(scale[0])) return {constant(0)};
+  if (scale.size() == 1) return {idx[static_cast<size_t>(axis)]};
+  std::vector<Expr> at = to_vector(idx);
+  const size_t a = static_cast<size_t>(axis);
+  if (scale[a] != x[a]) {  // blocks: each scale serves ceil(extent / scales) elements
+    const Dim block = Dim::ceil_div(x[a], scale[a]);
+    at[a] = binary(ExprOp::Div, idx[a], extent(block));
+  }
+  return at;
+}
+
+Status check_scale(InferContext& c) {
+  if (!c.has_shape(0) || !c.has_shape(1)) return ok();
+  const Shape &x = c.shape(0), &scale = c.shape(1);
+  if (scale.empty() || (scale.size() == 1 && is_one(scale[0]))) return ok();
+  ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node, c.node.attr_int("axis", 1), x.size()));
+  const Dim& along = x[static_cast<size_t>(axis)];
+  if (scale.size() == 1) {
+    if (along.is_const() && scale[0].is_const() && along != scale[0])
+      return c.invalid("there are " + scale[0].str() + " scales for " + along.str() + " elements of axis " + std::to_string(axis));
+    return ok();
+  }
+  if (scale.size() != x.size()) return c.invalid("the scale " + shape_str(scale) + " does not fit the input " + shape_str(x));
+  const Dim& blocks = scale[static_cast<size_t>(axis)];
+  if (blocks.is_const() && blocks.value() == 0) return c.invalid("there are no scales");
+  return ok();
+}
+
+int64_t scale_axis(const Node& node, size_t rank) {
+  const int64_t axis = node.attr_int("axis", 1);
+  return axis < 0 ? axis + static_cast<int64_t>(rank) : axis;
+}
+
+// ---- QuantizeLinear
+
+Status infer_quantize(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 2));
+  Elem elem = static_cast<Elem>(c.node.attr_int("output_dtype", 0));
+  if (elem == Elem::Undefined) elem = c.has_input(2) ? c.elem(2) : Elem::U8;
+  if (c.has_shape(0)) c.set(0, elem, c.shape(0));
+  else c.set_unranked(0, elem);
+  return check_scale(c);
+}
+
+// In f32, or f64 for doubles: round(x / scale) to even, plus the zero point, saturated.
+Result<Expr> compute_quantize(ComputeContext& c, std::span<const Expr> idx) {
+  const auto at = scale_place(c.in_shape(1), c.in_shape(0), scale_axis(c.node(), c.in_shape(0).size()), idx);
+  Expr x = c.load(0, idx), scale = c.load(1, at);
+  const Elem wide = x->type == Elem::F64 ? Elem::F64 : Elem::F32;
+  x = cast(x, wide);
+  scale = cast(scale, wide);
+  Expr q = binary(ExprOp::Div, x, scale);
+  const Elem out = c.out_elem();
+  if (is_float(out)) {
+    if (c.has_input(2)) q = q + cast(c.load(2, at), wide);
+    return cast(q, expr::arithmetic_type(out));
+  }
+  q = expr::unary(ExprOp::Round, q);
+  if (c.has_input(2)) q = q + cast(c.load(2, at), wide);
+  const Expr low = cast(lowest(out), wide), high = cast(highest(out), wide);
+  q = binary(ExprOp::Min, binary(ExprOp::Max, q, low), high);
+  return cast(q, expr::arithmetic_type(out));
+}
+
+// ---- DequantizeLinear
+
+Status infer_dequantize(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 2));
+  Elem elem = static_cast<Elem>(c.node.attr_int("output_dtype", 0));
+  if (elem == Elem::Undefined) elem = c.elem(1);
+  if (c.has_shape(0)) c.set(0, elem, c.shape(0));
+  else c.set_unranked(0, elem);
+  return check_scale(c);
+}
+
+Result<Expr> compute_dequantize(ComputeContext& c, std::span<const Expr> idx) {
+  const auto at = scale_place(c.in_shape(1), c.in_shape(0), scale_axis(c.node(), c.in_shape(0).size()), idx);
+  Expr x = c.load(0, idx), scale = c.load(1, at);
+  if (is_float(c.in_elem(0))) {
+    if (c.has_input(2)) x = x - c.load(2, at);
+  } else {
+    x = cast(x, Elem::I32);
+    if (c.has_input(2)) x = x - cast(c.load(2, at), Elem::I32);
+  }
+  const Elem wide = scale->type == Elem::F64 ? Elem::F64 : Elem::F32;
+  return cast(cast(x, wide) * cast(scale, wide), expr::arithmetic_type(c.out_elem()));
+}
+
+// ---- integer products: a - a_zero_point times b - b_zero_point, in int32
+
+// numpy.matmul's shape for operands of rank >= 1.
+Result<Shape> product_shape(InferContext& c, Shape a, Shape b) {
+  if (a.empty() || b.empty()) return c.invalid("a scalar cannot be multiplied as a matrix");
+  const bool row = a.size() == 1, column = b.size() == 1;
+  if (row) a.insert(a.begin(), Dim(1));
+  if (column) b.push_back(Dim(1));
+  const Dim &k = a.back(), &bk = b[b.size() - 2];
+  if (k.is_const() && bk.is_const() && k != bk) return c.invalid("the inner dimensions differ: " + shape_str(a) + " times " + shape_str(b));
+  auto batch = broadcast({a.begin(), a.end() - 2}, {b.begin(), b.end() - 2});
+  if (!batch.ok()) return c.invalid("the batch dimensions do not broadcast");
+  Shape out = std::move(batch).value();
+  if (!row) out.push_back(a[a.size() - 2]);
+  if (!column) out.push_back(b.back());
+  return out;
+}
+
+Status infer_matmul_integer(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 2));
+  if (!c.has_shape(0) || !c.has_shape(1)) return c.set_unranked(0, Elem::I32), ok();
+  ONNXC_ASSIGN(Shape out, product_shape(c, c.shape(0), c.shape(1)));
+  return c.set(0, Elem::I32, std::move(out)), ok();
+}
+
+// Element of an operand, less its zero point: a scalar, or one per row of a (per column of b), or with the operand's rank.
+Expr centred(LowerContext& c, size_t i, size_t zero, const std::vector<Expr>& at, size_t axis) {
+  Expr x = cast(c.load(i, at), Elem::I32);
+  if (!c.has_input(zero)) return x;
+  const Shape& z = c.in_shape(zero);
+  std::vector<Expr> place;
+  if (z.size() == 1) place = {is_one(z[0]) ? constant(0) : at[axis]};
+  else
+    for (size_t d = 0; d < z.size(); ++d) place.push_back(is_one(z[d]) ? constant(0) : at[d]);
+  return x - cast(c.load(zero, place), Elem::I32);
+}
+
+// Batch indices of an operand: the last ones of the output's, 0 where it is 1.
+std::vector<Expr> batch_place(const Shape& x, size_t own, std::span<const Expr> batch) {
+  std::vector<Expr> at;
+  for (size_t d = 0; d < own; ++d) at.push_back(is_one(x[d]) ? constant(0) : batch[batch.size() - own + d]);
+  return at;
+}
+
+Status lower_matmul_integer(LowerContext& c) {
+  const Shape &a = c.in_shape(0), &b = c.in_shape(1);
+  const bool row = a.size() == 1, column = b.size() == 1;
+  const BufferId out = c.out(0);
+  c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
+    const size_t batch_rank = idx.size() - (row ? 0 : 1) - (column ? 0 : 1);
+    const auto batch = idx.subspan(0, batch_rank);
+    const std::string k = c.fresh("k");
+    std::vector<Expr> a_at = batch_place(a, a.size() - (row ? 1 : 2), batch), b_at = batch_place(b, b.size() - (column ? 1 : 2), batch);
+    if (!row) a_at.push_back(idx[batch_rank]);
+    a_at.push_back(expr::index(Dim::symbol(k)));
+    b_at.push_back(expr::index(Dim::symbol(k)));
+    if (!column) b_at.push_back(idx.back());
+    const Expr product = centred(c, 0, 2, a_at, a_at.size() - (row ? 1 : 2)) * centred(c, 1, 3, b_at, b_at.size() - 1);
+    Reduce sum{c.fresh("sum"), ReduceOp::Add, {{k, a.back()}}, 1, false, product};
+    const Expr value = expr::let(sum.name, Elem::I32);
+    Block block;
+    block.push_back(Stmt{std::move(sum)});
+    block.push_back(Stmt{Store{out, to_vector(idx), value, nullptr}});
+    return block;
+  }));
+  return ok();
+}
+
+Shape spatial_of(const Shape& s) { return {s.begin() + 2, s.end()}; }
+
+Result<Window> conv_window(const Node& node) {
+  const Shape &x = *node.input(0)->type.shape, &w = *node.input(1)->type.shape;
+  if (x.size() < 3 || w.size() != x.size())
+    return Error(ErrorKind::InvalidModel, "input " + shape_str(x) + " and weights " + shape_str(w) + " do not fit", node.where());
+  if (!is_static(spatial_of(w))) return Error(ErrorKind::Unsupported, "the kernel's extents are not known", node.where());
+  return make_window(node, spatial_of(x), static_dims(spatial_of(w)));
+}
+
+Status infer_conv_integer(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 2));
+  if (!c.has_shape(0) || !c.has_shape(1)) return c.set_unranked(0, Elem::I32), ok();
+  ONNXC_ASSIGN(const Window w, conv_window(c.node));
+  Shape out{c.shape(0)[0], c.shape(1)[0]};
+  out.insert(out.end(), w.out.begin(), w.out.end());
+  return c.set(0, Elem::I32, std::move(out)), ok();
+}
+
+// Padding counts as the zero point, so as nothing.
+Status lower_conv_integer(LowerContext& c) {
+  ONNXC_ASSIGN(const Window w, conv_window(c.node()));
+  const Shape &x = c.in_shape(0), &weights = c.in_shape(1);
+  const Dim groups(c.node().attr_int("group", 1)), per_group = Dim::floor_div(weights[0], groups);
+  const BufferId out = c.out(0);
+  c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
+    std::vector<LoopVar> vars{{c.fresh("ic"), weights[1]}};
+    const Expr ic = expr::index(Dim::symbol(vars[0].name));
+    const Expr group = binary(ExprOp::Div, idx[1], extent(per_group));
+    std::vector<Expr> x_at{idx[0], binary(ExprOp::Add, binary(ExprOp::Mul, group, extent(weights[1])), ic)};
+    std::vector<Expr> w_at{idx[1], ic};
+    Expr inside;
+    for (size_t a = 0; a < w.axes(); ++a) {
+      vars.push_back({c.fresh("k"), Dim(w.kernel[a])});
+      const Dim tap = Dim::symbol(vars.back().name);
+      w_at.push_back(expr::index(tap));
+      const Expr position = expr::index(w.position(a, idx[2 + a]->dim, tap));
+      const Expr here = binary(ExprOp::And, binary(ExprOp::Ge, position, constant(0)), binary(ExprOp::Lt, position, extent(x[2 + a])));
+      inside = inside ? binary(ExprOp::And, inside, here) : here;
+      x_at.push_back(clamp(position, x[2 + a]));
+    }
+    const Expr product = centred(c, 0, 2, x_at, 1) * centred(c, 1, 3, w_at, 0);
+    Reduce sum{c.fresh("sum"), ReduceOp::Add, vars, 1, false, expr::select(inside, product, expr::int_constant(Elem::I32, 0))};
+    const Expr value = expr::let(sum.name, Elem::I32);
+    Block block;
+    block.push_back(Stmt{std::move(sum)});
+    block.push_back(Stmt{Store{out, to_vector(idx), value, nullptr}});
+    return block;
+  }));
+  return ok();
+}
+
+// ---- QLinear*: the integer product, scaled by a_scale * b_scale, quantised.
+
+Status infer_qlinear_matmul(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 8));
+  if (!c.has_shape(0) || !c.has_shape(3)) return c.set_unranked(0, c.elem(7)), ok();
+  ONNXC_ASSIGN(Shape out, product_shape(c, c.shape(0), c.shape(3)));
+  return c.set(0, c.elem(7), std::move(out)), ok();
+}
+
+struct Maker {
+  Graph& graph;
+  Node& node;
+  Value* operator()(const char* op, std::vector<Value*> inputs) {
+    Node* n = graph.add_node(op, std::move(inputs), 1, &node);
+    n->origins = node.origins;
+    return n->output();
+  }
+  Value* reshape(Value* v, const std::vector<int64_t>& dims) {
+    return (*this)("Reshape", {v, graph.add_constant(Tensor::i64({static_cast<int64_t>(dims.size())}, dims))});
+  }
+  // Scales may be narrower floats: the arithmetic is f32.
+  Value* f32(Value* v) {
+    if (v->type.elem == Elem::F32) return v;
+    Value* out = (*this)("Cast", {v});
+    out->producer->attrs["to"] = static_cast<int64_t>(Elem::F32);
+    return out;
+  }
+  void finish(Value* sum, Value* scale, Value* y_scale, Value* y_zero) {
+    Value* wide = (*this)("Cast", {sum});
+    wide->producer->attrs["to"] = static_cast<int64_t>(Elem::F32);
+    Value* out = (*this)("QuantizeLinear", {(*this)("Mul", {wide, scale}), f32(y_scale), y_zero});
+    graph.replace_uses(node.output(), out);
+    graph.remove_node(&node);
+  }
+};
+
+bool vector_of_many(const Value* v) { return v->type.shape && v->type.shape->size() == 1 && !is_one((*v->type.shape)[0]); }
+
+Status decompose_qlinear_matmul(Graph& graph, Node& n) {
+  Maker make{graph, n};
+  Value* a_scale = make.f32(n.input(1));
+  if (vector_of_many(n.input(1))) a_scale = make.reshape(a_scale, {-1, 1});  // one per row of a
+  Value* scale = make("Mul", {a_scale, make.f32(n.input(4))});
+  Value* sum = make("MatMulInteger", {n.input(0), n.input(3), n.input(2), n.input(5)});
+  make.finish(sum, scale, n.input(6), n.input(7));
+  return ok();
+}
+
+Status infer_qlinear_conv(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 8));
+  if (!c.has_shape(0) || !c.has_shape(3)) return c.set_unranked(0, c.elem(7)), ok();
+  const Shape &x = c.shape(0), &weights = c.shape(3);
+  if (x.size() < 3 || weights.size() != x.size() || !is_static(spatial_of(weights)))
+    return c.invalid("input " + shape_str(x) + " and weights " + shape_str(weights) + " do not fit");
+  ONNXC_ASSIGN(const Window w, make_window(c.node, spatial_of(x), static_dims(spatial_of(weights))));
+  Shape out{x[0], weights[0]};
+  out.insert(out.end(), w.out.begin(), w.out.end());
+  return c.set(0, c.elem(7), std::move(out)), ok();
+}
+
+Status decompose_qlinear_conv(Graph& graph, Node& n) {
+  Maker make{graph, n};
+  const size_t axes = n.input(0)->type.shape->size() - 2;
+  std::vector<int64_t> per_channel(axes + 1, 1);
+  per_channel[0] = -1;
+  Value* w_scale = make.f32(n.input(4));
+  if (vector_of_many(n.input(4))) w_scale = make.reshape(w_scale, per_channel);
+  Value* scale = make("Mul", {make.f32(n.input(1)), w_scale});
+  Value* sum = make("ConvInteger", {n.input(0), n.input(3), n.input(2), n.input(5)});
+  sum->producer->attrs = n.attrs;
+  if (n.input(8)) sum = make("Add", {sum, make.reshape(n.input(8), per_channel)});
+  make.finish(sum, scale, n.input(6), n.input(7));
+  return ok();
+}
+
+OpDef computed(std::string_view name, InferFn infer, ComputeFn compute) {
+  OpDef d;
+  d.name = name;
+  d.infer = infer;
+  d.compute = compute;
+  d.accuracy = Accuracy::Rounding;
+  return d;
+}
+OpDef lowered(std::string_view name, InferFn infer, LowerFn lower) {
+  OpDef d;
+  d.name = name;
+  d.infer = infer;
+  d.lower = lower;
+  return d;
+}
+OpDef decomposed(std::string_view name, InferFn infer, DecomposeFn decompose) {
+  OpDef d;
+  d.name = name;
+  d.infer = infer;
+  d.decompose = decompose;
+  d.accuracy = Accuracy::Rounding;
+  return d;
+}
+
+}  // namespace
+
+OP(QuantizeLinear) = computed("QuantizeLinear", infer_quantize, compute_quantize);
+OP(DequantizeLinear) = computed("DequantizeLinear", infer_dequantize, compute_dequantize);
+OP(MatMulInteger) = lowered("MatMulInteger", infer_matmul_integer, lower_matmul_integer);
+OP(ConvInteger) = lowered("ConvInteger", infer_conv_integer, lower_conv_integer);
+OP(QLinearMatMul) = decomposed("QLinearMatMul", infer_qlinear_matmul, decompose_qlinear_matmul);
+OP(QLinearConv) = decomposed("QLinearConv", infer_qlinear_conv, decompose_qlinear_conv);
+
+}  // namespace onnxc
