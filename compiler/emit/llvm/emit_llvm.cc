@@ -41,11 +41,14 @@ Result<std::string> emit_llvm(const Plan& plan, const ModelIdentity& identity, c
   if (!emitting.error) emit::emit_entry(emitting, *body);
   if (emitting.error) return std::move(*emitting.error);
   ONNXC_TRY(verify(module));
-  ONNXC_TRY(std::move(kernels).link_into(module, [&](llvm::Function& f) { emitting.set_target_attributes(f); }));
+  ONNXC_TRY(kernels.link_kernels(module, [&](llvm::Function& f) { emitting.set_target_attributes(f); }));
   if (options.sanitize_address)
     for (llvm::Function& f : module)
       if (!f.isDeclaration()) f.addFnAttr(llvm::Attribute::SanitizeAddress);
-  emit::optimise(module, *machine, options, public_names(identity));
+  const std::vector<std::string> names = public_names(identity);
+  emit::optimise(module, *machine, options, names);
+  ONNXC_TRY(kernels.link_entry(module));
+  emit::drop_unused(module, names);
   return emit::write_code(module, *machine, output);
 }
 

@@ -45,21 +45,26 @@ llvm::Function* KernelLibrary::declare(llvm::Module& module, const std::string& 
   return made;
 }
 
-Status KernelLibrary::link_into(llvm::Module& module, const std::function<void(llvm::Function&)>& on_kernel) && {
+static Status link(llvm::Module& module, std::unique_ptr<llvm::Module> library, unsigned flags) {
+  library->setTargetTriple(module.getTargetTriple());
+  library->setDataLayout(module.getDataLayout());
+  if (llvm::Linker::linkModules(module, std::move(library), flags))
+    return Error(ErrorKind::Internal, "linking the kernels' bitcode failed");
+  return ok();
+}
+
+Status KernelLibrary::link_kernels(llvm::Module& module, const std::function<void(llvm::Function&)>& on_kernel) {
   std::set<std::string> before;
   for (const llvm::Function& f : module)
     if (!f.isDeclaration()) before.insert(f.getName().str());
-  auto link = [&](std::unique_ptr<llvm::Module> library, unsigned flags) -> Status {
-    library->setTargetTriple(module.getTargetTriple());
-    library->setDataLayout(module.getDataLayout());
-    if (llvm::Linker::linkModules(module, std::move(library), flags))
-      return Error(ErrorKind::Internal, "linking the kernels' bitcode failed");
-    return ok();
-  };
-  ONNXC_TRY(link(std::move(kernels_), llvm::Linker::LinkOnlyNeeded));
+  ONNXC_TRY(link(module, std::move(kernels_), llvm::Linker::LinkOnlyNeeded));
   for (llvm::Function& f : module)
     if (!f.isDeclaration() && !before.count(f.getName().str())) on_kernel(f);
-  return link(std::move(entry_), llvm::Linker::Flags::None);
+  return ok();
+}
+
+Status KernelLibrary::link_entry(llvm::Module& module) {
+  return link(module, std::move(entry_), llvm::Linker::Flags::None);
 }
 
 }  // namespace onnxc::emit

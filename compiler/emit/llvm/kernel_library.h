@@ -22,9 +22,10 @@ class KernelLibrary {
   // A declaration in `module` of the same type and attributes; null when there is none.
   llvm::Function* declare(llvm::Module& module, const std::string& name) const;
 
-  // Links what `module` needs of the kernels, then of create/run/destroy and the memory functions. Consumes the
-  // library. `on_kernel` is called with each function that came from the kernels.
-  Status link_into(llvm::Module& module, const std::function<void(llvm::Function&)>& on_kernel) &&;
+  // Links what `module` needs of the kernels, and calls `on_kernel` with each function that came. Once.
+  Status link_kernels(llvm::Module& module, const std::function<void(llvm::Function&)>& on_kernel);
+  // Links create, run and destroy and the memory functions, which are optimised already. Once, after the kernels.
+  Status link_entry(llvm::Module& module);
 
  private:
   std::unique_ptr<llvm::Module> kernels_, entry_;

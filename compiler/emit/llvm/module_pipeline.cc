@@ -6,6 +6,7 @@
 #include <llvm/Passes/PassBuilder.h>
 #include <llvm/Support/SmallVectorMemoryBuffer.h>
 #include <llvm/Support/TargetSelect.h>
+#include <llvm/Transforms/IPO/GlobalDCE.h>
 #include <llvm/Transforms/IPO/Internalize.h>
 #include <llvm/Transforms/IPO/MergeFunctions.h>
 #include <llvm/Transforms/Instrumentation/AddressSanitizer.h>
@@ -38,13 +39,6 @@ void hide_all_but(llvm::Module& module, const std::vector<std::string>& public_n
     return value.isDeclaration() ||
            std::find(public_names.begin(), public_names.end(), value.getName()) != public_names.end();
   });
-  std::vector<llvm::GlobalValue*> keep;
-  for (const char* name : kMemoryFunctions)
-    if (llvm::Function* function = module.getFunction(name); function && !function->isDeclaration()) {
-      function->setVisibility(llvm::GlobalValue::DefaultVisibility);
-      keep.push_back(function);
-    }
-  llvm::appendToCompilerUsed(module, keep);
 }
 
 }  // namespace
@@ -90,6 +84,24 @@ void optimise(llvm::Module& module, llvm::TargetMachine& machine, const Options&
   llvm::ModulePassManager passes = level == llvm::OptimizationLevel::O0 ? builder.buildO0DefaultPipeline(level)
                                                                         : builder.buildPerModuleDefaultPipeline(level);
   if (options.sanitize_address) passes.addPass(llvm::AddressSanitizerPass(llvm::AddressSanitizerOptions()));
+  passes.run(module, modules);
+}
+
+void drop_unused(llvm::Module& module, const std::vector<std::string>& public_names) {
+  hide_all_but(module, public_names);
+  std::vector<llvm::GlobalValue*> keep;
+  for (const char* name : kMemoryFunctions)
+    if (llvm::Function* function = module.getFunction(name); function && !function->isDeclaration()) {
+      function->setVisibility(llvm::GlobalValue::DefaultVisibility);
+      keep.push_back(function);
+    }
+  llvm::appendToCompilerUsed(module, keep);
+  llvm::ModuleAnalysisManager modules;
+  llvm::FunctionAnalysisManager functions;
+  modules.registerPass([&] { return llvm::FunctionAnalysisManagerModuleProxy(functions); });
+  modules.registerPass([] { return llvm::PassInstrumentationAnalysis(); });
+  llvm::ModulePassManager passes;
+  passes.addPass(llvm::GlobalDCEPass());
   passes.run(module, modules);
 }
 

@@ -15,9 +15,13 @@ namespace onnxc::emit {
 // For the architecture's baseline: each function carries the CPU that it is for.
 Result<std::unique_ptr<llvm::TargetMachine>> make_target_machine(const Target& target, int opt_level);
 
-// Everything but `public_names` becomes internal; then the passes of -O<level>, and AddressSanitizer when asked for.
+// Every function that is defined but `public_names` becomes internal; then the passes of -O<level>, and
+// AddressSanitizer when asked for.
 void optimise(llvm::Module& module, llvm::TargetMachine& machine, const Options& options,
               const std::vector<std::string>& public_names);
+
+// Makes everything but `public_names` internal, and removes what nothing uses; keeps memcpy and its kin.
+void drop_unused(llvm::Module& module, const std::vector<std::string>& public_names);
 
 Result<std::string> write_code(llvm::Module& module, llvm::TargetMachine& machine, LlvmOutput output);
 

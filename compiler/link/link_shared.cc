@@ -1,0 +1,121 @@
+// object + weights -> shared library. lld sees the weights as a reserved range of addresses only; their bytes are
+// streamed behind what it wrote, and the segment's headers then point there: memory use does not depend on their size.
+#include <lld/Common/Driver.h>
+#include <llvm/Object/ELFObjectFile.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "compiler/link/link.h"
+#include "compiler/link/temporary_file.h"
+#include "compiler/link/weights_object.h"
+#include "compiler/plan/make_plan.h"
+
+LLD_HAS_DRIVER(elf)
+
+namespace onnxc {
+
+namespace {
+
+// A name that only the linked library leaves open; everything a model needs is in it, unless it is instrumented.
+Result<bool> is_instrumented(const std::string& object) {
+  const llvm::MemoryBufferRef bytes(llvm::StringRef(object.data(), object.size()), "model.o");
+  auto file = llvm::object::ObjectFile::createELFObjectFile(bytes);
+  if (!file)
+    return Error(ErrorKind::Internal, "the emitted object is not readable: " + llvm::toString(file.takeError()));
+  for (const llvm::object::SymbolRef& symbol : (*file)->symbols()) {
+    auto name = symbol.getName();
+    if (name && *name == "__asan_init") return true;
+    if (!name) llvm::consumeError(name.takeError());
+  }
+  return false;
+}
+
+Status run_lld(const std::vector<std::string>& arguments) {
+  std::vector<const char*> argv;
+  for (const std::string& argument : arguments) argv.push_back(argument.c_str());
+  std::string output, problems;
+  llvm::raw_string_ostream out(output), err(problems);
+  const lld::Result result = lld::lldMain(argv, out, err, {{lld::Gnu, &lld::elf::link}});
+  if (result.retCode == 0) return ok();
+  while (!problems.empty() && problems.back() == '\n') problems.pop_back();
+  return Error(ErrorKind::Environment, "the linker failed: " + problems, arguments.back());
+}
+
+Result<TemporaryFile> write_temporary(const std::string& path, const std::string& bytes) {
+  ONNXC_ASSIGN(TemporaryFile file, TemporaryFile::create(path));
+  ONNXC_TRY(file.write(bytes));
+  ONNXC_TRY(file.close());
+  return file;
+}
+
+// Gives the reserved segment its bytes, at the end of the file.
+Status append_weights(TemporaryFile& library, const Plan& plan) {
+  ONNXC_TRY(library.reopen());
+  ONNXC_ASSIGN(const uint64_t size, library.size());
+  auto contents = llvm::MemoryBuffer::getFile(library.name(), false, false);
+  if (!contents) return Error(ErrorKind::Environment, "cannot read: " + contents.getError().message(), library.name());
+  const std::string file = (*contents)->getBuffer().str();
+  const uint64_t offset = (size + kWeightsAlignment - 1) / kWeightsAlignment * kWeightsAlignment;
+  ONNXC_ASSIGN(const std::vector<Patch> patches, place_weights(file, offset));
+  for (const Patch& patch : patches)
+    ONNXC_TRY(library.write_at(patch.at, std::as_bytes(std::span(patch.bytes.data(), patch.bytes.size()))));
+  ONNXC_TRY(library.seek(offset));
+  return write_blob(plan, [&](std::span<const std::byte> piece) { return library.write(piece); });
+}
+
+}  // namespace
+
+Status link_shared(const std::string& object, const Plan& plan, const ModelIdentity& identity,
+                   const std::string& path) {
+  ONNXC_ASSIGN(const bool instrumented, is_instrumented(object));
+  ONNXC_ASSIGN(const TemporaryFile code, write_temporary(path + ".o", object));
+  std::vector<std::string> arguments = {"ld.lld",
+                                        "-shared",
+                                        "--gc-sections",
+                                        "--hash-style=gnu",
+                                        "--build-id=none",
+                                        "--threads=1",
+                                        "-z",
+                                        "max-page-size=4096",
+                                        "-z",
+                                        "noexecstack",
+                                        "-z",
+                                        "now",
+                                        "-z",
+                                        instrumented ? "undefs" : "defs",
+                                        "-soname",
+                                        std::filesystem::path(path).filename().string(),
+                                        code.name()};
+  const bool weights = identity.embed_weights && plan.blob_bytes > 0;
+  std::vector<TemporaryFile> parts;
+  if (weights) {
+    ONNXC_ASSIGN(TemporaryFile reserved,
+                 write_temporary(path + ".weights.o", weights_object(identity.name, plan.blob_bytes, false)));
+    ONNXC_ASSIGN(TemporaryFile script,
+                 write_temporary(path + ".ld",
+                                 "SECTIONS { .onnxc_weights : ALIGN(4096) { *(.onnxc_weights) } } "
+                                 "INSERT AFTER .bss;\n"));
+    arguments.push_back(reserved.name());
+    arguments.insert(arguments.end(), {"-T", script.name()});
+    parts.push_back(std::move(reserved));
+    parts.push_back(std::move(script));
+  }
+  ONNXC_ASSIGN(TemporaryFile library, TemporaryFile::create(path));
+  ONNXC_TRY(library.close());
+  arguments.insert(arguments.end(), {"-o", library.name()});
+  ONNXC_TRY(run_lld(arguments));
+  if (weights)
+    ONNXC_TRY(append_weights(library, plan));
+  else
+    ONNXC_TRY(library.reopen());
+  return library.commit(0777);
+}
+
+Status write_weights(const Plan& plan, const std::string& path) {
+  ONNXC_ASSIGN(TemporaryFile file, TemporaryFile::create(path));
+  ONNXC_TRY(write_blob(plan, [&](std::span<const std::byte> piece) { return file.write(piece); }));
+  return file.commit(0666);
+}
+
+}  // namespace onnxc

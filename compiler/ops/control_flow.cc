@@ -1,0 +1,209 @@
+// If, Loop, Scan where the number of turns is known at compile time: turns are unrolled, constant conditions choose
+// their branch, and branches of equal types are both computed and one is selected. Anything else has no way down yet
+// and is reported as unsupported. Tested by tests/conformance.
+#include <algorithm>
+
+#include "compiler/ir/clone_graph.h"
+#include "compiler/ops/axes.h"
+
+namespace onnxc {
+namespace {
+
+constexpr int64_t kMostTurns = 256;
+constexpr size_t kMostNodes = 20000;  // of an unrolled loop
+constexpr size_t kMostSelected = 64;  // nodes of branches that are both computed
+
+// The only integer that `v` is known to hold.
+std::optional<int64_t> known_int(const Value* v) {
+  if (!v) return std::nullopt;
+  if (v->constant && v->constant->numel() == 1) return v->constant->int_at(0);
+  if (v->contents && v->contents->size() == 1) return v->contents->front().constant();
+  return std::nullopt;
+}
+
+// Inlines `body` before `node`; what it makes is said to come from `node`.
+std::vector<Value*> inline_at(Graph& g, Node& node, const Graph& body, const std::vector<Value*>& inputs) {
+  const size_t first = g.nodes().size();
+  std::vector<Value*> results = inline_graph(body, g, inputs);
+  for (size_t i = first; i < g.nodes().size(); ++i) g.nodes()[i]->origins = node.origins;
+  return results;
+}
+
+void replace_node(Graph& g, Node& node, const std::vector<Value*>& results) {
+  for (size_t i = 0; i < node.num_outputs() && i < results.size(); ++i)
+    if (node.output(i)) g.replace_uses(node.output(i), results[i]);
+  g.remove_node(&node);
+}
+
+Value* axes_constant(Graph& g, int64_t axis) { return g.add_constant(Tensor::i64({1}, {axis})); }
+
+Value* stack(Graph& g, Node& node, std::vector<Value*> turns, int64_t axis, bool backwards) {
+  for (Value*& v : turns) {
+    Node* n = g.add_node("Unsqueeze", {v, axes_constant(g, axis)});
+    n->origins = node.origins;
+    v = n->output();
+  }
+  if (backwards) std::reverse(turns.begin(), turns.end());
+  Node* joined = g.add_node("Concat", std::move(turns));
+  joined->attrs["axis"] = axis;
+  joined->origins = node.origins;
+  return joined->output();
+}
+
+int64_t entry(const std::vector<int64_t>& list, size_t i) { return i < list.size() ? list[i] : 0; }
+
+// ---- If
+
+bool same_types(const Graph& a, const Graph& b) {
+  for (size_t i = 0; i < a.outputs.size(); ++i)
+    if (!a.outputs[i]->type.is_static_tensor() || !(a.outputs[i]->type == b.outputs[i]->type)) return false;
+  return true;
+}
+
+bool if_decomposes(const Node& n) {
+  if (!n.input(0)) return false;
+  if (known_int(n.input(0))) return true;
+  Graph *then_branch = n.attr_graph("then_branch"), *else_branch = n.attr_graph("else_branch");
+  if (!then_branch || !else_branch || then_branch->nodes().size() + else_branch->nodes().size() > kMostSelected)
+    return false;
+  if (!infer_graph(*then_branch).ok() || !infer_graph(*else_branch).ok()) return false;
+  return then_branch->outputs.size() == else_branch->outputs.size() && same_types(*then_branch, *else_branch);
+}
+
+Status decompose_if(Graph& g, Node& n) {
+  const Graph *then_branch = n.attr_graph("then_branch"), *else_branch = n.attr_graph("else_branch");
+  if (!then_branch || !else_branch)
+    return Error(ErrorKind::InvalidModel, "then_branch and else_branch are needed", n.where());
+  if (const auto known = known_int(n.input(0))) {
+    replace_node(g, n, inline_at(g, n, *known ? *then_branch : *else_branch, {}));
+    return ok();
+  }
+  const auto yes = inline_at(g, n, *then_branch, {}), no = inline_at(g, n, *else_branch, {});
+  std::vector<Value*> results;
+  for (size_t i = 0; i < yes.size(); ++i) {
+    Value* condition = n.input(0);
+    if (condition->type.shape && condition->type.shape->size() == 1) {  // one element, of rank 0 for broadcasting
+      Node* scalar = g.add_node("Squeeze", {condition});
+      scalar->origins = n.origins;
+      condition = scalar->output();
+    }
+    Node* select = g.add_node("Where", {condition, yes[i], no[i]});
+    select->origins = n.origins;
+    results.push_back(select->output());
+  }
+  replace_node(g, n, results);
+  return ok();
+}
+
+// ---- Loop
+
+// Whether the body leaves the condition true: a constant, or its own input passed on.
+bool stays_true(const Graph& body) {
+  const Value* v = body.outputs.empty() ? nullptr : body.outputs[0];
+  while (v && v->producer && v->producer->op == "Identity") v = v->producer->input(0);
+  if (!v) return false;
+  if (v->producer && v->producer->op == "Constant") {
+    const Tensor* t = v->producer->attr_tensor("value");
+    return t && t->numel() == 1 && t->int_at(0) != 0;
+  }
+  return known_int(v).value_or(0) != 0 || (body.inputs.size() > 1 && v == body.inputs[1]);
+}
+
+bool loop_decomposes(const Node& n) {
+  const Graph* body = n.attr_graph("body");
+  const auto turns = known_int(n.input(0));
+  if (!body || !turns || *turns < 0 || *turns > kMostTurns ||
+      body->nodes().size() * static_cast<size_t>(*turns) > kMostNodes)
+    return false;
+  if (n.input(1)) {
+    const auto condition = known_int(n.input(1));
+    if (!condition || *condition == 0) return false;
+  }
+  const size_t carried = n.num_inputs() < 2 ? 0 : n.num_inputs() - 2;
+  return stays_true(*body) && (*turns > 0 || n.num_outputs() == carried);
+}
+
+Status decompose_loop(Graph& g, Node& n) {
+  const Graph& body = *n.attr_graph("body");
+  const int64_t turns = *known_int(n.input(0));
+  std::vector<Value*> carried(n.inputs().begin() + std::min<size_t>(2, n.num_inputs()), n.inputs().end());
+  if (body.inputs.size() != carried.size() + 2 || body.outputs.size() < carried.size() + 1)
+    return Error(ErrorKind::InvalidModel, "the body's inputs and outputs do not fit the carried values", n.where());
+  std::vector<std::vector<Value*>> scans(body.outputs.size() - 1 - carried.size());
+  for (int64_t t = 0; t < turns; ++t) {
+    std::vector<Value*> inputs{g.add_constant(Tensor::i64({}, {t})),
+                               g.add_constant(Tensor::of<uint8_t>(Elem::Bool, {}, {1}))};
+    inputs.insert(inputs.end(), carried.begin(), carried.end());
+    const auto results = inline_at(g, n, body, inputs);
+    for (size_t i = 0; i < carried.size(); ++i) carried[i] = results[1 + i];
+    for (size_t i = 0; i < scans.size(); ++i) scans[i].push_back(results[1 + carried.size() + i]);
+  }
+  for (auto& values : scans) carried.push_back(values.empty() ? nullptr : stack(g, n, values, 0, false));
+  replace_node(g, n, carried);
+  return ok();
+}
+
+// ---- Scan (since opset 9; the form of opset 8 has a batch axis of its own)
+
+Status upgrade_scan_8(Graph&, Node& n) {
+  return Error(ErrorKind::Unsupported, "Scan of opset 8 has another form", n.where(), "export with opset 9 or newer");
+}
+
+struct ScanShape {
+  const Graph* body = nullptr;
+  size_t states = 0, scans = 0;
+  int64_t turns = -1;
+};
+ScanShape scan_shape(const Node& n) {
+  ScanShape s;
+  s.body = n.attr_graph("body");
+  s.scans = static_cast<size_t>(std::max<int64_t>(0, n.attr_int("num_scan_inputs", 0)));
+  if (!s.body || s.scans == 0 || s.scans > n.num_inputs()) return s;
+  s.states = n.num_inputs() - s.scans;
+  const Value* first = n.input(s.states);
+  if (!first || !first->type.shape) return s;
+  auto axis = normal_axis(n, entry(n.attr_ints("scan_input_axes"), 0), first->type.shape->size());
+  if (axis.ok()) s.turns = (*first->type.shape)[axis.value()].constant().value_or(-1);
+  return s;
+}
+
+bool scan_decomposes(const Node& n) {
+  const ScanShape s = scan_shape(n);
+  return s.turns > 0 && s.turns <= kMostTurns && s.body->nodes().size() * static_cast<size_t>(s.turns) <= kMostNodes;
+}
+
+Status decompose_scan(Graph& g, Node& n) {
+  const ScanShape s = scan_shape(n);
+  if (s.body->inputs.size() != s.states + s.scans || s.body->outputs.size() < s.states)
+    return Error(ErrorKind::InvalidModel, "the body's inputs and outputs do not fit the node's", n.where());
+  const auto axes = n.attr_ints("scan_input_axes"), directions = n.attr_ints("scan_input_directions");
+  const auto out_axes = n.attr_ints("scan_output_axes"), out_directions = n.attr_ints("scan_output_directions");
+  std::vector<Value*> states(n.inputs().begin(), n.inputs().begin() + static_cast<std::ptrdiff_t>(s.states));
+  std::vector<std::vector<Value*>> scans(s.body->outputs.size() - s.states);
+  for (int64_t t = 0; t < s.turns; ++t) {
+    std::vector<Value*> inputs = states;
+    for (size_t i = 0; i < s.scans; ++i) {
+      const int64_t at = entry(directions, i) ? s.turns - 1 - t : t;
+      Node* slice = g.add_node("Gather", {n.input(s.states + i), g.add_constant(Tensor::i64({}, {at}))});
+      slice->attrs["axis"] = entry(axes, i);
+      slice->origins = n.origins;
+      inputs.push_back(slice->output());
+    }
+    const auto results = inline_at(g, n, *s.body, inputs);
+    for (size_t i = 0; i < s.states; ++i) states[i] = results[i];
+    for (size_t i = 0; i < scans.size(); ++i) scans[i].push_back(results[s.states + i]);
+  }
+  for (size_t i = 0; i < scans.size(); ++i)
+    states.push_back(stack(g, n, scans[i], entry(out_axes, i), entry(out_directions, i) != 0));
+  replace_node(g, n, states);
+  return ok();
+}
+
+}  // namespace
+
+OP(If) = {.name = "If", .decompose = decompose_if, .decompose_if = if_decomposes};
+OP(Loop) = {.name = "Loop", .decompose = decompose_loop, .decompose_if = loop_decomposes};
+OP(Scan) = {
+    .name = "Scan", .decompose = decompose_scan, .decompose_if = scan_decomposes, .upgrades = {{8, upgrade_scan_8}}};
+
+}  // namespace onnxc
