@@ -2,9 +2,16 @@
 #ifndef ONNXC_KERNELS_ALL_KERNELS_H
 #define ONNXC_KERNELS_ALL_KERNELS_H
 
+#include "conv_blocked.h"
+#include "conv_depthwise.h"
+#include "conv_first.h"
+#include "conv_plain.h"
 #include "convert.h"
+#include "gemm.h"
 #include "integer.h"
 #include "math_f32.h"
 #include "math_f64.h"
+#include "pool.h"
+#include "rows.h"
 
 #endif

@@ -168,25 +168,29 @@ template <class V>
 ONNXC_INLINE void store(Elem<V>* p, V v) {
   __builtin_memcpy(p, &v, sizeof(V));
 }
-// The first `n` lanes (0 <= n <= lanes), the others from `rest`; reads nothing beyond.
+// The first `n` lanes, the others from `rest`; reads nothing beyond.
 template <class V>
 ONNXC_INLINE V load_part(const Elem<V>* p, int64_t n, Elem<V> rest) {
-  V v = splat<V>(rest);
   if constexpr (kLanesOf<V> == 1) {
-    if (n > 0) v = *p;
+    return n > 0 ? *p : rest;
   } else {
-    ONNXC_ROLLED
-    for (int64_t i = 0; i < n; ++i) v[i] = p[i];
+    V v = splat<V>(rest);
+    ONNXC_UNROLL
+    for (int i = 0; i < kLanesOf<V>; ++i) {
+      if (i < n) v[i] = p[i];
+    }
+    return v;
   }
-  return v;
 }
 template <class V>
 ONNXC_INLINE void store_part(Elem<V>* p, int64_t n, V v) {
   if constexpr (kLanesOf<V> == 1) {
     if (n > 0) *p = v;
   } else {
-    ONNXC_ROLLED
-    for (int64_t i = 0; i < n; ++i) p[i] = v[i];
+    ONNXC_UNROLL
+    for (int i = 0; i < kLanesOf<V>; ++i) {
+      if (i < n) p[i] = v[i];
+    }
   }
 }
 

@@ -1,0 +1,52 @@
+// What every convolution and pool shares: the geometry of windows. Tested through the kernels.
+#ifndef ONNXC_KERNELS_CONV_ARGS_H
+#define ONNXC_KERNELS_CONV_ARGS_H
+
+#include "tile.h"
+
+namespace onnxc_kernels {
+
+struct Window {
+  int64_t ih, iw, oh, ow, kh, kw, stride_h, stride_w, pad_top, pad_left, dil_h, dil_w;
+};
+
+struct Range {
+  int64_t begin, end;
+};
+// The taps k of 0 .. taps - 1 with 0 <= start + k * dilation < extent.
+ONNXC_INLINE Range taps_inside(int64_t start, int64_t dilation, int64_t taps, int64_t extent) {
+  const int64_t first = start >= 0 ? 0 : (-start + dilation - 1) / dilation;
+  const int64_t room = extent - start;
+  const int64_t last = room <= 0 ? 0 : (room + dilation - 1) / dilation;
+  const int64_t end = last < taps ? last : taps;
+  return {first < end ? first : end, end};
+}
+// The outputs o of 0 .. outputs - 1 whose windows lie inside wholly.
+ONNXC_INLINE Range whole_windows(int64_t outputs, int64_t stride, int64_t pad, int64_t taps, int64_t dilation,
+                                 int64_t extent) {
+  const int64_t first = (pad + stride - 1) / stride;
+  const int64_t room = extent - 1 + pad - (taps - 1) * dilation;
+  const int64_t end = room < 0 ? 0 : room / stride + 1;
+  const int64_t limited = end < outputs ? end : outputs;
+  return {first < limited ? first : limited, limited};
+}
+
+struct ConvArgs {
+  float* y;
+  const float *x, *w, *bias, *residual;
+  int64_t n, ic, oc;
+  Window g;
+  Activation<float> activation;
+};
+
+// Bias, residual, activation and store of one vector of a blocked output; `at` in elements from y and residual.
+ONNXC_INLINE void finish_blocked(const ConvArgs& c, Wide<float> v, int64_t channel, int64_t at) {
+  using V = Wide<float>;
+  if (c.bias) v = v + load<V>(c.bias + channel);
+  if (c.residual) v = v + load<V>(c.residual + at);
+  store<V>(c.y + at, c.activation.apply<V>(v));
+}
+
+}  // namespace onnxc_kernels
+
+#endif

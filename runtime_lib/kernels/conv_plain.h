@@ -1,0 +1,181 @@
+// conv_plain_f32: convolution of plain tensors with any groups: x [N][IC][IH][IW], w [OC][IC/groups][KH][KW], y
+// [N][OC][OH][OW], residual as y, bias [OC] or null. The general fallback, and what firmware uses.
+// Where columns are dense (stride 1), tiles are up to 4 output channels by vectors of pixels; elsewhere single pixels.
+// Tested in tests/unit/kernels_conv_test.cc.
+#ifndef ONNXC_KERNELS_CONV_PLAIN_H
+#define ONNXC_KERNELS_CONV_PLAIN_H
+
+#include "conv_args.h"
+
+namespace onnxc_kernels {
+
+struct PlainPlace {
+  const ConvArgs& c;
+  int64_t groups, image, oy, first;  // `first` of the output channels of a tile, all of one group
+
+  int64_t in_channels() const { return c.ic / groups; }
+  const float* input() const {
+    return c.x + (image * c.ic + first / (c.oc / groups) * in_channels()) * c.g.ih * c.g.iw;
+  }
+  int64_t output(int64_t channel) const { return ((image * c.oc + channel) * c.g.oh + oy) * c.g.ow; }
+};
+
+template <class V>
+ONNXC_INLINE V finish_plain(const ConvArgs& c, V v, int64_t channel, V residual) {
+  if (c.bias) v = v + splat<V>(c.bias[channel]);
+  if (c.residual) v = v + residual;
+  return c.activation.apply<V>(v);
+}
+
+// One pixel, any geometry.
+ONNXC_INLINE void conv_plain_pixel(const PlainPlace& p, int64_t ox) {
+  const ConvArgs& c = p.c;
+  const Window& g = c.g;
+  const int64_t y0 = p.oy * g.stride_h - g.pad_top, x0 = ox * g.stride_w - g.pad_left;
+  const Range rows = taps_inside(y0, g.dil_h, g.kh, g.ih), columns = taps_inside(x0, g.dil_w, g.kw, g.iw);
+  const int64_t channels = p.in_channels();
+  const float *x = p.input(), *w = c.w + p.first * channels * g.kh * g.kw;
+  float sum = 0;
+  ONNXC_ROLLED
+  for (int64_t i = 0; i < channels; ++i) {
+    ONNXC_ROLLED
+    for (int64_t ky = rows.begin; ky < rows.end; ++ky) {
+      const float* row = x + (i * g.ih + y0 + ky * g.dil_h) * g.iw + x0;
+      const float* taps = w + (i * g.kh + ky) * g.kw;
+      ONNXC_ROLLED
+      for (int64_t k = columns.begin; k < columns.end; ++k) sum = madd(row[k * g.dil_w], taps[k], sum);
+    }
+  }
+  const int64_t at = p.output(p.first) + ox;
+  c.y[at] = finish_plain<float>(c, sum, p.first, c.residual ? c.residual[at] : 0.0f);
+}
+
+// NV vectors of pixels from ox, stride_w 1, all windows inside in x.
+template <int NV>
+struct PlainTile {
+  const PlainPlace& p;
+  int64_t ox;
+
+  template <int OC>
+  ONNXC_INLINE void run() {
+    using V = Wide<float>;
+    constexpr int lanes = kLanes<float>;
+    const ConvArgs& c = p.c;
+    const Window& g = c.g;
+    const int64_t y0 = p.oy * g.stride_h - g.pad_top, x0 = ox - g.pad_left;
+    const Range rows = taps_inside(y0, g.dil_h, g.kh, g.ih);
+    const int64_t channels = p.in_channels(), per_output = channels * g.kh * g.kw;
+    const float *x = p.input(), *w = c.w + p.first * per_output;
+    V acc[OC][NV];
+    ONNXC_UNROLL
+    for (int o = 0; o < OC; ++o) {
+      ONNXC_UNROLL
+      for (int n = 0; n < NV; ++n) acc[o][n] = V{};
+    }
+    ONNXC_ROLLED
+    for (int64_t i = 0; i < channels; ++i) {
+      ONNXC_ROLLED
+      for (int64_t ky = rows.begin; ky < rows.end; ++ky) {
+        const float* row = x + (i * g.ih + y0 + ky * g.dil_h) * g.iw + x0;
+        const float* taps = w + (i * g.kh + ky) * g.kw;
+        ONNXC_ROLLED
+        for (int64_t k = 0; k < g.kw; ++k) {
+          V pixels[NV];
+          ONNXC_UNROLL
+          for (int n = 0; n < NV; ++n) pixels[n] = load<V>(row + k * g.dil_w + n * lanes);
+          ONNXC_UNROLL
+          for (int o = 0; o < OC; ++o) {
+            const V tap = splat<V>(taps[o * per_output + k]);
+            ONNXC_UNROLL
+            for (int n = 0; n < NV; ++n) acc[o][n] = madd(pixels[n], tap, acc[o][n]);
+          }
+        }
+      }
+    }
+    ONNXC_UNROLL
+    for (int o = 0; o < OC; ++o) {
+      ONNXC_UNROLL
+      for (int n = 0; n < NV; ++n) {
+        const int64_t at = p.output(p.first + o) + ox + n * lanes;
+        const V residual = c.residual ? load<V>(c.residual + at) : V{};
+        store<V>(c.y + at, finish_plain<V>(c, acc[o][n], p.first + o, residual));
+      }
+    }
+  }
+};
+
+template <int OC>
+ONNXC_INLINE void conv_plain_row(const PlainPlace& p, Range whole) {
+  constexpr int lanes = kLanes<float>;
+  const auto pixel = [&](int64_t ox) {
+    PlainPlace one = p;
+    ONNXC_ROLLED
+    for (int o = 0; o < OC; ++o) {
+      one.first = p.first + o;
+      conv_plain_pixel(one, ox);
+    }
+  };
+  int64_t ox = 0;
+  if (p.c.g.stride_w == 1 && lanes > 1) {
+    ONNXC_ROLLED
+    for (; ox < whole.begin; ++ox) pixel(ox);
+    ONNXC_ROLLED
+    for (; ox + 2 * lanes <= whole.end; ox += 2 * lanes) PlainTile<2>{p, ox}.template run<OC>();
+    ONNXC_ROLLED
+    for (; ox + lanes <= whole.end; ox += lanes) PlainTile<1>{p, ox}.template run<OC>();
+  }
+  ONNXC_ROLLED
+  for (; ox < p.c.g.ow; ++ox) pixel(ox);
+}
+
+ONNXC_INLINE void conv_plain(ConvArgs c, int64_t groups) {
+  Window& g = c.g;
+  const bool pointwise =
+      g.kh == 1 && g.kw == 1 && g.stride_h == 1 && g.stride_w == 1 && g.pad_top == 0 && g.pad_left == 0;
+  if (pointwise && g.ih == g.oh && g.iw == g.ow) {
+    g.iw = g.ow = g.oh * g.ow;
+    g.ih = g.oh = 1;
+  }
+  const Range whole = whole_windows(g.ow, g.stride_w, g.pad_left, g.kw, g.dil_w, g.iw);
+  const int64_t per_group = c.oc / groups;
+  ONNXC_ROLLED
+  for (int64_t image = 0; image < c.n; ++image) {
+    ONNXC_ROLLED
+    for (int64_t group = 0; group < groups; ++group) {
+      const int64_t end = (group + 1) * per_group;
+      int64_t channel = group * per_group;
+      ONNXC_ROLLED
+      for (; channel + 4 <= end; channel += 4) {
+        ONNXC_ROLLED
+        for (int64_t oy = 0; oy < g.oh; ++oy) conv_plain_row<4>({c, groups, image, oy, channel}, whole);
+      }
+      ONNXC_ROLLED
+      for (; channel < end; ++channel) {
+        ONNXC_ROLLED
+        for (int64_t oy = 0; oy < g.oh; ++oy) conv_plain_row<1>({c, groups, image, oy, channel}, whole);
+      }
+    }
+  }
+}
+
+}  // namespace onnxc_kernels
+
+ONNXC_KERNEL void onnxc_conv_plain_f32(float* y, const float* x, const float* w, const float* bias,
+                                       const float* residual, int64_t n, int64_t ic, int64_t ih, int64_t iw, int64_t oc,
+                                       int64_t oh, int64_t ow, int64_t kh, int64_t kw, int64_t stride_h,
+                                       int64_t stride_w, int64_t pad_top, int64_t pad_left, int64_t dil_h,
+                                       int64_t dil_w, int64_t groups, int64_t activation, float alpha, float beta) {
+  onnxc_kernels::conv_plain({y,
+                             x,
+                             w,
+                             bias,
+                             residual,
+                             n,
+                             ic,
+                             oc,
+                             {ih, iw, oh, ow, kh, kw, stride_h, stride_w, pad_top, pad_left, dil_h, dil_w},
+                             {activation, alpha, beta}},
+                            groups);
+}
+
+#endif

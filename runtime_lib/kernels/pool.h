@@ -1,0 +1,117 @@
+// Pools of blocked tensors [N][ceil(C/16)][H][W][16]: max, average, and over the whole map. Lanes never mix, so pad
+// lanes may hold anything; a window without any element gives -inf (max) or 0 (average). NaN wins a maximum. Tested in
+// tests/unit/kernels_pool_test.cc.
+#ifndef ONNXC_KERNELS_POOL_H
+#define ONNXC_KERNELS_POOL_H
+
+#include "conv_args.h"
+
+namespace onnxc_kernels {
+
+struct MaxPool {
+  using V = Wide<float>;
+  ONNXC_INLINE V begin() const { return splat<V>(-kInfinity<float>); }
+  ONNXC_INLINE V add(V a, V x) const { return max<V>(a, x); }
+  ONNXC_INLINE V end(V a, int64_t, int64_t) const { return a; }
+};
+struct AveragePool {
+  using V = Wide<float>;
+  bool count_pad;
+  ONNXC_INLINE V begin() const { return V{}; }
+  ONNXC_INLINE V add(V a, V x) const { return a + x; }
+  ONNXC_INLINE V end(V a, int64_t inside, int64_t all) const {
+    const int64_t count = count_pad ? all : inside > 0 ? inside : 1;
+    return a / float(count);
+  }
+};
+
+template <class Pool>
+ONNXC_INLINE void pool_blocked(Pool pool, float* y, const float* x, int64_t planes, const Window& g) {
+  using V = Wide<float>;
+  ONNXC_ROLLED
+  for (int64_t plane = 0; plane < planes; ++plane) {
+    ONNXC_ROLLED
+    for (int64_t oy = 0; oy < g.oh; ++oy) {
+      const int64_t y0 = oy * g.stride_h - g.pad_top;
+      const Range rows = taps_inside(y0, g.dil_h, g.kh, g.ih);
+      ONNXC_ROLLED
+      for (int64_t ox = 0; ox < g.ow; ++ox) {
+        const int64_t x0 = ox * g.stride_w - g.pad_left;
+        const Range columns = taps_inside(x0, g.dil_w, g.kw, g.iw);
+        const int64_t inside = (rows.end - rows.begin) * (columns.end - columns.begin);
+        constexpr int vectors = int(kBlock / kLanes<float>);
+        V acc[vectors];
+        ONNXC_UNROLL
+        for (int v = 0; v < vectors; ++v) acc[v] = pool.begin();
+        ONNXC_ROLLED
+        for (int64_t ky = rows.begin; ky < rows.end; ++ky) {
+          const float* row = x + ((plane * g.ih + y0 + ky * g.dil_h) * g.iw + x0) * kBlock;
+          ONNXC_ROLLED
+          for (int64_t kx = columns.begin; kx < columns.end; ++kx) {
+            ONNXC_UNROLL
+            for (int v = 0; v < vectors; ++v) {
+              acc[v] = pool.add(acc[v], load<V>(row + kx * g.dil_w * kBlock + v * kLanes<float>));
+            }
+          }
+        }
+        float* to = y + ((plane * g.oh + oy) * g.ow + ox) * kBlock;
+        ONNXC_UNROLL
+        for (int v = 0; v < vectors; ++v) store<V>(to + v * kLanes<float>, pool.end(acc[v], inside, g.kh * g.kw));
+      }
+    }
+  }
+}
+
+// Four chains per vector, combined as (0 + 2) + (1 + 3).
+template <class Pool>
+ONNXC_INLINE void global_pool_blocked(Pool pool, float* y, const float* x, int64_t planes, int64_t hw) {
+  using V = Wide<float>;
+  ONNXC_ROLLED
+  for (int64_t plane = 0; plane < planes; ++plane) {
+    ONNXC_ROLLED
+    for (int64_t lane = 0; lane < kBlock; lane += kLanes<float>) {
+      const float* from = x + plane * hw * kBlock + lane;
+      V acc[4] = {pool.begin(), pool.begin(), pool.begin(), pool.begin()};
+      int64_t i = 0;
+      ONNXC_ROLLED
+      for (; i + 4 <= hw; i += 4) {
+        ONNXC_UNROLL
+        for (int j = 0; j < 4; ++j) acc[j] = pool.add(acc[j], load<V>(from + (i + j) * kBlock));
+      }
+      ONNXC_ROLLED
+      for (; i < hw; ++i) acc[0] = pool.add(acc[0], load<V>(from + i * kBlock));
+      const V all = pool.add(pool.add(acc[0], acc[2]), pool.add(acc[1], acc[3]));
+      store<V>(y + plane * kBlock + lane, pool.end(all, hw, hw));
+    }
+  }
+}
+ONNXC_INLINE int64_t blocked_planes(int64_t n, int64_t c) { return n * ((c + kBlock - 1) / kBlock); }
+
+}  // namespace onnxc_kernels
+
+ONNXC_KERNEL void onnxc_max_pool_blocked_f32(float* y, const float* x, int64_t n, int64_t c, int64_t ih, int64_t iw,
+                                             int64_t oh, int64_t ow, int64_t kh, int64_t kw, int64_t stride_h,
+                                             int64_t stride_w, int64_t pad_top, int64_t pad_left, int64_t dil_h,
+                                             int64_t dil_w) {
+  using namespace onnxc_kernels;
+  pool_blocked(MaxPool{}, y, x, blocked_planes(n, c),
+               {ih, iw, oh, ow, kh, kw, stride_h, stride_w, pad_top, pad_left, dil_h, dil_w});
+}
+ONNXC_KERNEL void onnxc_avg_pool_blocked_f32(float* y, const float* x, int64_t n, int64_t c, int64_t ih, int64_t iw,
+                                             int64_t oh, int64_t ow, int64_t kh, int64_t kw, int64_t stride_h,
+                                             int64_t stride_w, int64_t pad_top, int64_t pad_left,
+                                             int64_t count_include_pad) {
+  using namespace onnxc_kernels;
+  pool_blocked(AveragePool{count_include_pad != 0}, y, x, blocked_planes(n, c),
+               {ih, iw, oh, ow, kh, kw, stride_h, stride_w, pad_top, pad_left, 1, 1});
+}
+ONNXC_KERNEL void onnxc_global_max_pool_blocked_f32(float* y, const float* x, int64_t n, int64_t c, int64_t hw) {
+  using namespace onnxc_kernels;
+  global_pool_blocked(MaxPool{}, y, x, blocked_planes(n, c), hw);
+}
+ONNXC_KERNEL void onnxc_global_avg_pool_blocked_f32(float* y, const float* x, int64_t n, int64_t c, int64_t hw) {
+  using namespace onnxc_kernels;
+  global_pool_blocked(AveragePool{false}, y, x, blocked_planes(n, c), hw);
+}
+
+#endif

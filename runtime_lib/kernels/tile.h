@@ -1,0 +1,112 @@
+// The register tile of GEMM and convolutions, and what is done to it before it is stored (bias, residual, activation).
+// A tile is MR rows (rows of A, or pixels) by NV vectors of columns (columns of B, or output channels). The loop over k
+// is rolled; only the tile is unrolled (both measured: README.md). Tested in tests/unit/kernels_gemm_test.cc.
+#ifndef ONNXC_KERNELS_TILE_H
+#define ONNXC_KERNELS_TILE_H
+
+#include "math_f32.h"
+#include "math_f64.h"
+
+namespace onnxc_kernels {
+
+// Columns of one block of packed weights and of the blocked layout, at every level.
+inline constexpr int64_t kBlock = 16;
+
+// The highest tile of NV vectors that the registers of this level hold.
+template <int NV>
+inline constexpr int kMaxRows = ONNXC_LEVEL == 4         ? (NV >= 4   ? 6
+                                                            : NV == 3 ? 8
+                                                                      : 14)
+                                : ONNXC_VECTOR_BYTES > 4 ? (NV >= 4 ? 2 : 6)
+                                                         : (NV >= 4 ? 2 : 4);
+
+// How `total` rows are cut into tiles of at most `most` rows, as even as can be: `count` tiles, the first `larger` of
+// them of height + 1 rows, the others of `height`.
+struct Cut {
+  int64_t count, height, larger;
+};
+ONNXC_INLINE Cut cut_evenly(int64_t total, int64_t most) {
+  const int64_t count = (total + most - 1) / most;
+  return {count, total / count, total % count};
+}
+
+// Calls f.run<rows>() with the run-time `rows` in 1 .. MR as a constant.
+template <int MR, class F>
+ONNXC_INLINE void with_rows(int64_t rows, F& f) {
+  if constexpr (MR == 1) {
+    f.template run<1>();
+  } else {
+    if (rows == MR) {
+      f.template run<MR>();
+    } else {
+      with_rows<MR - 1>(rows, f);
+    }
+  }
+}
+
+// Where column c of blocked columns stands: blocks of 16 that are `stride` elements apart.
+ONNXC_INLINE int64_t column_offset(int64_t c, int64_t stride) { return (c / kBlock) * stride + c % kBlock; }
+
+template <class T, int MR, int NV>
+struct Tile {
+  using V = Wide<T>;
+  V acc[MR][NV];
+
+  ONNXC_INLINE void clear() {
+    ONNXC_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      ONNXC_UNROLL
+      for (int n = 0; n < NV; ++n) acc[r][n] = V{};
+    }
+  }
+  // acc += a(r, i) * b[i * step + columns] for i in 0 .. count - 1; columns are blocked, `stride` apart.
+  template <class A>
+  ONNXC_INLINE void multiply(A a, const T* b, int64_t step, int64_t stride, int64_t count) {
+    ONNXC_ROLLED
+    for (int64_t i = 0; i < count; ++i) {
+      V v[NV];
+      ONNXC_UNROLL
+      for (int n = 0; n < NV; ++n) v[n] = load<V>(b + i * step + column_offset(n * kLanes<T>, stride));
+      ONNXC_UNROLL
+      for (int r = 0; r < MR; ++r) {
+        const V s = splat<V>(a(r, i));
+        ONNXC_UNROLL
+        for (int n = 0; n < NV; ++n) acc[r][n] = madd(s, v[n], acc[r][n]);
+      }
+    }
+  }
+};
+
+// Activation codes: 0 none, 1 relu, 2 leaky_relu(alpha), 3 clip(alpha, beta), 4 sigmoid, 5 tanh, 6 silu, 7 hard_swish,
+// 8 hard_sigmoid(alpha, beta), 9 gelu (erf), 10 elu(alpha). NaN stays NaN.
+template <class T>
+struct Activation {
+  int64_t code;
+  T alpha, beta;
+
+  template <class V>
+  static ONNXC_INLINE V clip(V x, T low, T high) {
+    x = select(x < low, low, x);
+    return select(x > high, high, x);
+  }
+  template <class V>
+  ONNXC_INLINE V apply(V x) const {
+    switch (code) {
+      case 1: return select(x < T(0), T(0), x);
+      case 2: return select(x < T(0), x * alpha, x);
+      case 3: return clip<V>(x, alpha, beta);
+      case 4: return sigmoid<V>(x);
+      case 5: return tanh<V>(x);
+      case 6: return x * sigmoid<V>(x);
+      case 7: return x * clip<V>(madd<V>(x, splat<V>(T(1) / T(6)), splat<V>(T(0.5))), T(0), T(1));
+      case 8: return clip<V>(madd<V>(x, splat<V>(alpha), splat<V>(beta)), T(0), T(1));
+      case 9: return x * T(0.5) * (T(1) + erf<V>(x * T(0.70710678118654752440)));
+      case 10: return select(x < T(0), alpha * expm1<V>(x), x);
+      default: return x;
+    }
+  }
+};
+
+}  // namespace onnxc_kernels
+
+#endif
