@@ -69,16 +69,17 @@ Call& activation_args(Call& call, const Activation& a) {
 // Bias padded to whole channel blocks; kNoBuffer without bias.
 BufferId blocked_bias(LowerContext& c, int64_t block) { return c.constant(2) ? c.packed(2, Packing{{block}, {0, 1}}) : kNoBuffer; }
 
-// Packing [O/b][I (padded to ib)][k...][b] of weights [O][I][k...].
+// Packing [O/b][I/ib][k...][ib][b] of weights [O][I][k...]: what the kernels read as one stream.
 Packing weight_packing(size_t axes, int64_t out_block, int64_t in_block) {
   Packing p;
   p.block = {out_block, in_block};
-  p.perm = {0, 2, 3};
+  p.perm = {0, 2};
   for (size_t a = 0; a < axes; ++a) {
     p.block.push_back(1);
     p.perm.push_back(static_cast<int64_t>(4 + 2 * a));
     p.perm.push_back(static_cast<int64_t>(5 + 2 * a));
   }
+  p.perm.push_back(3);
   p.perm.push_back(1);
   return p;
 }

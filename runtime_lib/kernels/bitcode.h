@@ -11,8 +11,8 @@ namespace onnxc {
 std::string_view kernel_bitcode(int level);
 
 // runtime_lib/abi/model_entry.cc (create, run, destroy, memcpy and its kin), for plain x86-64: it holds the CPU check,
-// so no function of it may use more, whatever the level of the model. `address_sanitizer`: for instrumented models, which
-// have memcpy from the sanitizer's run-time library and poison what does not live.
+// so no function of it may use more, whatever the level of the model. `address_sanitizer`: for instrumented models,
+// which have memcpy from the sanitizer's run-time library and poison what does not live.
 std::string_view entry_bitcode(bool address_sanitizer);
 
 }  // namespace onnxc

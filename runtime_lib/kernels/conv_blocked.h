@@ -78,8 +78,7 @@ struct BlockedTile {
         }
       }
     }
-    const int64_t out_blocks = (c.oc + kBlock - 1) / kBlock, plane_size = g.oh * g.ow * kBlock;
-    const int64_t at = image * out_blocks * plane_size + column_offset(channel, plane_size) + (oy * g.ow + ox) * kBlock;
+    const int64_t plane_size = g.oh * g.ow * kBlock, at = output();
     ONNXC_UNROLL
     for (int r = 0; r < MR; ++r) {
       ONNXC_UNROLL
@@ -90,6 +89,12 @@ struct BlockedTile {
       }
     }
   }
+
+  // The first pixel of the tile in y.
+  ONNXC_INLINE int64_t output() const {
+    const int64_t blocks = (c.oc + kBlock - 1) / kBlock, plane_size = c.g.oh * c.g.ow * kBlock;
+    return image * blocks * plane_size + column_offset(channel, plane_size) + (oy * c.g.ow + ox) * kBlock;
+  }
 };
 
 // TR rows from oy, all columns, channels from `channel`.
@@ -98,23 +103,20 @@ ONNXC_INLINE void conv_blocked_rows(const ConvArgs& c, const float* zeros, int64
   constexpr int most = kMaxRows<NV> / TR;
   const Cut cut = cut_evenly(c.g.ow, most);
   BlockedTile<NV, TR> tile{c, zeros, image, oy, 0, channel};
+  const int64_t at = tile.output();
   ONNXC_ROLLED
-  for (int64_t t = 0; t < cut.larger; ++t) {
-    with_rows<most>(cut.height + 1, tile);
-    tile.ox += cut.height + 1;
+  for (int64_t t = 0; t < cut.count; ++t) {
+    with_rows<most>(cut.rows(t), tile);
+    tile.ox += cut.rows(t);
   }
-  ONNXC_ROLLED
-  for (int64_t t = cut.larger; t < cut.count; ++t) {
-    with_rows<most>(cut.height, tile);
-    tile.ox += cut.height;
-  }
+  activate_blocked(c, at, TR * c.g.ow, NV, c.g.oh * c.g.ow * kBlock);
 }
 template <int NV>
 ONNXC_INLINE void conv_blocked_image(const ConvArgs& c, const float* zeros, int64_t image, int64_t channel) {
   int64_t oy = 0;
-  if (c.g.ow * 2 <= kMaxRows<NV>) {  // narrow maps: two rows in a tile
+  if (NV > 1 && c.g.ow * 2 <= kMaxRows<NV>) {  // narrow maps: two rows in a tile
     ONNXC_ROLLED
-    for (; oy + 2 <= c.g.oh; oy += 2) conv_blocked_rows<NV, 2>(c, zeros, image, oy, channel);
+    for (; oy + 2 <= c.g.oh; oy += 2) conv_blocked_rows<NV, NV == 1 ? 1 : 2>(c, zeros, image, oy, channel);
   }
   ONNXC_ROLLED
   for (; oy < c.g.oh; ++oy) conv_blocked_rows<NV, 1>(c, zeros, image, oy, channel);

@@ -18,7 +18,7 @@ struct DepthwiseTile {
   ONNXC_INLINE void run() {
     using V = Wide<float>;
     const Window& g = c.g;
-    const int64_t in_plane = g.ih * g.iw * kBlock, out_plane = g.oh * g.ow * kBlock;
+    const int64_t in_plane = g.ih * g.iw * kBlock;
     const int64_t blocks = (c.oc + kBlock - 1) / kBlock;
     const int64_t kw = KW ? KW : g.kw, stride_w = S ? S : g.stride_w;
     const float* x = c.x + image * blocks * in_plane + column_offset(channel, in_plane);
@@ -53,9 +53,14 @@ struct DepthwiseTile {
         }
       }
     }
-    const int64_t at = image * blocks * out_plane + column_offset(channel, out_plane) + (oy * g.ow + ox) * kBlock;
+    const int64_t at = output();
     ONNXC_UNROLL
     for (int r = 0; r < MR; ++r) finish_blocked(c, acc[r], channel, at + r * kBlock);
+  }
+
+  ONNXC_INLINE int64_t output() const {
+    const int64_t blocks = (c.oc + kBlock - 1) / kBlock, plane = c.g.oh * c.g.ow * kBlock;
+    return image * blocks * plane + column_offset(channel, plane) + (oy * c.g.ow + ox) * kBlock;
   }
 };
 
@@ -63,17 +68,16 @@ template <int KW, int S>
 ONNXC_INLINE void depthwise_row(const ConvArgs& c, Range whole, int64_t image, int64_t oy, int64_t channel) {
   constexpr int most = ONNXC_LEVEL == 4 ? (KW * S <= 6 ? 8 : 6) : 4;
   DepthwiseTile<KW, S> tile{c, image, oy, 0, channel};
+  const int64_t row = tile.output();
+  // Windows across an edge one by one, the others in tiles; the last tile of these may be smaller.
   ONNXC_ROLLED
-  for (; tile.ox < whole.begin; ++tile.ox) tile.template run<1>();
-  ONNXC_ROLLED
-  for (; tile.ox + most <= whole.end; tile.ox += most) tile.template run<most>();
-  const int64_t left = whole.end - tile.ox;
-  if (left > 0) {
-    with_rows<most>(left, tile);
-    tile.ox += left;
+  while (tile.ox < c.g.ow) {
+    const int64_t left = whole.end - tile.ox;
+    const int64_t rows = tile.ox < whole.begin || left <= 0 ? 1 : left < most ? left : most;
+    with_rows<most>(rows, tile);
+    tile.ox += rows;
   }
-  ONNXC_ROLLED
-  for (; tile.ox < c.g.ow; ++tile.ox) tile.template run<1>();
+  activate_blocked(c, row, c.g.ow, 1, 0);
 }
 
 template <int KW, int S>

@@ -54,8 +54,7 @@ struct FirstTile {
         }
       }
     }
-    const int64_t out_blocks = (c.oc + kBlock - 1) / kBlock, plane_size = g.oh * g.ow * kBlock;
-    const int64_t at = image * out_blocks * plane_size + column_offset(channel, plane_size) + (oy * g.ow + ox) * kBlock;
+    const int64_t plane_size = g.oh * g.ow * kBlock, at = output();
     ONNXC_UNROLL
     for (int r = 0; r < MR; ++r) {
       ONNXC_UNROLL
@@ -64,6 +63,11 @@ struct FirstTile {
                        at + r * kBlock + column_offset(n * kLanes<float>, plane_size));
       }
     }
+  }
+
+  ONNXC_INLINE int64_t output() const {
+    const int64_t blocks = (c.oc + kBlock - 1) / kBlock, plane_size = c.g.oh * c.g.ow * kBlock;
+    return image * blocks * plane_size + column_offset(channel, plane_size) + (oy * c.g.ow + ox) * kBlock;
   }
 };
 
@@ -75,16 +79,13 @@ ONNXC_INLINE void conv_first_image(const ConvArgs& c, int64_t image, int64_t cha
   ONNXC_ROLLED
   for (int64_t oy = 0; oy < c.g.oh; ++oy) {
     FirstTile<NV> tile{c, image, oy, 0, channel};
+    const int64_t at = tile.output();
     ONNXC_ROLLED
-    for (int64_t t = 0; t < cut.larger; ++t) {
-      with_rows<most>(cut.height + 1, tile);
-      tile.ox += cut.height + 1;
+    for (int64_t t = 0; t < cut.count; ++t) {
+      with_rows<most>(cut.rows(t), tile);
+      tile.ox += cut.rows(t);
     }
-    ONNXC_ROLLED
-    for (int64_t t = cut.larger; t < cut.count; ++t) {
-      with_rows<most>(cut.height, tile);
-      tile.ox += cut.height;
-    }
+    activate_blocked(c, at, c.g.ow, NV, c.g.oh * c.g.ow * kBlock);
   }
 }
 

@@ -24,7 +24,16 @@ template <class V>
 ONNXC_INLINE V finish_plain(const ConvArgs& c, V v, int64_t channel, V residual) {
   if (c.bias) v = v + splat<V>(c.bias[channel]);
   if (c.residual) v = v + residual;
-  return c.activation.apply<V>(v);
+  return c.activation.is_clip() ? c.activation.apply_clip<V>(v) : v;
+}
+
+// The activations that finish_plain leaves, over all of y.
+ONNXC_INLINE void activate_plain(const ConvArgs& c, int64_t elements) {
+  if (c.activation.is_clip()) return;
+  constexpr int64_t lanes = kLanes<float>;
+  activate_in_place(c.activation, c.y, elements / lanes);
+  ONNXC_ROLLED
+  for (int64_t i = elements / lanes * lanes; i < elements; ++i) c.y[i] = c.activation.apply<float>(c.y[i]);
 }
 
 // One pixel, any geometry.
@@ -107,25 +116,26 @@ struct PlainTile {
 template <int OC>
 ONNXC_INLINE void conv_plain_row(const PlainPlace& p, Range whole) {
   constexpr int lanes = kLanes<float>;
-  const auto pixel = [&](int64_t ox) {
-    PlainPlace one = p;
-    ONNXC_ROLLED
-    for (int o = 0; o < OC; ++o) {
-      one.first = p.first + o;
-      conv_plain_pixel(one, ox);
-    }
-  };
   int64_t ox = 0;
-  if (p.c.g.stride_w == 1 && lanes > 1) {
-    ONNXC_ROLLED
-    for (; ox < whole.begin; ++ox) pixel(ox);
-    ONNXC_ROLLED
-    for (; ox + 2 * lanes <= whole.end; ox += 2 * lanes) PlainTile<2>{p, ox}.template run<OC>();
-    ONNXC_ROLLED
-    for (; ox + lanes <= whole.end; ox += lanes) PlainTile<1>{p, ox}.template run<OC>();
-  }
   ONNXC_ROLLED
-  for (; ox < p.c.g.ow; ++ox) pixel(ox);
+  while (ox < p.c.g.ow) {
+    const bool dense = lanes > 1 && p.c.g.stride_w == 1 && ox >= whole.begin;
+    if (dense && ox + 2 * lanes <= whole.end) {
+      PlainTile<2>{p, ox}.template run<OC>();
+      ox += 2 * lanes;
+    } else if (dense && ox + lanes <= whole.end) {
+      PlainTile<1>{p, ox}.template run<OC>();
+      ox += lanes;
+    } else {
+      PlainPlace one = p;
+      ONNXC_ROLLED
+      for (int o = 0; o < OC; ++o) {
+        one.first = p.first + o;
+        conv_plain_pixel(one, ox);
+      }
+      ++ox;
+    }
+  }
 }
 
 ONNXC_INLINE void conv_plain(ConvArgs c, int64_t groups) {
@@ -140,22 +150,23 @@ ONNXC_INLINE void conv_plain(ConvArgs c, int64_t groups) {
   const int64_t per_group = c.oc / groups;
   ONNXC_ROLLED
   for (int64_t image = 0; image < c.n; ++image) {
+    int64_t channel = 0;
     ONNXC_ROLLED
-    for (int64_t group = 0; group < groups; ++group) {
-      const int64_t end = (group + 1) * per_group;
-      int64_t channel = group * per_group;
+    while (channel < c.oc) {
+      const int64_t together = per_group - channel % per_group >= 4 ? 4 : 1;
       ONNXC_ROLLED
-      for (; channel + 4 <= end; channel += 4) {
-        ONNXC_ROLLED
-        for (int64_t oy = 0; oy < g.oh; ++oy) conv_plain_row<4>({c, groups, image, oy, channel}, whole);
+      for (int64_t oy = 0; oy < g.oh; ++oy) {
+        const PlainPlace place{c, groups, image, oy, channel};
+        if (together == 4) {
+          conv_plain_row<4>(place, whole);
+        } else {
+          conv_plain_row<1>(place, whole);
+        }
       }
-      ONNXC_ROLLED
-      for (; channel < end; ++channel) {
-        ONNXC_ROLLED
-        for (int64_t oy = 0; oy < g.oh; ++oy) conv_plain_row<1>({c, groups, image, oy, channel}, whole);
-      }
+      channel += together;
     }
   }
+  activate_plain(c, c.n * c.oc * g.oh * g.ow);
 }
 
 }  // namespace onnxc_kernels

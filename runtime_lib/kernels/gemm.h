@@ -17,17 +17,22 @@ struct GemmArgs {
   Activation<T> activation;
 };
 
-// One tile: rows from `row`, NV vectors of columns from `column`, of which `valid` columns exist.
+// One tile: rows from `row`, NV vectors of columns from `column`. A tile that is whole and only clipped goes to y from
+// registers; any other goes through `stage`, which finish() completes.
 template <class T, int NV>
 struct GemmTile {
+  static constexpr int64_t width = NV * kLanes<T>;
   const GemmArgs<T>& g;
-  int64_t row, column, valid;
+  T* stage;  // [MR][width]
+  int64_t row, column;
 
   struct RowsOfA {
     const T* a;
     int64_t lda;
     ONNXC_INLINE T operator()(int r, int64_t i) const { return a[r * lda + i]; }
   };
+
+  ONNXC_INLINE bool direct() const { return column + width <= g.n && g.activation.is_clip(); }
 
   template <int MR>
   ONNXC_INLINE void run() {
@@ -36,42 +41,56 @@ struct GemmTile {
     tile.clear();
     tile.multiply(RowsOfA{g.a + row * g.lda, g.lda}, g.b + column_offset(column, g.k * kBlock), kBlock, g.k * kBlock,
                   g.k);
+    if (!direct()) return tile.store_rows(stage, width);
+    T* y = g.y + row * g.ldy + column;
+    const T* residual = g.residual + row * g.ldy + column;
     ONNXC_UNROLL
     for (int n = 0; n < NV; ++n) {
-      const int64_t left = valid - n * kLanes<T>;
-      const bool whole = left >= kLanes<T>;
-      const T* bias = g.bias + column + n * kLanes<T>;
-      const V add = !g.bias ? V{} : whole ? load<V>(bias) : load_part<V>(bias, left, T(0));
+      const V bias = g.bias ? load<V>(g.bias + column + n * kLanes<T>) : V{};
       ONNXC_UNROLL
       for (int r = 0; r < MR; ++r) {
-        const int64_t at = (row + r) * g.ldy + column + n * kLanes<T>;
         V v = tile.acc[r][n];
-        if (g.bias) v = v + add;
-        if (g.residual) v = v + (whole ? load<V>(g.residual + at) : load_part<V>(g.residual + at, left, T(0)));
-        v = g.activation.template apply<V>(v);
-        if (whole) {
-          store<V>(g.y + at, v);
-        } else {
-          store_part<V>(g.y + at, left, v);
-        }
+        if (g.bias) v = v + bias;
+        if (g.residual) v = v + load<V>(residual + r * g.ldy + n * kLanes<T>);
+        store<V>(y + r * g.ldy + n * kLanes<T>, g.activation.template apply_clip<V>(v));
       }
+    }
+  }
+
+  ONNXC_INLINE void finish(int64_t rows) {
+    if (direct()) return;
+    const int64_t valid = g.n - column < width ? g.n - column : width;
+    ONNXC_ROLLED
+    for (int64_t r = 0; r < rows; ++r) {
+      const int64_t at = (row + r) * g.ldy + column;
+      ONNXC_ROLLED
+      for (int64_t j = 0; j < valid; ++j) {
+        T v = stage[r * width + j];
+        if (g.bias) v += g.bias[column + j];
+        if (g.residual) v += g.residual[at + j];
+        stage[r * width + j] = v;
+      }
+    }
+    activate_in_place(g.activation, stage, rows * NV);
+    ONNXC_ROLLED
+    for (int64_t r = 0; r < rows; ++r) {
+      ONNXC_ROLLED
+      for (int64_t j = 0; j < valid; ++j) g.y[(row + r) * g.ldy + column + j] = stage[r * width + j];
     }
   }
 };
 
 template <class T, int NV>
-ONNXC_INLINE void gemm_columns(const GemmArgs<T>& g, int64_t column, int64_t valid) {
+ONNXC_INLINE void gemm_columns(const GemmArgs<T>& g, int64_t column) {
   const Cut cut = cut_evenly(g.m, kMaxRows<NV>);
-  GemmTile<T, NV> tile{g, 0, column, valid};
+  T stage[kMaxRows<NV> * NV * kLanes<T>];
+  GemmTile<T, NV> tile{g, stage, 0, column};
   ONNXC_ROLLED
-  for (int64_t t = 0; t < cut.larger; ++t) {
-    with_rows<kMaxRows<NV>>(cut.height + 1, tile);
-    tile.row += cut.height + 1;
-  }
-  ONNXC_ROLLED
-  for (int64_t t = cut.larger; t < cut.count; ++t) {
-    with_rows<kMaxRows<NV>>(cut.height, tile);
-    tile.row += cut.height;
+  for (int64_t t = 0; t < cut.count; ++t) {
+    const int64_t rows = cut.rows(t);
+    with_rows<kMaxRows<NV>>(rows, tile);
+    tile.finish(rows);
+    tile.row += rows;
   }
 }
 
@@ -82,13 +101,13 @@ ONNXC_INLINE void gemm(const GemmArgs<T>& g) {
   int64_t column = 0;
   if (g.m <= kMaxRows<4>) {
     ONNXC_ROLLED
-    for (; column + 4 * lanes <= g.n; column += 4 * lanes) gemm_columns<T, 4>(g, column, 4 * lanes);
+    for (; column + 4 * lanes <= g.n; column += 4 * lanes) gemm_columns<T, 4>(g, column);
   }
+  // The packing has whole blocks, so a second vector that is partly or wholly beyond n can be read, but not a further
+  // block.
   ONNXC_ROLLED
-  for (; column + 2 * lanes <= g.n; column += 2 * lanes) gemm_columns<T, 2>(g, column, 2 * lanes);
-  const int64_t left = g.n - column;
-  if (left > lanes) gemm_columns<T, 2>(g, column, left);
-  if (left > 0 && left <= lanes) gemm_columns<T, 1>(g, column, left);
+  for (; column + lanes < g.n; column += 2 * lanes) gemm_columns<T, 2>(g, column);
+  if (column < g.n) gemm_columns<T, 1>(g, column);
 }
 
 template <class T>

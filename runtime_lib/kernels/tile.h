@@ -24,6 +24,7 @@ inline constexpr int kMaxRows = ONNXC_LEVEL == 4         ? (NV >= 4   ? 6
 // them of height + 1 rows, the others of `height`.
 struct Cut {
   int64_t count, height, larger;
+  ONNXC_INLINE int64_t rows(int64_t tile) const { return tile < larger ? height + 1 : height; }
 };
 ONNXC_INLINE Cut cut_evenly(int64_t total, int64_t most) {
   const int64_t count = (total + most - 1) / most;
@@ -59,6 +60,14 @@ struct Tile {
       for (int n = 0; n < NV; ++n) acc[r][n] = V{};
     }
   }
+  // Row r to p + r * step.
+  ONNXC_INLINE void store_rows(T* p, int64_t step) const {
+    ONNXC_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      ONNXC_UNROLL
+      for (int n = 0; n < NV; ++n) store<V>(p + r * step + n * kLanes<T>, acc[r][n]);
+    }
+  }
   // acc += a(r, i) * b[i * step + columns] for i in 0 .. count - 1; columns are blocked, `stride` apart.
   template <class A>
   ONNXC_INLINE void multiply(A a, const T* b, int64_t step, int64_t stride, int64_t count) {
@@ -84,17 +93,25 @@ struct Activation {
   int64_t code;
   T alpha, beta;
 
+  // none, relu and clip are all a clip: applied in registers, as a tile is stored. The others are applied by a rolled
+  // loop over the tile in memory, so that their code stands once per kernel and not once per height of tile.
+  ONNXC_INLINE bool is_clip() const { return code == 0 || code == 1 || code == 3; }
+  ONNXC_INLINE T low() const { return code == 1 ? T(0) : code == 3 ? alpha : -kInfinity<T>; }
+  ONNXC_INLINE T high() const { return code == 3 ? beta : kInfinity<T>; }
+
   template <class V>
   static ONNXC_INLINE V clip(V x, T low, T high) {
     x = select(x < low, low, x);
     return select(x > high, high, x);
   }
   template <class V>
+  ONNXC_INLINE V apply_clip(V x) const {
+    return clip<V>(x, low(), high());
+  }
+  template <class V>
   ONNXC_INLINE V apply(V x) const {
     switch (code) {
-      case 1: return select(x < T(0), T(0), x);
       case 2: return select(x < T(0), x * alpha, x);
-      case 3: return clip<V>(x, alpha, beta);
       case 4: return sigmoid<V>(x);
       case 5: return tanh<V>(x);
       case 6: return x * sigmoid<V>(x);
@@ -102,10 +119,19 @@ struct Activation {
       case 8: return clip<V>(madd<V>(x, splat<V>(alpha), splat<V>(beta)), T(0), T(1));
       case 9: return x * T(0.5) * (T(1) + erf<V>(x * T(0.70710678118654752440)));
       case 10: return select(x < T(0), alpha * expm1<V>(x), x);
-      default: return x;
+      default: return apply_clip<V>(x);
     }
   }
 };
+
+// Applies the activation to `vectors` vectors of memory.
+template <class T>
+ONNXC_INLINE void activate_in_place(const Activation<T>& activation, T* p, int64_t vectors) {
+  using V = Wide<T>;
+  ONNXC_ROLLED
+  for (int64_t i = 0; i < vectors; ++i)
+    store<V>(p + i * kLanes<T>, activation.template apply<V>(load<V>(p + i * kLanes<T>)));
+}
 
 }  // namespace onnxc_kernels
 

@@ -1,0 +1,108 @@
+// Convolutions against a naive sum in double, at awkward shapes, with NaN in the pad lanes of inputs.
+#include "reference.h"
+#include "runtime_lib/kernels/all_kernels.h"
+
+namespace kernel_test {
+namespace {
+
+// [ceil(O/16)][I/in_block][KH][KW][in_block][16]
+std::vector<float> pack_weights(const std::vector<float>& w, int64_t o, int64_t i, int64_t taps, int64_t in_block) {
+  const int64_t blocks = (i + in_block - 1) / in_block;
+  std::vector<float> p(static_cast<size_t>((o + 15) / 16 * blocks * taps * in_block * 16), 0.0f);
+  for (int64_t a = 0; a < o; ++a)
+    for (int64_t b = 0; b < i; ++b)
+      for (int64_t t = 0; t < taps; ++t)
+        p[((((a / 16) * blocks + b / in_block) * taps + t) * in_block + b % in_block) * 16 + a % 16] = w[(a * i + b) * taps + t];
+  return p;
+}
+
+enum class Form { Blocked, First, Depthwise, Plain };
+
+void check(const Conv& c, Form form) {
+  Random random(7);
+  const int64_t icg = c.ic / c.groups, out = c.n * c.oc * c.oh() * c.ow(), hw = c.oh() * c.ow();
+  const auto x = random.vector(c.n * c.ic * c.ih * c.iw), w = random.vector(c.oc * icg * c.kh * c.kw), bias = random.vector(c.oc),
+             residual = random.vector(out);
+  const auto want = reference(c, x, w, bias, residual);
+  const auto padded = pad_bias(bias), blocked_residual = to_blocked(residual, c.n, c.oc, hw, kNan);
+  const float* b = c.bias ? (form == Form::Plain ? bias.data() : padded.data()) : nullptr;
+  const float* r = c.residual ? (form == Form::Plain ? residual.data() : blocked_residual.data()) : nullptr;
+  std::vector<float> y(form == Form::Plain ? residual.size() : blocked_residual.size(), kNan);
+  const auto xb = to_blocked(x, c.n, c.ic, c.ih * c.iw, kNan);
+  SCOPED_TRACE(testing::Message() << "ic " << c.ic << " oc " << c.oc << " map " << c.ih << "x" << c.iw << " window " << c.kh << "x" << c.kw
+                                  << " stride " << c.sh << " form " << int(form));
+  switch (form) {
+    case Form::Blocked:
+      onnxc_conv_blocked_f32(y.data(), xb.data(), pack_weights(w, c.oc, c.ic, c.kh * c.kw, 16).data(), b, r, c.n, c.ic, c.ih, c.iw, c.oc,
+                             c.oh(), c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta);
+      break;
+    case Form::First:
+      onnxc_conv_first_f32(y.data(), x.data(), pack_weights(w, c.oc, c.ic, c.kh * c.kw, 1).data(), b, r, c.n, c.ic, c.ih, c.iw, c.oc, c.oh(),
+                           c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta);
+      break;
+    case Form::Depthwise:
+      onnxc_conv_depthwise_f32(y.data(), xb.data(), pack_weights(w, c.oc, 1, c.kh * c.kw, 1).data(), b, r, c.n, c.ic, c.ih, c.iw, c.oh(),
+                               c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta);
+      break;
+    case Form::Plain:
+      onnxc_conv_plain_f32(y.data(), x.data(), w.data(), b, r, c.n, c.ic, c.ih, c.iw, c.oc, c.oh(), c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt,
+                           c.pl, c.dh, c.dw, c.groups, c.activation, c.alpha, c.beta);
+      break;
+  }
+  expect_near(form == Form::Plain ? y : from_blocked(y, c.n, c.oc, hw), want, 1e-5 * std::sqrt(double(icg * c.kh * c.kw)));
+}
+
+// One group; the same geometries for three kernels.
+const Conv kDense[] = {
+    {1, 16, 7, 7, 32, 3, 3, 1, 1, 1, 1, 1, 1},
+    {1, 64, 14, 14, 48, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+    {2, 20, 9, 13, 35, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, -0.5f, 0.5f, true, true},
+    {1, 33, 10, 29, 16, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 2, 0.1f, 0, true, true},
+    {1, 40, 5, 5, 70, 1, 1},
+    {1, 16, 15, 16, 32, 1, 1, 2, 2},
+    {1, 24, 17, 31, 17, 5, 3, 2, 1, 2, 1, 0, 3, 1, 2, 1, 4},
+    {1, 16, 4, 3, 16, 7, 7, 1, 1, 3, 3, 3, 3, 1, 1, 1, 5},
+    {1, 3, 33, 41, 24, 7, 7, 2, 2, 3, 3, 3, 3, 1, 1, 1, 1},
+    {2, 1, 20, 20, 16, 3, 3, 2, 2, 0, 0, 1, 1, 1, 1, 1, 7},
+    {1, 3, 9, 300, 8, 1, 9, 1, 1, 0, 4, 0, 4, 1, 1, 1, 6, 0, 0, false, false},
+    {1, 2, 3, 400, 5, 1, 5, 1, 3, 0, 130, 0, 130, 1, 65, 1, 9},
+    {1, 5, 1, 1, 40, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 10, 0.5f, 0},
+    {1, 18, 2, 26, 33, 2, 2, 1, 1, 0, 0, 0, 0, 1, 1, 1, 8, 0.2f, 0.5f},
+    {1, 17, 6, 6, 33, 3, 3, 3, 3, 2, 2, 2, 2},
+};
+
+TEST(ConvTest, Blocked) {
+  for (const Conv& c : kDense) check(c, Form::Blocked);
+}
+TEST(ConvTest, First) {
+  for (const Conv& c : kDense) check(c, Form::First);
+}
+TEST(ConvTest, Plain) {
+  for (const Conv& c : kDense) check(c, Form::Plain);
+  for (int64_t groups : {2, 3, 6}) {
+    Conv c{1, 12, 11, 40, 18, 3, 3, 1, 1, 1, 1, 1, 1};
+    c.groups = groups;
+    c.residual = true;
+    check(c, Form::Plain);
+    c.sh = c.sw = 2;
+    check(c, Form::Plain);
+  }
+}
+TEST(ConvTest, Depthwise) {
+  const Conv cases[] = {
+      {1, 16, 14, 14, 16, 3, 3, 1, 1, 1, 1, 1, 1},
+      {2, 20, 9, 13, 20, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1, 7, 0, 0, true, true},
+      {1, 40, 7, 30, 40, 5, 5, 1, 1, 2, 2, 2, 2, 1, 1, 1, 3, 0, 6},
+      {1, 16, 8, 8, 16, 5, 5, 2, 2, 2, 2, 1, 1},
+      {1, 33, 6, 19, 33, 3, 3, 1, 1, 2, 2, 2, 2, 2, 2, 1, 1, 0, 0, false, false},
+      {1, 7, 2, 2, 7, 3, 3, 1, 1, 1, 1, 1, 1},
+      {1, 16, 1, 50, 16, 1, 7, 1, 3, 0, 0, 0, 0},
+  };
+  for (Conv c : cases) {
+    c.groups = c.ic;
+    check(c, Form::Depthwise);
+  }
+}
+
+}  // namespace
+}  // namespace kernel_test
