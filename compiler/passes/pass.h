@@ -41,6 +41,7 @@ struct Pass {
   const char* name;                                         // file = function = flag = test of that name
   const char* description;                                  // one line for --help-passes
   Result<bool> (*run)(Graph& graph, PassContext& context);  // true: something changed
+  bool settled = false;  // waits for a round in which the passes before it change nothing
 };
 
 // All passes in the order in which run_passes applies them (some stand there more than once).

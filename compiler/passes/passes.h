@@ -10,6 +10,13 @@ Result<bool> fold_constants(Graph& graph, PassContext& context);
 Result<bool> eliminate_dead_code(Graph& graph, PassContext& context);
 Result<bool> eliminate_common_subexpressions(Graph& graph, PassContext& context);
 Result<bool> simplify_algebra(Graph& graph, PassContext& context);
+Result<bool> inline_branches(Graph& graph, PassContext& context);
+Result<bool> cleanup_reshapes(Graph& graph, PassContext& context);
+Result<bool> cleanup_transposes(Graph& graph, PassContext& context);
+Result<bool> fuse_conv_batchnorm(Graph& graph, PassContext& context);
+Result<bool> recognise_layer_norm(Graph& graph, PassContext& context);
+Result<bool> recognise_gelu(Graph& graph, PassContext& context);
+Result<bool> fuse_activations(Graph& graph, PassContext& context);
 Result<bool> decompose(Graph& graph, PassContext& context);
 
 }  // namespace onnxc

@@ -11,15 +11,24 @@
 namespace onnxc {
 namespace {
 
-// Patterns come before what would hide them: BatchNormalization is folded before activations are, everything
-// before `decompose`. Cleaning up goes last, for the next round.
+// Patterns come before what would hide them: `decompose` and `fuse_activations` wait until all others have nothing left
+// to do.
 constexpr Pass kPasses[] = {
     {"infer_shapes", "infer types and shapes; integer values that are known become constants", infer_shapes},
     {"fold_constants", "compute what depends on constants only", fold_constants},
+    {"inline_branches", "replace an If whose condition is known by its branch", inline_branches},
     {"simplify_algebra", "x + 0, x * 1, Cast to the same type and the like, where exact", simplify_algebra},
+    {"cleanup_reshapes", "one Reshape for chains of views; drop what gives back its input", cleanup_reshapes},
+    {"cleanup_transposes", "join, cancel and sink transpositions", cleanup_transposes},
     {"eliminate_common_subexpressions", "compute equal things once", eliminate_common_subexpressions},
-    {"decompose", "replace operators without a kernel by simpler ones", decompose},
     {"eliminate_dead_code", "remove what nobody uses", eliminate_dead_code},
+    {"fuse_conv_batchnorm", "BatchNormalization and per-channel scales become part of the weights",
+     fuse_conv_batchnorm},
+    {"recognise_layer_norm", "the operators of a layer normalisation become one", recognise_layer_norm},
+    {"recognise_gelu", "the operators of a Gelu become one", recognise_gelu},
+    {"decompose", "replace operators without a kernel by simpler ones", decompose, true},
+    {"fuse_activations", "activations and residual sums become part of the Conv, Gemm or MatMul before",
+     fuse_activations, true},
 };
 
 constexpr int kMostRounds = 20;
@@ -45,7 +54,7 @@ class Runner {
       bool changed = false;
       for (size_t i = 0; i < std::size(kPasses); ++i) {
         const Options& o = context_.options;
-        if (o.pass_disabled(kPasses[i].name)) continue;
+        if (o.pass_disabled(kPasses[i].name) || (kPasses[i].settled && changed)) continue;
         if (o.opt_bisect >= 0 && applications_ >= o.opt_bisect) return finish();
         ++applications_;
         ONNXC_TRY(apply(i, changed));
