@@ -105,9 +105,11 @@ Result<bool> cleanup_reshapes(Graph& graph, PassContext&) {
     bool changed = false;
     for (Node* n : nodes_of(g)) {
       changed |= drop_empty_inputs(n);
-      if (n->num_outputs() == 0 || !n->output()) continue;
-      if (is_op(n, "Reshape")) changed |= join(n);
-      changed |= drop(n) || canonicalise(n);
+      if (n->num_outputs() > 0 && n->output()) changed |= drop(n) || canonicalise(n);
+    }
+    for (Node* n : nodes_of(g)) {
+      while (join(n)) changed = true;
+      if (is_op(n, "Reshape")) changed |= drop(n);
     }
     return changed;
   });

@@ -1,0 +1,102 @@
+// onnxc-opt: reads a textual graph, runs passes, verifies, prints. For tests (tests/lit/passes) and for trying passes
+// out.
+//   onnxc-opt [--passes=a,b,c | --pipeline] [--opt-bisect=N] [--dump-after=PASS] FILE    (FILE may be -)
+// Named passes run once each, in the order given; --pipeline runs all of them to a fixpoint. Constants are folded only
+// where that needs no execution: this program holds no back end.
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "compiler/import/function_bodies.h"
+#include "compiler/ir/graph_text.h"
+#include "compiler/ir/verify_graph.h"
+#include "compiler/ops/op.h"
+#include "compiler/passes/pass.h"
+
+namespace onnxc {
+namespace {
+
+struct Arguments {
+  std::vector<std::string> passes;
+  bool pipeline = false;
+  std::string file;
+  Options options;
+};
+
+std::vector<std::string> split(const std::string& list) {
+  std::vector<std::string> parts;
+  std::stringstream stream(list);
+  for (std::string part; std::getline(stream, part, ',');) parts.push_back(part);
+  return parts;
+}
+
+Result<Arguments> parse_arguments(int argc, char** argv) {
+  Arguments a;
+  for (int i = 1; i < argc; ++i) {
+    const std::string arg = argv[i];
+    const size_t equals = arg.find('=');
+    const std::string name = arg.substr(0, equals), value = equals == arg.npos ? "" : arg.substr(equals + 1);
+    if (name == "--passes") {
+      a.passes = split(value);
+    } else if (name == "--pipeline") {
+      a.pipeline = true;
+    } else if (name == "--opt-bisect") {
+      a.options.opt_bisect = std::atoi(value.c_str());
+    } else if (name == "--disable-pass") {
+      a.options.disabled_passes = split(value);
+    } else if (name == "--dump-after") {
+      a.options.dump_after = split(value);
+    } else if (arg.size() > 1 && arg[0] == '-') {
+      return Error(ErrorKind::Usage, "unknown option " + arg);
+    } else {
+      a.file = arg;
+    }
+  }
+  if (a.file.empty()) return Error(ErrorKind::Usage, "no file given");
+  return a;
+}
+
+Result<std::string> read(const std::string& file) {
+  std::stringstream text;
+  if (file == "-") {
+    text << std::cin.rdbuf();
+    return text.str();
+  }
+  std::ifstream in(file);
+  if (!in) return Error(ErrorKind::Environment, "cannot read the file", file);
+  text << in.rdbuf();
+  return text.str();
+}
+
+Status run(const Arguments& a) {
+  ONNXC_ASSIGN(const std::string text, read(a.file));
+  ONNXC_ASSIGN(const std::unique_ptr<Graph> graph, parse_graph(text));
+  ONNXC_TRY(verify_graph(*graph));
+  OnnxFunctionBodies functions;
+  PassContext context{a.options, nullptr, &functions};
+  if (a.pipeline) ONNXC_TRY(run_passes(*graph, context));
+  for (const std::string& name : a.passes) {
+    const Pass* pass = find_pass(name);
+    if (!pass) return Error(ErrorKind::Usage, "there is no pass \"" + name + "\"");
+    ONNXC_TRY(pass->run(*graph, context));
+    ONNXC_TRY(graph->sort());
+    ONNXC_TRY(verify_graph(*graph));
+  }
+  std::fputs(print_graph(*graph).c_str(), stdout);
+  return ok();
+}
+
+int main_of(int argc, char** argv) {
+  const auto arguments = parse_arguments(argc, argv);
+  const Status s = arguments.ok() ? run(*arguments) : Status(arguments.error());
+  if (s.ok()) return 0;
+  std::fprintf(stderr, "%s\n", s.error().str().c_str());
+  return static_cast<int>(s.error().kind());
+}
+
+}  // namespace
+}  // namespace onnxc
+
+int main(int argc, char** argv) { return onnxc::main_of(argc, argv); }
