@@ -110,7 +110,8 @@ TEST(Pipeline, TypesEverythingEvenWhenAllIsDisabled) {
 }
 
 TEST(Pipeline, BisectStopsAfterNApplications) {
-  const char* text = "graph @m { input %x: f32[2]\n %a: ? = Relu(%x)\n %b: ? = Relu(%a)\n %dead: ? = Exp(%x)\n output %b }";
+  const char* text =
+      "graph @m { input %x: f32[2]\n %a: ? = Relu(%x)\n %b: ? = Relu(%a)\n %dead: ? = Exp(%x)\n output %b }";
   const auto nodes_after = [&](int n) {
     auto g = parse(text);
     Options options;
