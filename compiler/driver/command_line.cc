@@ -75,10 +75,7 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
   app.add_option("--dim", dims, "NAME=N: fix the free dimension NAME; may be repeated")->take_all();
   app.add_option("--shape", shapes, "INPUT=N,N,...: fix the shape of an input; may be repeated")->take_all();
   app.add_option("--mcpu", o.cpu, "native (default), x86-64-v2, x86-64-v3, x86-64-v4, generic");
-  app.add_flag_callback("-O0", [&] { o.opt_level = 0; }, "optimise little, compile fast");
-  app.add_flag_callback("-O1", [&] { o.opt_level = 1; });
-  app.add_flag_callback("-O2", [&] { o.opt_level = 2; });
-  app.add_flag_callback("-O3", [&] { o.opt_level = 3; }, "the default");
+  app.add_option("-O,--opt-level", o.opt_level, "0 to 3 (default): -O0 compiles fastest")->check(CLI::Range(0, 3));
   app.add_option("--disable-pass", o.disabled_passes, "leave out a pass (names: --help-passes); may be repeated")->take_all();
   app.add_option("--opt-bisect", o.opt_bisect, "run only the first N pass applications");
   app.add_option("--dump-after", o.dump_after, "print the graph when pass PASS (or: all) changed it; may be repeated")->take_all();
