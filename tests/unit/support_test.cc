@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "compiler/support/result.h"
+#include "compiler/support/sha256.h"
 #include "compiler/support/target.h"
 #include "runtime_lib/include/onnxc/onnxc.h"
 
@@ -69,6 +70,24 @@ TEST(Target, UnknownNamesListTheChoices) {
   ASSERT_FALSE(t.ok());
   EXPECT_EQ(t.error().kind(), ErrorKind::Usage);
   EXPECT_NE(t.error().str().find("x86-64-v3"), std::string::npos);
+}
+
+TEST(Sha256, KnownDigests) {
+  const auto hex = [](const std::string& text, size_t piece) {
+    Sha256 h;
+    for (size_t i = 0; i < text.size(); i += piece) h.update(text.data() + i, std::min(piece, text.size() - i));
+    std::string out;
+    for (uint8_t b : h.digest()) {
+      char two[3];
+      std::snprintf(two, sizeof two, "%02x", b);
+      out += two;
+    }
+    return out;
+  };
+  EXPECT_EQ(hex("", 1), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  EXPECT_EQ(hex("abc", 1), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  const std::string million(1000000, 'a');
+  EXPECT_EQ(hex(million, 977), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
 }  // namespace
