@@ -35,7 +35,8 @@ std::string expand_dots(const std::string& term, size_t axes) {
 
 Result<Equation> parse_equation(const Node& node) {
   const auto bad = [&](const std::string& why) {
-    return Error(ErrorKind::InvalidModel, "the equation \"" + node.attr_string("equation", "") + "\" " + why, node.where());
+    return Error(ErrorKind::InvalidModel, "the equation \"" + node.attr_string("equation", "") + "\" " + why,
+                 node.where());
   };
   std::string text = without_spaces(node.attr_string("equation", ""));
   std::optional<std::string> output;
@@ -83,13 +84,16 @@ Result<std::map<char, Dim>> label_extents(const Node& node, const Equation& e) {
       auto [it, added] = extents.emplace(e.terms[i][d], dim);
       if (added || is_one(dim) || it->second == dim) continue;
       if (!is_one(it->second) && it->second.is_const() && dim.is_const())
-        return Error(ErrorKind::InvalidModel,
-                     "label " + std::string(1, e.terms[i][d]) + " has the extents " + it->second.str() + " and " + dim.str(), node.where());
+        return Error(
+            ErrorKind::InvalidModel,
+            "label " + std::string(1, e.terms[i][d]) + " has the extents " + it->second.str() + " and " + dim.str(),
+            node.where());
       if (is_one(it->second) || dim.is_const()) it->second = dim;
     }
   for (char label : e.output)
     if (!extents.count(label))
-      return Error(ErrorKind::InvalidModel, "label " + std::string(1, label) + " of the output stands in no input", node.where());
+      return Error(ErrorKind::InvalidModel, "label " + std::string(1, label) + " of the output stands in no input",
+                   node.where());
   return extents;
 }
 
@@ -120,7 +124,8 @@ Status lower_einsum(LowerContext& c) {
     Expr product;
     for (size_t i = 0; i < e.terms.size(); ++i) {
       std::vector<Expr> at;
-      for (size_t d = 0; d < e.terms[i].size(); ++d) at.push_back(is_one(c.in_shape(i)[d]) ? constant(0) : at_label[e.terms[i][d]]);
+      for (size_t d = 0; d < e.terms[i].size(); ++d)
+        at.push_back(is_one(c.in_shape(i)[d]) ? constant(0) : at_label[e.terms[i][d]]);
       const Expr x = c.load(i, at);
       product = product ? expr::binary(ExprOp::Mul, product, x) : x;
     }

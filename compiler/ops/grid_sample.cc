@@ -53,7 +53,8 @@ struct Sampler {
     const Expr settled = padding == Padding::Reflection ? reflect(x, extent) : x;
     const Expr i = expr::cast(settled, Elem::I64);
     if (padding == Padding::Zeros) {
-      const Expr good = binary(ExprOp::And, binary(ExprOp::Ge, i, constant(0)), binary(ExprOp::Lt, i, expr::index(extent)));
+      const Expr good =
+          binary(ExprOp::And, binary(ExprOp::Ge, i, constant(0)), binary(ExprOp::Lt, i, expr::index(extent)));
       inside = inside ? binary(ExprOp::And, inside, good) : good;
     }
     return clamp(i, extent);
@@ -64,9 +65,11 @@ Status infer_grid_sample(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 2));
   if (!c.has_shape(0) || !c.has_shape(1)) return c.set_unranked(0, c.elem(0)), ok();
   const Shape &x = c.shape(0), &grid = c.shape(1);
-  if (x.size() < 3 || grid.size() != x.size()) return c.invalid("input " + shape_str(x) + " and grid " + shape_str(grid) + " do not fit");
+  if (x.size() < 3 || grid.size() != x.size())
+    return c.invalid("input " + shape_str(x) + " and grid " + shape_str(grid) + " do not fit");
   if (grid.back().is_const() && grid.back().value() != static_cast<int64_t>(x.size()) - 2)
-    return c.invalid("the grid " + shape_str(grid) + " must hold " + std::to_string(x.size() - 2) + " coordinates per point");
+    return c.invalid("the grid " + shape_str(grid) + " must hold " + std::to_string(x.size() - 2) +
+                     " coordinates per point");
   Shape out{x[0], x[1]};
   out.insert(out.end(), grid.begin() + 1, grid.end() - 1);
   return c.set(0, c.elem(0), std::move(out)), ok();
@@ -86,11 +89,13 @@ Taps taps_of(const Sampler& s, const std::string& mode, const Expr& x) {
   const auto near = [&](const Expr& d) { return ((s.num(a + 2) * d - s.num(a + 3)) * d) * d + s.num(1); };
   const auto far = [&](const Expr& d) { return ((s.num(a) * d - s.num(5 * a)) * d + s.num(8 * a)) * d - s.num(4 * a); };
   const Expr u = s.num(1) - t;
-  return {{base - s.num(1), base, base + s.num(1), base + s.num(2)}, {far(t + s.num(1)), near(t), near(u), far(u + s.num(1))}};
+  return {{base - s.num(1), base, base + s.num(1), base + s.num(2)},
+          {far(t + s.num(1)), near(t), near(u), far(u + s.num(1))}};
 }
 
 // Sums over the taps of axis `a` and of those behind it.
-Expr gather_taps(ComputeContext& c, const Sampler& s, const std::vector<Taps>& taps, size_t a, std::vector<Expr>& at, const Expr& inside) {
+Expr gather_taps(ComputeContext& c, const Sampler& s, const std::vector<Taps>& taps, size_t a, std::vector<Expr>& at,
+                 const Expr& inside) {
   const Shape& x = c.in_shape(0);
   if (a == taps.size()) {
     const Expr value = c.load(0, at);
@@ -112,7 +117,8 @@ Result<Expr> compute_grid_sample(ComputeContext& c, std::span<const Expr> idx) {
   const size_t axes = x.size() - 2;
   Sampler s;
   s.align = c.node().attr_int("align_corners", 0) != 0;
-  const std::string padding = c.node().attr_string("padding_mode", "zeros"), mode = c.node().attr_string("mode", "linear");
+  const std::string padding = c.node().attr_string("padding_mode", "zeros"),
+                    mode = c.node().attr_string("mode", "linear");
   if (padding == "border") s.padding = Padding::Border;
   if (padding == "reflection") s.padding = Padding::Reflection;
   s.type = c.in_elem(1) == Elem::F64 ? Elem::F64 : Elem::F32;

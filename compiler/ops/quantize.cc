@@ -1,5 +1,5 @@
-// QuantizeLinear, DequantizeLinear (onnx/docs/Operators.md), with one scale, one per axis, or one per block; integer products:
-// MatMulInteger, ConvInteger, and QLinearMatMul, QLinearConv made of them. Tested by tests/conformance.
+// QuantizeLinear, DequantizeLinear (onnx/docs/Operators.md), with one scale, one per axis, or one per block; integer
+// products: MatMulInteger, ConvInteger, and QLinearMatMul, QLinearConv made of them. Tested by tests/conformance.
 #include "compiler/ops/indexing.h"
 #include "compiler/ops/window.h"
 
@@ -37,10 +37,12 @@ Status check_scale(InferContext& c) {
   const Dim& along = x[static_cast<size_t>(axis)];
   if (scale.size() == 1) {
     if (along.is_const() && scale[0].is_const() && along != scale[0])
-      return c.invalid("there are " + scale[0].str() + " scales for " + along.str() + " elements of axis " + std::to_string(axis));
+      return c.invalid("there are " + scale[0].str() + " scales for " + along.str() + " elements of axis " +
+                       std::to_string(axis));
     return ok();
   }
-  if (scale.size() != x.size()) return c.invalid("the scale " + shape_str(scale) + " does not fit the input " + shape_str(x));
+  if (scale.size() != x.size())
+    return c.invalid("the scale " + shape_str(scale) + " does not fit the input " + shape_str(x));
   const Dim& blocks = scale[static_cast<size_t>(axis)];
   if (blocks.is_const() && blocks.value() == 0) return c.invalid("there are no scales");
   return ok();
@@ -57,8 +59,10 @@ Status infer_quantize(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 2));
   Elem elem = static_cast<Elem>(c.node.attr_int("output_dtype", 0));
   if (elem == Elem::Undefined) elem = c.has_input(2) ? c.elem(2) : Elem::U8;
-  if (c.has_shape(0)) c.set(0, elem, c.shape(0));
-  else c.set_unranked(0, elem);
+  if (c.has_shape(0))
+    c.set(0, elem, c.shape(0));
+  else
+    c.set_unranked(0, elem);
   return check_scale(c);
 }
 
@@ -88,8 +92,10 @@ Status infer_dequantize(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 2));
   Elem elem = static_cast<Elem>(c.node.attr_int("output_dtype", 0));
   if (elem == Elem::Undefined) elem = c.elem(1);
-  if (c.has_shape(0)) c.set(0, elem, c.shape(0));
-  else c.set_unranked(0, elem);
+  if (c.has_shape(0))
+    c.set(0, elem, c.shape(0));
+  else
+    c.set_unranked(0, elem);
   return check_scale(c);
 }
 
@@ -115,7 +121,8 @@ Result<Shape> product_shape(InferContext& c, Shape a, Shape b) {
   if (row) a.insert(a.begin(), Dim(1));
   if (column) b.push_back(Dim(1));
   const Dim &k = a.back(), &bk = b[b.size() - 2];
-  if (k.is_const() && bk.is_const() && k != bk) return c.invalid("the inner dimensions differ: " + shape_str(a) + " times " + shape_str(b));
+  if (k.is_const() && bk.is_const() && k != bk)
+    return c.invalid("the inner dimensions differ: " + shape_str(a) + " times " + shape_str(b));
   auto batch = broadcast({a.begin(), a.end() - 2}, {b.begin(), b.end() - 2});
   if (!batch.ok()) return c.invalid("the batch dimensions do not broadcast");
   Shape out = std::move(batch).value();
@@ -131,13 +138,15 @@ Status infer_matmul_integer(InferContext& c) {
   return c.set(0, Elem::I32, std::move(out)), ok();
 }
 
-// Element of an operand, less its zero point: a scalar, or one per row of a (per column of b), or with the operand's rank.
+// Element of an operand, less its zero point: a scalar, or one per row of a (per column of b), or with the operand's
+// rank.
 Expr centred(LowerContext& c, size_t i, size_t zero, const std::vector<Expr>& at, size_t axis) {
   Expr x = cast(c.load(i, at), Elem::I32);
   if (!c.has_input(zero)) return x;
   const Shape& z = c.in_shape(zero);
   std::vector<Expr> place;
-  if (z.size() == 1) place = {is_one(z[0]) ? constant(0) : at[axis]};
+  if (z.size() == 1)
+    place = {is_one(z[0]) ? constant(0) : at[axis]};
   else
     for (size_t d = 0; d < z.size(); ++d) place.push_back(is_one(z[d]) ? constant(0) : at[d]);
   return x - cast(c.load(zero, place), Elem::I32);
@@ -158,7 +167,8 @@ Status lower_matmul_integer(LowerContext& c) {
     const size_t batch_rank = idx.size() - (row ? 0 : 1) - (column ? 0 : 1);
     const auto batch = idx.subspan(0, batch_rank);
     const std::string k = c.fresh("k");
-    std::vector<Expr> a_at = batch_place(a, a.size() - (row ? 1 : 2), batch), b_at = batch_place(b, b.size() - (column ? 1 : 2), batch);
+    std::vector<Expr> a_at = batch_place(a, a.size() - (row ? 1 : 2), batch),
+                      b_at = batch_place(b, b.size() - (column ? 1 : 2), batch);
     if (!row) a_at.push_back(idx[batch_rank]);
     a_at.push_back(expr::index(Dim::symbol(k)));
     b_at.push_back(expr::index(Dim::symbol(k)));
@@ -179,8 +189,10 @@ Shape spatial_of(const Shape& s) { return {s.begin() + 2, s.end()}; }
 Result<Window> conv_window(const Node& node) {
   const Shape &x = *node.input(0)->type.shape, &w = *node.input(1)->type.shape;
   if (x.size() < 3 || w.size() != x.size())
-    return Error(ErrorKind::InvalidModel, "input " + shape_str(x) + " and weights " + shape_str(w) + " do not fit", node.where());
-  if (!is_static(spatial_of(w))) return Error(ErrorKind::Unsupported, "the kernel's extents are not known", node.where());
+    return Error(ErrorKind::InvalidModel, "input " + shape_str(x) + " and weights " + shape_str(w) + " do not fit",
+                 node.where());
+  if (!is_static(spatial_of(w)))
+    return Error(ErrorKind::Unsupported, "the kernel's extents are not known", node.where());
   return make_window(node, spatial_of(x), static_dims(spatial_of(w)));
 }
 
@@ -211,12 +223,14 @@ Status lower_conv_integer(LowerContext& c) {
       const Dim tap = Dim::symbol(vars.back().name);
       w_at.push_back(expr::index(tap));
       const Expr position = expr::index(w.position(a, idx[2 + a]->dim, tap));
-      const Expr here = binary(ExprOp::And, binary(ExprOp::Ge, position, constant(0)), binary(ExprOp::Lt, position, extent(x[2 + a])));
+      const Expr here = binary(ExprOp::And, binary(ExprOp::Ge, position, constant(0)),
+                               binary(ExprOp::Lt, position, extent(x[2 + a])));
       inside = inside ? binary(ExprOp::And, inside, here) : here;
       x_at.push_back(clamp(position, x[2 + a]));
     }
     const Expr product = centred(c, 0, 2, x_at, 1) * centred(c, 1, 3, w_at, 0);
-    Reduce sum{c.fresh("sum"), ReduceOp::Add, vars, 1, false, expr::select(inside, product, expr::int_constant(Elem::I32, 0))};
+    Reduce sum{
+        c.fresh("sum"), ReduceOp::Add, vars, 1, false, expr::select(inside, product, expr::int_constant(Elem::I32, 0))};
     const Expr value = expr::let(sum.name, Elem::I32);
     Block block;
     block.push_back(Stmt{std::move(sum)});
@@ -262,7 +276,9 @@ struct Maker {
   }
 };
 
-bool vector_of_many(const Value* v) { return v->type.shape && v->type.shape->size() == 1 && !is_one((*v->type.shape)[0]); }
+bool vector_of_many(const Value* v) {
+  return v->type.shape && v->type.shape->size() == 1 && !is_one((*v->type.shape)[0]);
+}
 
 Status decompose_qlinear_matmul(Graph& graph, Node& n) {
   Maker make{graph, n};

@@ -1,5 +1,5 @@
-// TopK (onnx/docs/Operators.md). Each element's rank along the axis is counted, and those of rank < k store themselves at their
-// rank: no order of evaluation matters, equal elements keep their order. NaN counts as the largest value.
+// TopK (onnx/docs/Operators.md). Each element's rank along the axis is counted, and those of rank < k store themselves
+// at their rank: no order of evaluation matters, equal elements keep their order. NaN counts as the largest value.
 // Tested by tests/conformance.
 #include "compiler/ops/indexing.h"
 
@@ -21,7 +21,8 @@ Status infer_top_k(InferContext& c) {
     extent = c.unknown("k");
   } else {
     if ((*k)[0].is_const() && ((*k)[0].value() < 0 || (extent.is_const() && (*k)[0].value() > extent.value())))
-      return c.invalid("k = " + (*k)[0].str() + " is outside of axis " + std::to_string(axis) + " of " + shape_str(c.shape(0)));
+      return c.invalid("k = " + (*k)[0].str() + " is outside of axis " + std::to_string(axis) + " of " +
+                       shape_str(c.shape(0)));
     extent = (*k)[0];
   }
   for (size_t o = 0; o < c.node.num_outputs(); ++o) c.set(o, o == 0 ? c.elem(0) : Elem::I64, out);

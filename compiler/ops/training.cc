@@ -1,6 +1,6 @@
-// Steps of training that ONNX defines (ai.onnx.preview.training: Adagrad, Adam, Momentum; onnx/docs/Operators.md). Their inputs
-// are R (learning rate), T (update count), then the tensors, all of the first kind before all of the second; outputs likewise.
-// Expressions, one per output. Tested by tests/conformance.
+// Steps of training that ONNX defines (ai.onnx.preview.training: Adagrad, Adam, Momentum; onnx/docs/Operators.md).
+// Their inputs are R (learning rate), T (update count), then the tensors, all of the first kind before all of the
+// second; outputs likewise. Expressions, one per output. Tested by tests/conformance.
 #include "compiler/ops/elementwise.h"
 #include "compiler/ops/indexing.h"
 
@@ -19,7 +19,8 @@ constexpr std::string_view kDomain = "ai.onnx.preview.training";
 template <size_t kKinds>
 Status infer_step(InferContext& c) {
   const size_t n = c.node.num_inputs();
-  if (n < 2 + kKinds || (n - 2) % kKinds != 0) return c.invalid("the inputs do not come in groups of " + std::to_string(kKinds));
+  if (n < 2 + kKinds || (n - 2) % kKinds != 0)
+    return c.invalid("the inputs do not come in groups of " + std::to_string(kKinds));
   ONNXC_TRY(indexing::require_inputs(c, n));
   const size_t variables = (n - 2) / kKinds;
   for (size_t o = 0; o < c.node.num_outputs(); ++o) {
@@ -81,7 +82,8 @@ Result<Expr> compute_adam(ComputeContext& c, std::span<const Expr> idx) {
 Result<Expr> compute_momentum(ComputeContext& c, std::span<const Expr> idx) {
   const Step s = make_step(c, 3, idx);
   const Expr alpha = s.num(c.node().attr_float("alpha", 0)), beta = s.num(c.node().attr_float("beta", 0));
-  const Expr damping = expr::select(binary(ExprOp::Gt, s.count, s.num(0)), beta, s.num(1));  // the first gradient counts in full
+  const Expr damping =
+      expr::select(binary(ExprOp::Gt, s.count, s.num(0)), beta, s.num(1));  // the first gradient counts in full
   const Expr velocity = alpha * s.state + damping * s.gradient;
   if (output_kind(c, 3) == 1) return velocity;
   const bool nesterov = c.node().attr_string("mode", "standard") == "nesterov";

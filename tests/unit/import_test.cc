@@ -53,7 +53,8 @@ class Import : public ::testing::Test {
 void expect_error(const Result<ImportedModel>& r, ErrorKind kind, const std::vector<std::string>& parts) {
   ASSERT_FALSE(r.ok());
   EXPECT_EQ(r.error().kind(), kind) << r.error().str();
-  for (const auto& part : parts) EXPECT_NE(r.error().str().find(part), std::string::npos) << part << " not in: " << r.error().str();
+  for (const auto& part : parts)
+    EXPECT_NE(r.error().str().find(part), std::string::npos) << part << " not in: " << r.error().str();
 }
 
 const char* kAddChain = R"(<ir_version: 10, opset_import: ["" : 20]>
@@ -156,30 +157,39 @@ TEST_F(Import, FilesThatAreNoModels) {
 }
 
 TEST_F(Import, NamesThatDanglingNodesReadAreReported) {
-  expect_error(import_text(kAddChain, [](onnx::ModelProto& m) {
-                 m.mutable_graph()->mutable_node(1)->set_name("relu");
-                 m.mutable_graph()->mutable_node(1)->set_input(0, "nothing");
-               }), ErrorKind::InvalidModel, {"relu", "Relu", "\"nothing\""});
+  expect_error(import_text(kAddChain,
+                           [](onnx::ModelProto& m) {
+                             m.mutable_graph()->mutable_node(1)->set_name("relu");
+                             m.mutable_graph()->mutable_node(1)->set_input(0, "nothing");
+                           }),
+               ErrorKind::InvalidModel, {"relu", "Relu", "\"nothing\""});
   expect_error(import_text(kAddChain, [](onnx::ModelProto& m) { m.mutable_graph()->mutable_output(0)->set_name("w"); }),
                ErrorKind::InvalidModel, {"output \"w\""});
 }
 
 TEST_F(Import, DuplicateNamesAreReported) {
-  expect_error(import_text(kAddChain, [](onnx::ModelProto& m) { m.mutable_graph()->mutable_node(0)->set_output(0, "z"); }),
-               ErrorKind::InvalidModel, {"\"z\"", "Add", "Relu", "twice"});
+  expect_error(
+      import_text(kAddChain, [](onnx::ModelProto& m) { m.mutable_graph()->mutable_node(0)->set_output(0, "z"); }),
+      ErrorKind::InvalidModel, {"\"z\"", "Add", "Relu", "twice"});
   expect_error(import_text(kAddChain, [](onnx::ModelProto& m) { m.mutable_graph()->mutable_input(1)->set_name("x"); }),
                ErrorKind::InvalidModel, {"\"x\""});
 }
 
 TEST_F(Import, CyclesAreReported) {
-  expect_error(import_text(kAddChain, [](onnx::ModelProto& m) { m.mutable_graph()->mutable_node(0)->set_input(1, "z"); }),
-               ErrorKind::InvalidModel, {"cycle", "Add", "Relu"});
+  expect_error(
+      import_text(kAddChain, [](onnx::ModelProto& m) { m.mutable_graph()->mutable_node(0)->set_input(1, "z"); }),
+      ErrorKind::InvalidModel, {"cycle", "Add", "Relu"});
 }
 
 TEST_F(Import, OperatorsNobodyKnows) {
-  expect_error(import_text(kAddChain, [](onnx::ModelProto& m) { m.mutable_graph()->mutable_node(0)->set_op_type("Ad"); }),
-               ErrorKind::InvalidModel, {"no such operator", "Ad"});
-  expect_error(import_text(kAddChain, [](onnx::ModelProto& m) { m.mutable_opset_import(0)->set_version(9); m.mutable_graph()->mutable_node(1)->set_op_type("Gelu"); }),
+  expect_error(
+      import_text(kAddChain, [](onnx::ModelProto& m) { m.mutable_graph()->mutable_node(0)->set_op_type("Ad"); }),
+      ErrorKind::InvalidModel, {"no such operator", "Ad"});
+  expect_error(import_text(kAddChain,
+                           [](onnx::ModelProto& m) {
+                             m.mutable_opset_import(0)->set_version(9);
+                             m.mutable_graph()->mutable_node(1)->set_op_type("Gelu");
+                           }),
                ErrorKind::InvalidModel, {"Gelu", "newer"});
   expect_error(import_text(kAddChain, [](onnx::ModelProto& m) { m.mutable_opset_import(0)->set_version(1000); }),
                ErrorKind::Unsupported, {"1000"});
@@ -225,12 +235,14 @@ TEST_F(Import, ModelLocalFunctionsAreInlined) {
 }
 
 TEST_F(Import, FunctionsThatCallThemselvesAreRefused) {
-  expect_error(import_text(kFunctions, [](onnx::ModelProto& m) {
-                 auto* node = m.mutable_functions(0)->mutable_node(0);
-                 node->set_domain("local");
-                 node->set_op_type("twice");
-                 node->mutable_input()->RemoveLast();
-               }), ErrorKind::InvalidModel, {"local::twice", "itself"});
+  expect_error(import_text(kFunctions,
+                           [](onnx::ModelProto& m) {
+                             auto* node = m.mutable_functions(0)->mutable_node(0);
+                             node->set_domain("local");
+                             node->set_op_type("twice");
+                             node->mutable_input()->RemoveLast();
+                           }),
+               ErrorKind::InvalidModel, {"local::twice", "itself"});
 }
 
 TEST_F(Import, FunctionsThatExplodeAreRefused) {
@@ -276,7 +288,8 @@ TEST_F(Import, AncientOpsetsAreConverted) {
 
 // ---- tensors
 
-onnx::TensorProto tensor_proto(onnx::TensorProto::DataType type, const std::vector<int64_t>& dims, const std::string& raw) {
+onnx::TensorProto tensor_proto(onnx::TensorProto::DataType type, const std::vector<int64_t>& dims,
+                               const std::string& raw) {
   onnx::TensorProto t;
   t.set_name("t");
   t.set_data_type(type);
@@ -301,9 +314,12 @@ TEST(TensorFromProto, UnpacksSubByteElements) {
 }
 
 TEST(TensorFromProto, GoesBackToTheSameBytes) {
-  for (auto type : {onnx::TensorProto::INT4, onnx::TensorProto::UINT2, onnx::TensorProto::FLOAT6E3M2, onnx::TensorProto::INT16}) {
-    const std::string raw = type == onnx::TensorProto::INT16 ? std::string("\x01\x02\x03\x04\x05\x06\x07\x08", 8)
-                            : type == onnx::TensorProto::UINT2 ? "\x1B" : type == onnx::TensorProto::INT4 ? "\x21\x43" : "\x41\x20\x0C";
+  for (auto type :
+       {onnx::TensorProto::INT4, onnx::TensorProto::UINT2, onnx::TensorProto::FLOAT6E3M2, onnx::TensorProto::INT16}) {
+    const std::string raw = type == onnx::TensorProto::INT16   ? std::string("\x01\x02\x03\x04\x05\x06\x07\x08", 8)
+                            : type == onnx::TensorProto::UINT2 ? "\x1B"
+                            : type == onnx::TensorProto::INT4  ? "\x21\x43"
+                                                               : "\x41\x20\x0C";
     auto t = tensor_proto(type, {4}, raw);
     const auto tensor = tensor_from_proto(t, nullptr, "");
     ASSERT_TRUE(tensor.ok()) << tensor.error().str();
@@ -367,24 +383,26 @@ TEST(TensorFromProto, MakesSparseTensorsDense) {
 class ExternalFiles : public Import {
  protected:
   Result<ImportedModel> import_with(const std::string& location, const std::string& offset, const std::string& length) {
-    return import_text(R"(<ir_version: 10, opset_import: ["" : 20]> g (float[2] x) => (float[2] z) <float[2] w = {0, 0}> { z = Add(x, w) })",
-                       [&](onnx::ModelProto& m) {
-                         auto* w = m.mutable_graph()->mutable_initializer(0);
-                         w->clear_float_data();
-                         w->clear_raw_data();
-                         w->set_data_location(onnx::TensorProto::EXTERNAL);
-                         const auto entry = [&](const char* key, const std::string& value) {
-                           auto* e = w->add_external_data();
-                           e->set_key(key);
-                           e->set_value(value);
-                         };
-                         entry("location", location);
-                         if (!offset.empty()) entry("offset", offset);
-                         if (!length.empty()) entry("length", length);
-                       });
+    return import_text(
+        R"(<ir_version: 10, opset_import: ["" : 20]> g (float[2] x) => (float[2] z) <float[2] w = {0, 0}> { z = Add(x, w) })",
+        [&](onnx::ModelProto& m) {
+          auto* w = m.mutable_graph()->mutable_initializer(0);
+          w->clear_float_data();
+          w->clear_raw_data();
+          w->set_data_location(onnx::TensorProto::EXTERNAL);
+          const auto entry = [&](const char* key, const std::string& value) {
+            auto* e = w->add_external_data();
+            e->set_key(key);
+            e->set_value(value);
+          };
+          entry("location", location);
+          if (!offset.empty()) entry("offset", offset);
+          if (!length.empty()) entry("length", length);
+        });
   }
   void write(const fs::path& path, const std::vector<float>& values) {
-    std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(4 * values.size()));
+    std::ofstream(path, std::ios::binary)
+        .write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(4 * values.size()));
   }
 };
 
