@@ -32,6 +32,9 @@ def wanted_outputs(names: Sequence[str] | None, known: list[str]) -> list[str]:
 
 def to_arrays(args: list[NodeArg], index: dict[str, int], feed: dict[str, object]) -> list[numpy.ndarray]:
     """In the model's order, C-contiguous and aligned; an array that is so already is passed as it is."""
+    fitting = [value for arg in args if _fits(value := feed.get(arg.name), arg)]
+    if len(fitting) == len(args) == len(feed):
+        return fitting
     given = {name: _as_array(name, value, args[index[name]] if name in index else None) for name, value in feed.items()}
     arrays: list = [None] * len(args)
     for name, array in given.items():
@@ -40,6 +43,14 @@ def to_arrays(args: list[NodeArg], index: dict[str, int], feed: dict[str, object
         _check(args[index[name]], array)
         arrays[index[name]] = numpy.require(array, elements.DTYPES[args[index[name]].elem], ("C", "A"))
     return arrays
+
+
+def _fits(value: object, arg: NodeArg) -> bool:
+    """Whether there is nothing to check or to convert: the usual case, kept short."""
+    if type(value) is not numpy.ndarray or value.shape != arg.static_shape or value.dtype != arg.dtype:
+        return False
+    flags = value.flags
+    return flags.c_contiguous and flags.aligned
 
 
 def _as_array(name: str, value: object, arg: NodeArg | None) -> numpy.ndarray:

@@ -8,12 +8,14 @@ from onnxc import elements
 class NodeArg:
     """An input or output: name, type as ONNX Runtime spells it, shape (a named dim is a str, an unnamed free one None)."""
 
-    __slots__ = ("_name", "_type", "dims", "elem")
+    __slots__ = ("_name", "_type", "dims", "elem", "dtype", "static_shape")
 
     def __init__(self, name: str, type: str, dims: list | None, elem: int):
         self._name, self._type = name, type
         self.dims = dims  # None: not even the rank is known
         self.elem = elem  # the number of the element type; 0 for other kinds of values
+        self.dtype = elements.DTYPES.get(elem)
+        self.static_shape = tuple(dims) if self.is_static() else None
 
     @property
     def name(self) -> str:
