@@ -203,7 +203,7 @@ def _arg_of_info(name: str, kind: int, elem: int, dims: list | None) -> NodeArg:
 
 
 def _arg_of_json(value: dict) -> NodeArg:
-    if value["type"].startswith("tensor("):
+    if not value["type"].startswith(("seq(", "map(", "optional(")):
         return tensor_arg(value["name"], elements.NUMBERS[value["elem"]], value.get("dims"))
     return NodeArg(value["name"], value["type"], None, 0)
 
