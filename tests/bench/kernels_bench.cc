@@ -1,0 +1,176 @@
+// Times kernels with constant shapes against the FMA peak of the core that runs it (a register-only probe, measured in
+// the same process). Columns: GFLOP/s and share of the peak. Run alone and pinned: taskset -c 1 kernels_bench.
+#include <benchmark/benchmark.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <vector>
+
+#include "runtime_lib/kernels/all_kernels.h"
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using V = onnxc_kernels::Wide<float>;
+
+// Best of many short runs of independent FMA chains.
+double measure_peak() {
+  double best = 0;
+  for (int run = 0; run < 200; ++run) {
+    V acc[12];
+    ONNXC_UNROLL
+    for (int i = 0; i < 12; ++i) acc[i] = onnxc_kernels::splat<V>(float(i));
+    V a = onnxc_kernels::splat<V>(0.5f), b = onnxc_kernels::splat<V>(0.25f);
+    benchmark::DoNotOptimize(a);
+    benchmark::DoNotOptimize(b);
+    const auto start = Clock::now();
+    constexpr int turns = 20000;
+    for (int i = 0; i < turns; ++i) {
+      ONNXC_UNROLL
+      for (int j = 0; j < 12; ++j) acc[j] = onnxc_kernels::madd(acc[j], a, b);
+    }
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    V sum = acc[0];
+    ONNXC_UNROLL
+    for (int i = 1; i < 12; ++i) sum += acc[i];
+    benchmark::DoNotOptimize(sum);
+    best = std::max(best, 2.0 * 12 * turns * onnxc_kernels::kLanes<float> / seconds);
+  }
+  return best;
+}
+const double kPeak = measure_peak();
+
+struct Buffer {
+  float* p;
+  explicit Buffer(int64_t n) : p(static_cast<float*>(std::aligned_alloc(64, size_t((n * 4 + 127) / 64 * 64)))) {
+    for (int64_t i = 0; i < n; ++i) p[i] = float(i % 13) * 0.1f - 0.6f;
+    benchmark::DoNotOptimize(p);
+  }
+  ~Buffer() { std::free(p); }
+  Buffer(const Buffer&) = delete;
+};
+
+// Runs `f` for each turn and reports the best turn.
+template <class F>
+void report(benchmark::State& state, double flops, F f) {
+  double best = 1e30;
+  for (auto _ : state) {
+    const auto start = Clock::now();
+    f();
+    benchmark::ClobberMemory();
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    best = std::min(best, seconds);
+    state.SetIterationTime(seconds);
+  }
+  state.counters["us"] = best * 1e6;
+  state.counters["GFLOPS"] = flops / best * 1e-9;
+  state.counters["peak%"] = 100 * flops / best / kPeak;
+}
+
+template <int64_t M, int64_t N, int64_t K, int64_t Act>
+void gemm(benchmark::State& state) {
+  Buffer y(M * N), a(M * K), b((N + 15) / 16 * 16 * K), bias(N);
+  report(state, 2.0 * M * N * K, [&] { onnxc_gemm_f32(y.p, a.p, b.p, bias.p, nullptr, M, N, K, K, N, Act, 0, 0); });
+}
+template <int64_t IC, int64_t OC, int64_t H, int64_t K, int64_t S>
+void conv(benchmark::State& state) {
+  constexpr int64_t pad = K / 2, o = (H + 2 * pad - K) / S + 1;
+  Buffer y(OC * o * o), x(IC * H * H), w(IC * OC * K * K), bias(OC);
+  report(state, 2.0 * OC * IC * K * K * o * o, [&] {
+    onnxc_conv_blocked_f32(y.p, x.p, w.p, bias.p, nullptr, 1, IC, H, H, OC, o, o, K, K, S, S, pad, pad, 1, 1, 1, 0, 0);
+  });
+}
+template <int64_t OC, int64_t H, int64_t K, int64_t S>
+void first(benchmark::State& state) {
+  constexpr int64_t pad = K / 2, o = (H + 2 * pad - K) / S + 1;
+  Buffer y(OC * o * o), x(3 * H * H), w(3 * OC * K * K), bias(OC);
+  report(state, 2.0 * OC * 3 * K * K * o * o, [&] {
+    onnxc_conv_first_f32(y.p, x.p, w.p, bias.p, nullptr, 1, 3, H, H, OC, o, o, K, K, S, S, pad, pad, 1, 1, 1, 0, 0);
+  });
+}
+template <int64_t C, int64_t H, int64_t K, int64_t S>
+void depthwise(benchmark::State& state) {
+  constexpr int64_t pad = K / 2, o = (H + 2 * pad - K) / S + 1;
+  Buffer y(C * o * o), x(C * H * H), w(C * K * K), bias(C);
+  report(state, 2.0 * C * K * K * o * o, [&] {
+    onnxc_conv_depthwise_f32(y.p, x.p, w.p, bias.p, nullptr, 1, C, H, H, o, o, K, K, S, S, pad, pad, 1, 1, 3, 0, 6);
+  });
+}
+template <int64_t C, int64_t H, int64_t K, int64_t G>
+void plain(benchmark::State& state) {
+  constexpr int64_t pad = K / 2;
+  Buffer y(C * H * H), x(C * H * H), w(C * C / G * K * K), bias(C);
+  report(state, 2.0 * C * C / G * K * K * H * H, [&] {
+    onnxc_conv_plain_f32(y.p, x.p, w.p, bias.p, nullptr, 1, C, H, H, C, H, H, K, K, 1, 1, pad, pad, 1, 1, G, 1, 0, 0);
+  });
+}
+// The figures of rows are elements: "GFLOPS" is 1e9 elements per second.
+template <int Which, int64_t Rows, int64_t Cols>
+void rows(benchmark::State& state) {
+  Buffer y(Rows * Cols), x(Rows * Cols), s(Cols);
+  report(state, double(Rows * Cols), [&] {
+    if (Which == 0) onnxc_softmax_f32(y.p, x.p, Rows, Cols);
+    if (Which == 1) onnxc_layer_norm_f32(y.p, x.p, s.p, s.p, Rows, Cols, 1e-5f);
+  });
+}
+template <int Which>
+void elementwise(benchmark::State& state) {
+  constexpr int64_t n = 8192;
+  Buffer y(n), x(n);
+  report(state, double(n), [&] {
+    float *to = y.p, *from = x.p;
+    for (int64_t i = 0; i < n; ++i) {
+      const float v = from[i];
+      to[i] = Which == 0   ? onnxc_exp_f32(v)
+              : Which == 1 ? onnxc_tanh_f32(v)
+              : Which == 2 ? onnxc_erf_f32(v)
+              : Which == 3 ? onnxc_sigmoid_f32(v)
+              : Which == 4 ? onnxc_sin_f32(v)
+              : Which == 5 ? onnxc_pow_f32(v, 1.7f)
+                           : onnxc_log_f32(v);
+    }
+  });
+}
+
+}  // namespace
+
+#define CASE(...) BENCHMARK(__VA_ARGS__)->UseManualTime()->MinTime(0.3)
+CASE(gemm<128, 384, 384, 0>);
+CASE(gemm<128, 1536, 384, 9>);
+CASE(gemm<128, 384, 1536, 0>);
+CASE(gemm<32, 384, 384, 0>);
+CASE(gemm<168, 384, 64, 0>);
+CASE(gemm<1, 1000, 2048, 0>);
+CASE(gemm<197, 197, 64, 0>);
+CASE(conv<64, 256, 56, 1, 1>);
+CASE(conv<1024, 256, 14, 1, 1>);
+CASE(conv<512, 2048, 7, 1, 1>);
+CASE(conv<64, 64, 56, 3, 1>);
+CASE(conv<128, 128, 28, 3, 1>);
+CASE(conv<256, 256, 14, 3, 1>);
+CASE(conv<512, 512, 7, 3, 1>);
+CASE(conv<128, 128, 56, 3, 2>);
+CASE(conv<48, 48, 40, 3, 1>);
+CASE(first<64, 224, 7, 2>);
+CASE(first<32, 224, 3, 2>);
+CASE(depthwise<32, 112, 3, 1>);
+CASE(depthwise<64, 112, 3, 2>);
+CASE(depthwise<512, 14, 3, 1>);
+CASE(depthwise<128, 28, 5, 1>);
+CASE(plain<64, 28, 3, 1>);
+CASE(plain<64, 28, 1, 4>);
+CASE(rows<0, 12 * 128, 128>);
+CASE(rows<1, 128, 384>);
+CASE(elementwise<0>)->Name("exp");
+CASE(elementwise<1>)->Name("tanh");
+CASE(elementwise<2>)->Name("erf");
+CASE(elementwise<3>)->Name("sigmoid");
+CASE(elementwise<4>)->Name("sin");
+CASE(elementwise<5>)->Name("pow");
+CASE(elementwise<6>)->Name("log");
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  benchmark::AddCustomContext("peak GFLOP/s", std::to_string(kPeak * 1e-9));
+  benchmark::RunSpecifiedBenchmarks();
+}
