@@ -12,7 +12,8 @@ std::vector<float> pack_weights(const std::vector<float>& w, int64_t o, int64_t 
   for (int64_t a = 0; a < o; ++a)
     for (int64_t b = 0; b < i; ++b)
       for (int64_t t = 0; t < taps; ++t)
-        p[((((a / 16) * blocks + b / in_block) * taps + t) * in_block + b % in_block) * 16 + a % 16] = w[(a * i + b) * taps + t];
+        p[((((a / 16) * blocks + b / in_block) * taps + t) * in_block + b % in_block) * 16 + a % 16] =
+            w[(a * i + b) * taps + t];
   return p;
 }
 
@@ -21,35 +22,39 @@ enum class Form { Blocked, First, Depthwise, Plain };
 void check(const Conv& c, Form form) {
   Random random(7);
   const int64_t icg = c.ic / c.groups, out = c.n * c.oc * c.oh() * c.ow(), hw = c.oh() * c.ow();
-  const auto x = random.vector(c.n * c.ic * c.ih * c.iw), w = random.vector(c.oc * icg * c.kh * c.kw), bias = random.vector(c.oc),
-             residual = random.vector(out);
+  const auto x = random.vector(c.n * c.ic * c.ih * c.iw), w = random.vector(c.oc * icg * c.kh * c.kw),
+             bias = random.vector(c.oc), residual = random.vector(out);
   const auto want = reference(c, x, w, bias, residual);
   const auto padded = pad_bias(bias), blocked_residual = to_blocked(residual, c.n, c.oc, hw, kNan);
   const float* b = c.bias ? (form == Form::Plain ? bias.data() : padded.data()) : nullptr;
   const float* r = c.residual ? (form == Form::Plain ? residual.data() : blocked_residual.data()) : nullptr;
   std::vector<float> y(form == Form::Plain ? residual.size() : blocked_residual.size(), kNan);
   const auto xb = to_blocked(x, c.n, c.ic, c.ih * c.iw, kNan);
-  SCOPED_TRACE(testing::Message() << "ic " << c.ic << " oc " << c.oc << " map " << c.ih << "x" << c.iw << " window " << c.kh << "x" << c.kw
-                                  << " stride " << c.sh << " form " << int(form));
+  SCOPED_TRACE(testing::Message() << "ic " << c.ic << " oc " << c.oc << " map " << c.ih << "x" << c.iw << " window "
+                                  << c.kh << "x" << c.kw << " stride " << c.sh << " form " << int(form));
   switch (form) {
     case Form::Blocked:
-      onnxc_conv_blocked_f32(y.data(), xb.data(), pack_weights(w, c.oc, c.ic, c.kh * c.kw, 16).data(), b, r, c.n, c.ic, c.ih, c.iw, c.oc,
-                             c.oh(), c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta);
+      onnxc_conv_blocked_f32(y.data(), xb.data(), pack_weights(w, c.oc, c.ic, c.kh * c.kw, 16).data(), b, r, c.n, c.ic,
+                             c.ih, c.iw, c.oc, c.oh(), c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt, c.pl, c.dh, c.dw,
+                             c.activation, c.alpha, c.beta);
       break;
     case Form::First:
-      onnxc_conv_first_f32(y.data(), x.data(), pack_weights(w, c.oc, c.ic, c.kh * c.kw, 1).data(), b, r, c.n, c.ic, c.ih, c.iw, c.oc, c.oh(),
-                           c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta);
+      onnxc_conv_first_f32(y.data(), x.data(), pack_weights(w, c.oc, c.ic, c.kh * c.kw, 1).data(), b, r, c.n, c.ic,
+                           c.ih, c.iw, c.oc, c.oh(), c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt, c.pl, c.dh, c.dw,
+                           c.activation, c.alpha, c.beta);
       break;
     case Form::Depthwise:
-      onnxc_conv_depthwise_f32(y.data(), xb.data(), pack_weights(w, c.oc, 1, c.kh * c.kw, 1).data(), b, r, c.n, c.ic, c.ih, c.iw, c.oh(),
-                               c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta);
+      onnxc_conv_depthwise_f32(y.data(), xb.data(), pack_weights(w, c.oc, 1, c.kh * c.kw, 1).data(), b, r, c.n, c.ic,
+                               c.ih, c.iw, c.oh(), c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.activation,
+                               c.alpha, c.beta);
       break;
     case Form::Plain:
-      onnxc_conv_plain_f32(y.data(), x.data(), w.data(), b, r, c.n, c.ic, c.ih, c.iw, c.oc, c.oh(), c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt,
-                           c.pl, c.dh, c.dw, c.groups, c.activation, c.alpha, c.beta);
+      onnxc_conv_plain_f32(y.data(), x.data(), w.data(), b, r, c.n, c.ic, c.ih, c.iw, c.oc, c.oh(), c.ow(), c.kh, c.kw,
+                           c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.groups, c.activation, c.alpha, c.beta);
       break;
   }
-  expect_near(form == Form::Plain ? y : from_blocked(y, c.n, c.oc, hw), want, 1e-5 * std::sqrt(double(icg * c.kh * c.kw)));
+  expect_near(form == Form::Plain ? y : from_blocked(y, c.n, c.oc, hw), want,
+              1e-5 * std::sqrt(double(icg * c.kh * c.kw)));
 }
 
 // One group; the same geometries for three kernels.

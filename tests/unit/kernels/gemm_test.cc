@@ -8,11 +8,12 @@ namespace {
 void check(int64_t m, int64_t n, int64_t k, bool bias, bool residual, int activation) {
   Random random(3);
   const int64_t lda = k + 3, ldy = n + 5;
-  const auto a = random.vector(m * lda), b = random.vector(k * n), add = random.vector(n), rest = random.vector(m * ldy);
+  const auto a = random.vector(m * lda), b = random.vector(k * n), add = random.vector(n),
+             rest = random.vector(m * ldy);
   std::vector<float> packed(static_cast<size_t>((n + 15) / 16 * k * 16), kNan), y(static_cast<size_t>(m * ldy), 77.0f);
   onnxc_pack_b_f32(packed.data(), b.data(), k, n, n, 1);
-  onnxc_gemm_f32(y.data(), a.data(), packed.data(), bias ? add.data() : nullptr, residual ? rest.data() : nullptr, m, n, k, lda, ldy,
-                 activation, 0.1f, 0.5f);
+  onnxc_gemm_f32(y.data(), a.data(), packed.data(), bias ? add.data() : nullptr, residual ? rest.data() : nullptr, m, n,
+                 k, lda, ldy, activation, 0.1f, 0.5f);
   std::vector<double> want(y.size(), 77.0);
   for (int64_t i = 0; i < m; ++i)
     for (int64_t j = 0; j < n; ++j) {

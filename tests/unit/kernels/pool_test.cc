@@ -31,11 +31,13 @@ void check(const Conv& c) {
   const auto x = random.vector(c.n * c.ic * c.ih * c.iw), xb = to_blocked(x, c.n, c.ic, c.ih * c.iw, kNan);
   const int64_t hw = c.oh() * c.ow();
   std::vector<float> y(static_cast<size_t>(c.n * ((c.ic + 15) / 16) * hw * 16), kNan);
-  onnxc_max_pool_blocked_f32(y.data(), xb.data(), c.n, c.ic, c.ih, c.iw, c.oh(), c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt, c.pl, c.dh, c.dw);
+  onnxc_max_pool_blocked_f32(y.data(), xb.data(), c.n, c.ic, c.ih, c.iw, c.oh(), c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt,
+                             c.pl, c.dh, c.dw);
   expect_near(from_blocked(y, c.n, c.ic, hw), reference_pool(c, x, true, false), 0);
   if (c.dh != 1 || c.dw != 1) return;
   for (bool count_pad : {false, true}) {
-    onnxc_avg_pool_blocked_f32(y.data(), xb.data(), c.n, c.ic, c.ih, c.iw, c.oh(), c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt, c.pl, count_pad);
+    onnxc_avg_pool_blocked_f32(y.data(), xb.data(), c.n, c.ic, c.ih, c.iw, c.oh(), c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt,
+                               c.pl, count_pad);
     expect_near(from_blocked(y, c.n, c.ic, hw), reference_pool(c, x, false, count_pad), 1e-6);
   }
 }

@@ -106,7 +106,8 @@ inline std::vector<double> reference(const Conv& c, const std::vector<float>& x,
               for (int64_t kx = 0; kx < c.kw; ++kx) {
                 const int64_t iy = oy * c.sh - c.pt + ky * c.dh, ix = ox * c.sw - c.pl + kx * c.dw;
                 if (iy < 0 || ix < 0 || iy >= c.ih || ix >= c.iw) continue;
-                s += double(x[((n * c.ic + o / ocg * icg + i) * c.ih + iy) * c.iw + ix]) * w[((o * icg + i) * c.kh + ky) * c.kw + kx];
+                s += double(x[((n * c.ic + o / ocg * icg + i) * c.ih + iy) * c.iw + ix]) *
+                     w[((o * icg + i) * c.kh + ky) * c.kw + kx];
               }
           if (c.bias) s += bias[o];
           if (c.residual) s += residual[y.size()];
