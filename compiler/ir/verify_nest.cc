@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 #include <unordered_set>
 
 #include "compiler/ir/expr_text.h"
@@ -64,7 +65,7 @@ Status VerifyScope::check_dim(const Dim& dim, const std::string& what) const {
   return ok();
 }
 
-Status VerifyScope::check_index_list(BufferId b, const std::vector<Expr>& at) const {
+Status VerifyScope::check_index_list(BufferId b, const std::vector<Expr>& at, bool guarded) const {
   ONNXC_TRY(check_buffer(b));
   const Buffer& buffer = program.buffers[b];
   if (at.size() != buffer.dims.size())
@@ -72,20 +73,65 @@ Status VerifyScope::check_index_list(BufferId b, const std::vector<Expr>& at) co
                std::to_string(at.size()) + " expressions");
   for (size_t i = 0; i < at.size(); ++i) {
     if (!at[i]) return bug("an index of " + name(b) + " is missing");
-    ONNXC_TRY(check_expr(at[i]));
+    ONNXC_TRY(check_expr(at[i], guarded));
     if (at[i]->type != Elem::I64)
       return bug("an index of " + name(b) + " is " + std::string(elem_name(at[i]->type)) + ", not i64");
-    if (at[i]->op != ExprOp::Const || !buffer.dims[i].is_const()) continue;
-    const int64_t before = buffer.halo.empty() ? 0 : buffer.halo[i].first,
-                  after = buffer.halo.empty() ? 0 : buffer.halo[i].second;
-    if (at[i]->integer < -before || at[i]->integer >= buffer.dims[i].value() + after)
-      return bug("index " + std::to_string(at[i]->integer) + " of " + name(b) + " lies outside dim " +
-                 std::to_string(i) + ", " + buffer.dims[i].str());
+    if (!guarded) ONNXC_TRY(check_index_range(b, i, at[i]));
   }
   return ok();
 }
 
-Status VerifyScope::check_expr(const Expr& e) const {
+namespace {
+
+struct Range {
+  int64_t low, high;  // inclusive
+};
+
+// The values that an affine Dim takes; nothing when it is not affine in variables of known extent, or when a loop
+// around it has no turn. Exact, so that what lies outside a buffer is a bug and no pessimism.
+std::optional<Range> affine_range(const Dim& dim, const std::map<std::string, int64_t>& extents) {
+  using MaybeRange = std::optional<Range>;
+  Dim::Folder<MaybeRange> folder;
+  folder.constant = [](int64_t value) { return MaybeRange({value, value}); };
+  folder.symbol = [&](const std::string& name) -> MaybeRange {
+    const auto found = extents.find(name);
+    if (found == extents.end() || found->second <= 0) return std::nullopt;
+    return Range{0, found->second - 1};
+  };
+  folder.binary = [](char op, MaybeRange a, MaybeRange b) -> MaybeRange {
+    if (!a || !b) return std::nullopt;
+    if (op == '*' && a->low != a->high) std::swap(a, b);
+    if (op != '+' && (op != '*' || a->low != a->high)) return std::nullopt;
+    Range r{};
+    const bool fails =
+        op == '+' ? __builtin_add_overflow(a->low, b->low, &r.low) || __builtin_add_overflow(a->high, b->high, &r.high)
+                  : __builtin_mul_overflow(a->low, b->low, &r.low) || __builtin_mul_overflow(a->low, b->high, &r.high);
+    if (fails) return std::nullopt;
+    if (r.low > r.high) std::swap(r.low, r.high);
+    return r;
+  };
+  return dim.fold(folder);
+}
+
+}  // namespace
+
+Status VerifyScope::check_index_range(BufferId b, size_t axis, const Expr& index) const {
+  const Buffer& buffer = program.buffers[b];
+  std::optional<Range> range;
+  if (index->op == ExprOp::Const) range = Range{index->integer, index->integer};
+  if (index->op == ExprOp::Index) range = affine_range(index->dim, extents);
+  if (!range || !buffer.dims[axis].is_const()) return ok();
+  for (const auto& [variable, extent] : extents)
+    if (extent <= 0) return ok();  // never run
+  const auto [before, after] = buffer.halo.empty() ? std::pair<int64_t, int64_t>(0, 0) : buffer.halo[axis];
+  if (range->low >= -before && range->high < buffer.dims[axis].value() + after) return ok();
+  const std::string text = index->op == ExprOp::Const ? std::to_string(index->integer) : index->dim.str();
+  return bug("index " + text + " of " + name(b) + ", from " + std::to_string(range->low) + " to " +
+             std::to_string(range->high) + ", lies outside dim " + std::to_string(axis) + ", " +
+             buffer.dims[axis].str());
+}
+
+Status VerifyScope::check_expr(const Expr& e, bool guarded) const {
   if (!e) return bug("an expression is missing");
   switch (e->op) {
     case ExprOp::Const: return e->type == Elem::Undefined ? Status(bug("a constant has no type")) : ok();
@@ -99,7 +145,7 @@ Status VerifyScope::check_expr(const Expr& e) const {
       return found->second == e->type ? ok() : Status(bug("\"" + e->name + "\" is used as another type than it has"));
     }
     case ExprOp::Load: {
-      ONNXC_TRY(check_index_list(e->buffer, e->args));
+      ONNXC_TRY(check_index_list(e->buffer, e->args, guarded));
       const Elem type = expr::arithmetic_type(program.buffers[e->buffer].elem);
       return e->type == type
                  ? ok()
@@ -109,7 +155,8 @@ Status VerifyScope::check_expr(const Expr& e) const {
   }
   const std::string op(expr::op_name(e->op));
   if (static_cast<int>(e->args.size()) != expr::num_args(e->op)) return bug(op + " has the wrong number of operands");
-  for (const Expr& arg : e->args) ONNXC_TRY(check_expr(arg));
+  for (size_t i = 0; i < e->args.size(); ++i)
+    ONNXC_TRY(check_expr(e->args[i], guarded || (e->op == ExprOp::Select && i > 0)));
   if (const char* problem = operand_problem(*e)) {
     std::string types;
     for (const Expr& arg : e->args) types += (types.empty() ? "" : ", ") + std::string(elem_name(arg->type));
@@ -129,7 +176,7 @@ Status VerifyScope::check_call(const KernelCall& call, bool in_nest) const {
       ONNXC_TRY(check_buffer(o.buffer));
       operands.insert(storage_root(program, o.buffer));
       if (!o.at.empty() && !in_nest) return bug("operand " + name(o.buffer) + " has indices outside a nest");
-      if (!o.at.empty()) ONNXC_TRY(check_index_list(o.buffer, o.at));
+      if (!o.at.empty()) ONNXC_TRY(check_index_list(o.buffer, o.at, false));
       if (list != &call.ins && o.at.empty() && whole_reads.count(o.buffer))
         return bug(name(o.buffer) + " is read and written, and not an inout");
       if (list != &call.outs && o.at.empty()) whole_reads.insert(o.buffer);
@@ -159,8 +206,14 @@ class BlockVerifier {
  private:
   Status enter(const LoopVar& var) {
     ONNXC_TRY(scope_.check_dim(var.extent, "the extent of loop " + var.name));
+    if (var.extent.is_const()) scope_.extents[var.name] = var.extent.value();
     if (scope_.symbols.insert(var.name).second) return ok();
     return scope_.bug("loop variable " + var.name + " has the name of something visible");
+  }
+
+  void leave(const LoopVar& var) {
+    scope_.symbols.erase(var.name);
+    scope_.extents.erase(var.name);
   }
 
   Status define(const std::string& name, Elem type) {
@@ -172,7 +225,7 @@ class BlockVerifier {
     const auto outer = scope_.lets;
     ONNXC_TRY(enter(loop.var));
     ONNXC_TRY(block(loop.body));
-    scope_.symbols.erase(loop.var.name);
+    leave(loop.var);
     scope_.lets = outer;
     return ok();
   }
@@ -187,15 +240,16 @@ class BlockVerifier {
       return scope_.bug("reduce " + reduce.name + ": lanes must be a power of two");
     for (const LoopVar& var : reduce.vars) ONNXC_TRY(enter(var));
     ONNXC_TRY(scope_.check_expr(reduce.value));
-    for (const LoopVar& var : reduce.vars) scope_.symbols.erase(var.name);
+    for (const LoopVar& var : reduce.vars) leave(var);
     const bool bits = reduce.op == ReduceOp::And || reduce.op == ReduceOp::Or;
     if (bits && is_float(reduce.value->type)) return scope_.bug("reduce " + reduce.name + " combines bits of floats");
     return define(reduce.name, reduced_type(reduce));
   }
 
   Status statement(const Store& store) {
-    ONNXC_TRY(scope_.check_index_list(store.buffer, store.at));
-    ONNXC_TRY(scope_.check_expr(store.value));
+    const bool guarded = store.when != nullptr;
+    ONNXC_TRY(scope_.check_index_list(store.buffer, store.at, guarded));
+    ONNXC_TRY(scope_.check_expr(store.value, guarded));
     const Elem type = expr::arithmetic_type(scope_.program.buffers[store.buffer].elem);
     if (store.value->type != type)
       return scope_.bug("a " + std::string(elem_name(store.value->type)) + " is stored into " +

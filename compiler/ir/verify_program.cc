@@ -28,7 +28,7 @@ struct State {
 
 class OperationVerifier {
  public:
-  explicit OperationVerifier(const Program& program) : program_(program), scope_{program, {}, {}} {
+  explicit OperationVerifier(const Program& program) : program_(program), scope_{program, {}, {}, {}} {
     for (const ProgramValue& input : program.inputs)
       for (const Dim& dim : input.dims) dim.collect_symbols(scope_.symbols);
     for (BufferId b = 0; b < program.buffers.size(); ++b) {

@@ -8,7 +8,9 @@
 //   nest.
 //   - A buffer is written before it is read, a Dynamic one allocated before either; inputs and constants are never
 //     written; every output is written.
-//   - Expressions are typed; index lists have the buffer's rank; constant indices lie inside its dims and halo.
+//   - Expressions are typed; index lists have the buffer's rank; affine indices stay inside its dims and halo, except
+//   in
+//     the arms of a Select and in a Store with a condition.
 //   - Kernel calls: operands with indices only inside nests; scratch is arena memory that no operand names; what is
 //   both
 //     read and written is `inout`.

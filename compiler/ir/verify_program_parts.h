@@ -16,13 +16,16 @@ struct VerifyScope {
   const Program& program;
   std::set<std::string> symbols;  // scalars, symbols of input dims, loop variables
   std::map<std::string, Elem> lets;
+  std::map<std::string, int64_t> extents;  // of loop variables, where constant
 
   std::string name(BufferId b) const;  // "%x"
   Error bug(const std::string& message) const { return Error(ErrorKind::Internal, message); }
   Status check_dim(const Dim& dim, const std::string& what) const;  // no overflow, symbols known
   Status check_buffer(BufferId b) const;                            // in range
-  Status check_index_list(BufferId b, const std::vector<Expr>& at) const;
-  Status check_expr(const Expr& e) const;
+  // `guarded`: evaluated only where some condition holds, so that indices may leave the buffer elsewhere.
+  Status check_index_list(BufferId b, const std::vector<Expr>& at, bool guarded) const;
+  Status check_index_range(BufferId b, size_t axis, const Expr& index) const;
+  Status check_expr(const Expr& e, bool guarded = false) const;
   Status check_call(const KernelCall& call, bool in_nest) const;
 };
 

@@ -124,6 +124,13 @@ TEST(VerifyProgram, Expressions) {
   expect("uses \"k\"", nest("let t = %x[i, k]"));
   expect("lies outside dim 1, 4", nest("let t = %x[i, 4]"));
   expect("lies outside dim 0, 8", nest("let t = %x[-1, 0]"));
+  expect("index i + 1 of %x (#0), from 1 to 8, lies outside", nest("let t = %x[i + 1, j]"));
+  expect("index 2*i of %y (#2), from 0 to 14, lies outside dim 1", nest("store %y[3 - j, 2*i] = 0.0"));
+  expect("fine", nest("store %y[3 - j, 3*j - 2*j] = 0.0"));
+  expect("fine", nest("let t = select(lt(index(i), 7), %x[i + 1, j], 0.0)"));
+  expect("fine", nest("store %y[i + 1, j] = %x[i + 1, j] when lt(index(i), 7)"));
+  expect("from 0 to 8", nest("reduce s = add over (k in 9) : %x[k, 0]"));
+  expect("fine", "nest { for i in 0 { store %y[i + 9, 0] = 0.0 } } " + std::string(kCopy));
   expect("add wants operands of one type, and has f32, i64", nest("let t = add(%x[i, j], 1)"));
   expect("exp wants floats", nest("let t = exp(index(i))"));
   expect("popcount wants integers", nest("let t = popcount(1.0)"));
