@@ -1,6 +1,7 @@
-// onnxc-opt: reads a textual graph, runs passes, verifies, prints. For tests (tests/lit/passes) and for trying passes
-// out.
+// onnxc-opt: reads a textual graph, runs passes, verifies, prints; or reads a textual Program. For tests (tests/lit/)
+// and for trying things out.
 //   onnxc-opt [--passes=a,b,c | --pipeline] [--opt-bisect=N] [--dump-after=PASS] FILE    (FILE may be -)
+//   onnxc-opt --program [--plan] FILE    verifies a Program and prints it, or plans it and prints the Plan
 // Named passes run once each, in the order given; --pipeline runs all of them to a fixpoint. Constants are folded only
 // where that needs no execution: this program holds no back end.
 #include <cstdio>
@@ -11,9 +12,13 @@
 
 #include "compiler/import/function_bodies.h"
 #include "compiler/ir/graph_text.h"
+#include "compiler/ir/plan_text.h"
+#include "compiler/ir/program_text.h"
 #include "compiler/ir/verify_graph.h"
+#include "compiler/ir/verify_program.h"
 #include "compiler/ops/op.h"
 #include "compiler/passes/pass.h"
+#include "compiler/plan/make_plan.h"
 
 namespace onnxc {
 namespace {
@@ -21,6 +26,7 @@ namespace {
 struct Arguments {
   std::vector<std::string> passes;
   bool pipeline = false;
+  bool program = false, plan = false;
   std::string file;
   Options options;
 };
@@ -42,6 +48,12 @@ Result<Arguments> parse_arguments(int argc, char** argv) {
       a.passes = split(value);
     } else if (name == "--pipeline") {
       a.pipeline = true;
+    } else if (name == "--program") {
+      a.program = true;
+    } else if (name == "--plan") {
+      a.plan = true;
+    } else if (name == "--debug-plan") {
+      a.options.debug_plan = true;
     } else if (name == "--opt-bisect") {
       a.options.opt_bisect = std::atoi(value.c_str());
     } else if (name == "--disable-pass") {
@@ -70,8 +82,26 @@ Result<std::string> read(const std::string& file) {
   return text.str();
 }
 
+// Holds the text form to its promise on the way: what is printed parses back to what prints the same.
+Status run_program(const Arguments& a, const std::string& text) {
+  ONNXC_ASSIGN(Program program, parse_program(text));
+  ONNXC_TRY(verify_program(program));
+  const std::string printed = print_program(program);
+  ONNXC_ASSIGN(const Program again, parse_program(printed));
+  if (print_program(again) != printed)
+    return Error(ErrorKind::Internal, "the Program changes when its text is read", a.file);
+  if (!a.plan) {
+    std::fputs(printed.c_str(), stdout);
+    return ok();
+  }
+  ONNXC_ASSIGN(const Plan plan, make_plan(std::move(program), a.options));
+  std::fputs(print_plan(plan).c_str(), stdout);
+  return ok();
+}
+
 Status run(const Arguments& a) {
   ONNXC_ASSIGN(const std::string text, read(a.file));
+  if (a.program) return run_program(a, text);
   ONNXC_ASSIGN(const std::unique_ptr<Graph> graph, parse_graph(text));
   ONNXC_TRY(verify_graph(*graph));
   OnnxFunctionBodies functions;
