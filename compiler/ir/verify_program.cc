@@ -146,9 +146,11 @@ class OperationVerifier {
   Status check(const ScalarDef& def) {
     if (const auto* dim = std::get_if<ScalarDef::DimOf>(&def.value)) {
       ONNXC_TRY(scope_.check_buffer(dim->buffer));
-      const auto rank = static_cast<int64_t>(program_.buffers[dim->buffer].dims.size());
-      if (dim->axis < 0 || dim->axis >= rank)
+      const Shape& dims = program_.buffers[dim->buffer].dims;
+      if (dim->axis < 0 || dim->axis >= static_cast<int64_t>(dims.size()))
         return scope_.bug(scope_.name(dim->buffer) + " has no dim " + std::to_string(dim->axis));
+      // `scalar N = dim(%x, 0)` may say of an input x: f32[N] what its dims say already.
+      if (dims[static_cast<size_t>(dim->axis)].as_symbol() == def.name) return scope_.symbols.insert(def.name), ok();
     } else if (const auto* element = std::get_if<ScalarDef::Element>(&def.value)) {
       ONNXC_TRY(read(element->buffer));
       if (!is_int(program_.buffers[element->buffer].elem))

@@ -107,6 +107,8 @@ TEST(VerifyProgram, Scalars) {
   expect("defined twice", std::string(kCopy) + " scalar n = 1 scalar n = 2");
   expect("a dim of %d", std::string(kCopy) + " alloc %d");
   expect("argument size", "call k(out %y, in %x) {size = m}");
+  expect("fine", std::string(kCopy) + " scalar M = dim(%z, 0)",
+         "buffer %z: f32[M] = input(2) input \"z\": f32[M] at %z");
   expect("has no dim 2", std::string(kCopy) + " scalar n = dim(%x, 2)");
   expect("holds no integers", std::string(kCopy) + " scalar n = element(%x, 0)");
   expect("read before it is written", std::string(kCopy) + " scalar n = element(%i, 0)");
