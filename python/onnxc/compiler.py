@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 from onnxc import errors
@@ -74,22 +75,42 @@ def compile_model(source: Source, output: str, arguments: list[str]) -> None:
         raise failure(source, done.returncode, done.stderr)
 
 
+# What onnxc says of a broken model, ONNX Runtime's class for it, and its words, which go before onnxc's explanation.
+_BROKEN = [
+    (r'reads "(.*)", which nothing produces', errors.InvalidArgument,
+     r"Invalid model. Node input '\1' is not a graph input, initializer, or output of a previous node."),
+    (r"nodes depend on each other in a cycle", errors.Fail, "This is an invalid model. Error: the graph is not acyclic."),
+    (r'value "(.*)" is defined twice', errors.Fail, r"This is an invalid model. Error: Duplicate definition of name (\1)."),
+    (r"operator (.*)::(\S*) is not one of ONNX's", errors.Fail,
+     r"Fatal error: \1:\2(-1) is not a registered function/op"),
+    (r"there is no such operator as (\S+) in ONNX \(opset (\d+)\)", errors.InvalidGraph,
+     r"This is an invalid model. No Op registered for \1 with domain_version of \2"),
+    (r"with schema\(|[Aa]ttribute: ", errors.InvalidGraph, "This is an invalid model."),
+]  # fmt: skip
+
+
 def failure(source: Source, status: int, text: str) -> Exception:
     """The exception for what onnxc said when it gave up."""
     text = text.strip()
-    if status == INVALID_MODEL:
-        return _invalid_model(source, text)
-    if status == UNSUPPORTED:
-        return errors.NotImplemented.of(text)
+    if status in (INVALID_MODEL, UNSUPPORTED):
+        return _broken_model(source, status, text)
     if status < 0:
         text = f"onnxc was ended by signal {-status}. {text}"
     return errors.Fail.of(text) if status in (USAGE, ENVIRONMENT) else errors.RuntimeException.of(text)
 
 
+def _broken_model(source: Source, status: int, text: str) -> Exception:
+    if "this is no ONNX model" in text:
+        words = "Protobuf parsing failed." if source.path else "Failed to load model because protobuf parsing failed."
+        return load_failure(source, errors.InvalidProtobuf, words)
+    if "the model has no graph" in text:
+        return load_failure(source, errors.InvalidArgument, "No graph was found in the protobuf.")
+    for pattern, kind, words in _BROKEN:
+        if match := re.search(pattern, text):
+            return kind.of(f"{match.expand(words)}\n{text}")
+    return (errors.Fail if status == INVALID_MODEL else errors.NotImplemented).of(text)
+
+
 def load_failure(source: Source, kind: type, text: str) -> Exception:
     """ONNX Runtime's prefix for mistakes that it finds while it reads the file; models from memory have none."""
     return kind.of(f"Load model from {source.path} failed:{text}" if source.path else text)
-
-
-def _invalid_model(source: Source, text: str) -> Exception:
-    return errors.InvalidGraph.of(f"This is an invalid model. {text}")

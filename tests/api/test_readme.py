@@ -7,7 +7,6 @@ import sys
 
 import onnx
 import small_models
-
 from onnxc import compiler
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
