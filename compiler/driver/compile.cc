@@ -57,7 +57,8 @@ Status emit_artefact(const Plan& plan, const ModelIdentity& identity, const Targ
   ONNXC_ASSIGN(const std::string object, emit_llvm(plan, identity, target, options, LlvmOutput::Object));
   progress.phase("link");
   if (shared) return link_shared(object, plan, identity, options.output);
-  return write_archive(object, plan, identity, options.output);
+  ONNXC_TRY(write_archive(object, plan, identity, options.output));
+  return write_header(plan, identity, options.output);
 }
 
 void report(const Plan& plan, const Options& options, const Progress& progress) {
