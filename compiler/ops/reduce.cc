@@ -205,12 +205,46 @@ Status infer_cumulative(InferContext& c) {
   c.outputs[0] = c.in(0);
   return ok();
 }
+// The axis is known at run time only: each element reduces along every axis, and the right result is taken.
+template <ExprOp kOp>
+Status lower_cumulative_any_axis(LowerContext& c) {
+  const Shape& x = c.in_shape(0);
+  const Elem elem = c.in_elem(0), type = expr::arithmetic_type(elem);
+  const bool exclusive = c.node().attr_int("exclusive", 0) != 0, reverse = c.node().attr_int("reverse", 0) != 0;
+  const ExprOp within = reverse ? (exclusive ? ExprOp::Gt : ExprOp::Ge) : (exclusive ? ExprOp::Lt : ExprOp::Le);
+  ONNXC_ASSIGN(const BufferId in, c.in(0));
+  const BufferId out = c.out(0);
+  const double neutral = kOp == ExprOp::Mul ? 1 : 0;
+  const Expr start = is_float(type) ? expr::constant(type, neutral) : expr::int_constant(type, static_cast<int64_t>(neutral));
+  const auto number = [](size_t i) { return expr::int_constant(Elem::I64, static_cast<int64_t>(i)); };
+  c.emit(make_nest(c, x, [&](std::span<const Expr> idx) {
+    const std::vector<Expr> zeros(c.in_shape(1).size(), expr::index(Dim(0)));
+    const Expr given = expr::cast(c.load(1, zeros), Elem::I64);
+    const Expr axis = expr::select(expr::binary(ExprOp::Lt, given, number(0)), given + number(x.size()), given);
+    Block b;
+    Expr value = start;
+    for (size_t d = 0; d < x.size(); ++d) {
+      const std::string k = c.fresh("k");
+      std::vector<Expr> at(idx.begin(), idx.end());
+      at[d] = expr::index(Dim::symbol(k));
+      const Expr taken = expr::select(expr::binary(within, at[d], idx[d]), expr::load(in, elem, at), start);
+      Reduce along{c.fresh("along"), kOp == ExprOp::Mul ? ReduceOp::Mul : ReduceOp::Add, {{k, x[d]}}, 1, false, taken};
+      value = expr::select(expr::binary(ExprOp::Eq, axis, number(d)), expr::let(along.name, type), value);
+      b.push_back(Stmt{std::move(along)});
+    }
+    b.push_back(Stmt{Store{out, {idx.begin(), idx.end()}, value, nullptr}});
+    return b;
+  }));
+  return ok();
+}
+
 template <ExprOp kOp>
 Status lower_cumulative(LowerContext& c) {
   const Shape& x = c.in_shape(0);
   const Elem elem = c.in_elem(0), type = expr::arithmetic_type(elem);
   const auto axes = constant_axes(c.node());
-  if (!axes || axes->size() != 1) return c.unsupported("the axis is computed at run time", "make it constant");
+  if (!axes) return lower_cumulative_any_axis<kOp>(c);
+  if (axes->size() != 1) return c.invalid("the axis must be one number");
   ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), (*axes)[0], x.size()));
   const bool exclusive = c.node().attr_int("exclusive", 0) != 0, reverse = c.node().attr_int("reverse", 0) != 0;
   ONNXC_ASSIGN(const BufferId in, c.in(0));

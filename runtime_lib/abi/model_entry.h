@@ -290,7 +290,7 @@ inline onnxc_status run_in_arena(Run& run) {
   const onnxc_run_args* args = run.args;
   const uint64_t bytes = session.info->arena_bytes;
   if (args->arena || !bytes) {
-    if (reinterpret_cast<uintptr_t>(args->arena) % 64 || (bytes && args->arena_bytes < bytes)) {
+    if (bytes && (reinterpret_cast<uintptr_t>(args->arena) % 64 || args->arena_bytes < bytes)) {
       Message(run.out) << "run: the arena must be aligned to 64 bytes and have at least " << static_cast<int64_t>(bytes)
                        << " bytes; it has " << static_cast<int64_t>(args->arena_bytes);
       return ONNXC_OUT_OF_MEMORY;
