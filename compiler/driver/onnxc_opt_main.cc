@@ -1,6 +1,7 @@
-// onnxc-opt: reads a textual graph, runs passes, verifies, prints; or reads a textual Program. For tests (tests/lit/)
-// and for trying things out.
-//   onnxc-opt [--passes=a,b,c | --pipeline] [--opt-bisect=N] [--dump-after=PASS] FILE    (FILE may be -)
+// onnxc-opt: reads a graph, runs passes, verifies, prints; or reads a textual Program. For tests (tests/lit/) and for
+// trying things out. FILE is a textual graph, - for standard input, or an .onnx model.
+//   onnxc-opt [--passes=a,b,c | --pipeline] [--opt-bisect=N] [--dump-after=PASS] [--dim=NAME=N] [--shape=INPUT=1,2]
+//             [--time-passes] [--verify-each] FILE
 //   onnxc-opt --program [--plan] FILE    verifies a Program and prints it, or plans it and prints the Plan
 // Named passes run once each, in the order given; --pipeline runs all of them to a fixpoint. Constants are folded only
 // where that needs no execution: this program holds no back end.
@@ -11,6 +12,7 @@
 #include <sstream>
 
 #include "compiler/import/function_bodies.h"
+#include "compiler/import/import.h"
 #include "compiler/ir/graph_text.h"
 #include "compiler/ir/plan_text.h"
 #include "compiler/ir/program_text.h"
@@ -54,6 +56,16 @@ Result<Arguments> parse_arguments(int argc, char** argv) {
       a.plan = true;
     } else if (name == "--debug-plan") {
       a.options.debug_plan = true;
+    } else if (arg == "--time-passes") {
+      a.options.time_passes = true;
+    } else if (arg == "--verify-each") {
+      a.options.verify_each = true;
+    } else if (name == "--dim" && value.find('=') != value.npos) {
+      a.options.dims[value.substr(0, value.find('='))] = std::atoll(value.c_str() + value.find('=') + 1);
+    } else if (name == "--shape" && value.find('=') != value.npos) {
+      for (const std::string& d : split(value.substr(value.find('=') + 1))) {
+        a.options.shapes[value.substr(0, value.find('='))].push_back(std::atoll(d.c_str()));
+      }
     } else if (name == "--opt-bisect") {
       a.options.opt_bisect = std::atoi(value.c_str());
     } else if (name == "--disable-pass") {
@@ -83,7 +95,8 @@ Result<std::string> read(const std::string& file) {
 }
 
 // Holds the text form to its promise on the way: what is printed parses back to what prints the same.
-Status run_program(const Arguments& a, const std::string& text) {
+Status run_program(const Arguments& a) {
+  ONNXC_ASSIGN(const std::string text, read(a.file));
   ONNXC_ASSIGN(Program program, parse_program(text));
   ONNXC_TRY(verify_program(program));
   const std::string printed = print_program(program);
@@ -99,10 +112,20 @@ Status run_program(const Arguments& a, const std::string& text) {
   return ok();
 }
 
-Status run(const Arguments& a) {
+Result<std::unique_ptr<Graph>> load(const Arguments& a) {
+  if (a.file.ends_with(".onnx")) {
+    Options options = a.options;
+    options.input = a.file;
+    ONNXC_ASSIGN(ImportedModel model, import_model(options));
+    return std::move(model.graph);
+  }
   ONNXC_ASSIGN(const std::string text, read(a.file));
-  if (a.program) return run_program(a, text);
-  ONNXC_ASSIGN(const std::unique_ptr<Graph> graph, parse_graph(text));
+  return parse_graph(text);
+}
+
+Status run(const Arguments& a) {
+  if (a.program) return run_program(a);
+  ONNXC_ASSIGN(const std::unique_ptr<Graph> graph, load(a));
   ONNXC_TRY(verify_graph(*graph));
   OnnxFunctionBodies functions;
   PassContext context{a.options, nullptr, &functions};

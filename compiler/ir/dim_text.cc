@@ -230,14 +230,11 @@ Result<Shape> broadcast(const Shape& a, const Shape& b) {
       out[i] = x;
     } else if (x == one) {
       out[i] = y;
-    } else if (x.is_const() != y.is_const()) {
-      out[i] = x.is_const() ? x : y;
+    } else if (x.is_const() && y.is_const()) {
+      return Error(ErrorKind::InvalidModel, "cannot broadcast " + shape_str(a) + " with " + shape_str(b) + ": " + x.str() +
+                                                " is not " + y.str());
     } else {
-      const bool known = x.is_const();
-      return Error(known ? ErrorKind::InvalidModel : ErrorKind::Unsupported,
-                   "cannot broadcast " + shape_str(a) + " with " + shape_str(b) + ": " + x.str() +
-                       (known ? " is not " : " may not equal ") + y.str(),
-                   {}, known ? "" : "Fix both with --dim NAME=N.");
+      out[i] = x.is_const() ? x : y.is_const() ? y : Dim::max(x, y);
     }
   }
   return out;
