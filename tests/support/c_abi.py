@@ -80,9 +80,10 @@ class ModelError(RuntimeError):
 
 def aligned(nbytes, alignment):
     """A uint8 array of `nbytes` whose address is a multiple of `alignment`."""
-    raw = np.empty(int(nbytes) + alignment, np.uint8)
+    nbytes = max(int(nbytes), 1)  # numpy puts an empty slice anywhere
+    raw = np.empty(nbytes + alignment, np.uint8)
     start = -raw.ctypes.data % alignment
-    return raw[start:start + int(nbytes)]
+    return raw[start:start + nbytes]
 
 
 def make_host():
