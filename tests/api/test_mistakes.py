@@ -187,3 +187,12 @@ def test_options_have_the_same_defaults():
         for name in [n for n in dir(theirs) if not n.startswith("_") and not callable(getattr(theirs, n))]:
             mine, yours = getattr(ours, name), getattr(theirs, name)
             assert int(mine) == int(yours) if hasattr(yours, "value") else mine == yours, name
+
+
+def test_a_crash_of_the_compiler_is_an_exception(tmp_path, monkeypatch):
+    crashing = tmp_path / "onnxc"
+    crashing.write_text("#!/bin/sh\necho out of luck >&2\nkill -SEGV $$\n")
+    crashing.chmod(0o755)
+    monkeypatch.setattr("onnxc.compiler.compiler_path", lambda: str(crashing))
+    with pytest.raises(onnxc.RuntimeException, match="onnxc was ended by signal 11. out of luck"):
+        onnxc.InferenceSession(small_models.relu().SerializeToString())
