@@ -136,6 +136,7 @@ class InferenceSession:
         self._metadata = _metadata(described["metadata"])
         if all(arg.is_static() for arg in self._inputs):
             self._programs[()] = self._compile([])
+            self._source = None  # may hold the whole model
 
     def _compile(self, shapes: list[str]) -> "_Program":
         arguments = [*self._fixed_dims, *shapes]
