@@ -1,9 +1,9 @@
 // conv_blocked_f32: convolution of NCHW16c by NCHW16c. x [N][ceil(IC/16)][IH][IW][16], y likewise, w
 // [ceil(OC/16)][ceil(IC/16)][KH][KW][16 ic][16 oc], bias padded to whole blocks. Lanes of x beyond IC are never read;
-// lanes of y beyond OC get whatever the padding of w and bias gives (zero weights: the activation of 0). A tile is up
-// to kMaxRows pixels (rows x columns of the output) by 2 vectors of output channels. Tiles inside read pixels at fixed
-// offsets; tiles at an edge read through pointers, of which those outside point at zeros. Tested in
-// tests/unit/kernels_conv_test.cc.
+// lanes of y beyond OC get whatever the padding of w and bias gives (zero weights: the activation of 0). Sums longer
+// than kChain wait in y, so residual must not be y. A tile is up to kMaxRows pixels (rows x columns of the output) by 2
+// vectors of output channels. Tiles inside read pixels at fixed offsets; tiles at an edge read through pointers, of
+// which those outside point at zeros. Tested in tests/unit/kernels_conv_test.cc.
 #ifndef ONNXC_KERNELS_CONV_BLOCKED_H
 #define ONNXC_KERNELS_CONV_BLOCKED_H
 
@@ -50,10 +50,17 @@ struct BlockedTile {
     const int64_t y0 = oy * g.stride_h - g.pad_top, x0 = ox * g.stride_w - g.pad_left;
     const bool fast = inside(MC);
     Range rows = TR == 1 ? taps_inside(y0, g.dil_h, g.kh, g.ih) : Range{0, g.kh};
+    const int64_t chain = kChain / (taps * kBlock) > 1 ? kChain / (taps * kBlock) : 1;  // in blocks of channels
+    const int64_t plane_size = g.oh * g.ow * kBlock, at = output();
+    bool flushed = false;
     Tile<float, MR, NV> tile;
     tile.clear();
     ONNXC_ROLLED
     for (int64_t b = 0; b < blocks; ++b) {
+      if (b > 0 && b % chain == 0) {  // chains but the last wait in y
+        flush(tile, at, plane_size, !flushed);
+        flushed = true;
+      }
       const float* plane = c.x + (image * blocks + b) * g.ih * g.iw * kBlock;
       const int64_t count = c.ic - b * kBlock < kBlock ? c.ic - b * kBlock : kBlock;
       ONNXC_ROLLED
@@ -78,14 +85,31 @@ struct BlockedTile {
         }
       }
     }
-    const int64_t plane_size = g.oh * g.ow * kBlock, at = output();
     ONNXC_UNROLL
     for (int r = 0; r < MR; ++r) {
       ONNXC_UNROLL
       for (int n = 0; n < NV; ++n) {
-        const int64_t pixel = ((r / MC) * g.ow + r % MC) * kBlock;
-        finish_blocked(c, tile.acc[r][n], channel + n * kLanes<float>,
-                       at + pixel + column_offset(n * kLanes<float>, plane_size));
+        const int64_t here = at + pixel<MC>(r) + column_offset(n * kLanes<float>, plane_size);
+        Wide<float> v = tile.acc[r][n];
+        if (flushed) v = v + load<Wide<float>>(c.y + here);
+        finish_blocked(c, v, channel + n * kLanes<float>, here);
+      }
+    }
+  }
+
+  // Where pixel r of the tile stands in y, from its first one.
+  template <int MC>
+  ONNXC_INLINE int64_t pixel(int r) const {
+    return ((r / MC) * c.g.ow + r % MC) * kBlock;
+  }
+  template <int MR>
+  ONNXC_INLINE void flush(Tile<float, MR, NV>& tile, int64_t at, int64_t plane_size, bool first) {
+    ONNXC_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      ONNXC_UNROLL
+      for (int n = 0; n < NV; ++n) {
+        float* p = c.y + at + pixel<MR / TR>(r) + column_offset(n * kLanes<float>, plane_size);
+        Tile<float, MR, NV>::flush_one(p, tile.acc[r][n], first);
       }
     }
   }

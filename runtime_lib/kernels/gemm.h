@@ -1,7 +1,8 @@
 // gemm_f32, gemm_f64: y[m][n] = activation(a[m][k] * b[k][n] + bias[n] + residual[m][n]); a, y, residual are row-major
 // with rows lda and ldy apart (residual as y), b is packed: [ceil(N/16)][K][16], padded with anything finite.
 // pack_b_f32, pack_b_f64: that packing, of a b of any strides, zeros as padding. bias and residual may be null.
-// Each element is one chain of madd over k in order. Tested in tests/unit/kernels_gemm_test.cc.
+// Each element is a sum of chains of kChain madd, in order of k; chains but the last wait in y (or `stage`), so
+// residual must not be y. Tested in tests/unit/kernels_gemm_test.cc.
 #ifndef ONNXC_KERNELS_GEMM_H
 #define ONNXC_KERNELS_GEMM_H
 
@@ -39,10 +40,17 @@ struct GemmTile {
     using V = Wide<T>;
     Tile<T, MR, NV> tile;
     tile.clear();
-    tile.multiply(RowsOfA{g.a + row * g.lda, g.lda}, g.b + column_offset(column, g.k * kBlock), kBlock, g.k * kBlock,
-                  g.k);
-    if (!direct()) return tile.store_rows(stage, width);
-    T* y = g.y + row * g.ldy + column;
+    const T *a = g.a + row * g.lda, *b = g.b + column_offset(column, g.k * kBlock);
+    T* y = direct() ? g.y + row * g.ldy + column : stage;
+    const int64_t step = direct() ? g.ldy : width;
+    int64_t done = 0;
+    ONNXC_ROLLED
+    for (; g.k - done > kChain; done += kChain) {
+      tile.multiply(RowsOfA{a + done, g.lda}, b + done * kBlock, kBlock, g.k * kBlock, kChain);
+      tile.flush(y, step, kBlock, done == 0);
+    }
+    tile.multiply(RowsOfA{a + done, g.lda}, b + done * kBlock, kBlock, g.k * kBlock, g.k - done);
+    if (!direct()) return done ? tile.flush(y, step, kBlock, false) : tile.store_rows(stage, width);
     const T* residual = g.residual + row * g.ldy + column;
     ONNXC_UNROLL
     for (int n = 0; n < NV; ++n) {
@@ -50,6 +58,7 @@ struct GemmTile {
       ONNXC_UNROLL
       for (int r = 0; r < MR; ++r) {
         V v = tile.acc[r][n];
+        if (done) v = v + load<V>(y + r * g.ldy + n * kLanes<T>);
         if (g.bias) v = v + bias;
         if (g.residual) v = v + load<V>(residual + r * g.ldy + n * kLanes<T>);
         store<V>(y + r * g.ldy + n * kLanes<T>, g.activation.template apply_clip<V>(v));

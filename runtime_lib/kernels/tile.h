@@ -45,6 +45,10 @@ ONNXC_INLINE void with_rows(int64_t rows, F& f) {
   }
 }
 
+// Products that are summed in one chain of madd before the sum is added to those before it: long chains lose accuracy
+// (the error of a chain grows with its length), and adding up costs one pass over the tile per so many steps.
+inline constexpr int64_t kChain = 128;
+
 // Where column c of blocked columns stands: blocks of 16 that are `stride` elements apart.
 ONNXC_INLINE int64_t column_offset(int64_t c, int64_t stride) { return (c / kBlock) * stride + c % kBlock; }
 
@@ -67,6 +71,18 @@ struct Tile {
       ONNXC_UNROLL
       for (int n = 0; n < NV; ++n) store<V>(p + r * step + n * kLanes<T>, acc[r][n]);
     }
+  }
+  // Adds what p + r * step + column offset holds (unless `first`), stores the sums there and clears the tile.
+  ONNXC_INLINE void flush(T* p, int64_t step, int64_t stride, bool first) {
+    ONNXC_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      ONNXC_UNROLL
+      for (int n = 0; n < NV; ++n) flush_one(p + r * step + column_offset(n * kLanes<T>, stride), acc[r][n], first);
+    }
+  }
+  static ONNXC_INLINE void flush_one(T* at, V& v, bool first) {
+    store<V>(at, first ? v : load<V>(at) + v);
+    v = V{};
   }
   // acc += a(r, i) * b[i * step + columns] for i in 0 .. count - 1; columns are blocked, `stride` apart.
   template <class A>
