@@ -1,6 +1,6 @@
 // conv_plain_f32: convolution of plain tensors with any groups: x [N][IC][IH][IW], w [OC][IC/groups][KH][KW], y
 // [N][OC][OH][OW], residual as y, bias [OC] or null. The general fallback, and what firmware uses.
-// Where columns are dense (stride 1), tiles are up to 4 output channels by vectors of pixels; elsewhere single pixels.
+// Where columns are dense (stride 1), tiles are up to 8 output channels by vectors of pixels; elsewhere pixels.
 // Tested in tests/unit/kernels_conv_test.cc.
 #ifndef ONNXC_KERNELS_CONV_PLAIN_H
 #define ONNXC_KERNELS_CONV_PLAIN_H
@@ -8,6 +8,9 @@
 #include "conv_args.h"
 
 namespace onnxc_kernels {
+
+// Output channels of a tile.
+inline constexpr int kPlainChannels = ONNXC_LEVEL == 4 ? 8 : 4;
 
 struct PlainPlace {
   const ConvArgs& c;
@@ -36,15 +39,18 @@ ONNXC_INLINE void activate_plain(const ConvArgs& c, int64_t elements) {
   for (int64_t i = elements / lanes * lanes; i < elements; ++i) c.y[i] = c.activation.apply<float>(c.y[i]);
 }
 
-// One pixel, any geometry.
+// One pixel of OC output channels, any geometry.
+template <int OC>
 ONNXC_INLINE void conv_plain_pixel(const PlainPlace& p, int64_t ox) {
   const ConvArgs& c = p.c;
   const Window& g = c.g;
   const int64_t y0 = p.oy * g.stride_h - g.pad_top, x0 = ox * g.stride_w - g.pad_left;
   const Range rows = taps_inside(y0, g.dil_h, g.kh, g.ih), columns = taps_inside(x0, g.dil_w, g.kw, g.iw);
-  const int64_t channels = p.in_channels();
-  const float *x = p.input(), *w = c.w + p.first * channels * g.kh * g.kw;
-  float sum = 0;
+  const int64_t channels = p.in_channels(), per_output = channels * g.kh * g.kw;
+  const float *x = p.input(), *w = c.w + p.first * per_output;
+  float sum[OC];
+  ONNXC_UNROLL
+  for (int o = 0; o < OC; ++o) sum[o] = 0;
   ONNXC_ROLLED
   for (int64_t i = 0; i < channels; ++i) {
     ONNXC_ROLLED
@@ -52,23 +58,28 @@ ONNXC_INLINE void conv_plain_pixel(const PlainPlace& p, int64_t ox) {
       const float* row = x + (i * g.ih + y0 + ky * g.dil_h) * g.iw + x0;
       const float* taps = w + (i * g.kh + ky) * g.kw;
       ONNXC_ROLLED
-      for (int64_t k = columns.begin; k < columns.end; ++k) sum = madd(row[k * g.dil_w], taps[k], sum);
+      for (int64_t k = columns.begin; k < columns.end; ++k) {
+        ONNXC_UNROLL
+        for (int o = 0; o < OC; ++o) sum[o] = madd(row[k * g.dil_w], taps[o * per_output + k], sum[o]);
+      }
     }
   }
-  const int64_t at = p.output(p.first) + ox;
-  c.y[at] = finish_plain<float>(c, sum, p.first, c.residual ? c.residual[at] : 0.0f);
+  ONNXC_UNROLL
+  for (int o = 0; o < OC; ++o) {
+    const int64_t at = p.output(p.first + o) + ox;
+    c.y[at] = finish_plain<float>(c, sum[o], p.first + o, c.residual ? c.residual[at] : 0.0f);
+  }
 }
 
-// NV vectors of pixels from ox, stride_w 1, all windows inside in x.
-template <int NV>
+// NV vectors V of pixels from ox, stride_w 1, all windows inside in x.
+template <class V, int NV>
 struct PlainTile {
   const PlainPlace& p;
   int64_t ox;
 
   template <int OC>
   ONNXC_INLINE void run() {
-    using V = Wide<float>;
-    constexpr int lanes = kLanes<float>;
+    constexpr int lanes = kLanesOf<V>;
     const ConvArgs& c = p.c;
     const Window& g = c.g;
     const int64_t y0 = p.oy * g.stride_h - g.pad_top, x0 = ox - g.pad_left;
@@ -115,24 +126,23 @@ struct PlainTile {
 
 template <int OC>
 ONNXC_INLINE void conv_plain_row(const PlainPlace& p, Range whole) {
-  constexpr int lanes = kLanes<float>;
+  using V = Wide<float>;
+  constexpr int lanes = kLanes<float>, quarter = lanes > 4 ? 4 : lanes;
   int64_t ox = 0;
   ONNXC_ROLLED
   while (ox < p.c.g.ow) {
     const bool dense = lanes > 1 && p.c.g.stride_w == 1 && ox >= whole.begin;
     if (dense && ox + 2 * lanes <= whole.end) {
-      PlainTile<2>{p, ox}.template run<OC>();
+      PlainTile<V, 2>{p, ox}.template run<OC>();
       ox += 2 * lanes;
     } else if (dense && ox + lanes <= whole.end) {
-      PlainTile<1>{p, ox}.template run<OC>();
+      PlainTile<V, 1>{p, ox}.template run<OC>();
       ox += lanes;
+    } else if (dense && quarter < lanes && ox + quarter <= whole.end) {
+      PlainTile<Vec<float, quarter>, 1>{p, ox}.template run<OC>();
+      ox += quarter;
     } else {
-      PlainPlace one = p;
-      ONNXC_ROLLED
-      for (int o = 0; o < OC; ++o) {
-        one.first = p.first + o;
-        conv_plain_pixel(one, ox);
-      }
+      conv_plain_pixel<OC>(p, ox);
       ++ox;
     }
   }
@@ -153,12 +163,12 @@ ONNXC_INLINE void conv_plain(ConvArgs c, int64_t groups) {
     int64_t channel = 0;
     ONNXC_ROLLED
     while (channel < c.oc) {
-      const int64_t together = per_group - channel % per_group >= 4 ? 4 : 1;
+      const int64_t together = per_group - channel % per_group >= kPlainChannels ? kPlainChannels : 1;
       ONNXC_ROLLED
       for (int64_t oy = 0; oy < g.oh; ++oy) {
         const PlainPlace place{c, groups, image, oy, channel};
-        if (together == 4) {
-          conv_plain_row<4>(place, whole);
+        if (together == kPlainChannels) {
+          conv_plain_row<kPlainChannels>(place, whole);
         } else {
           conv_plain_row<1>(place, whole);
         }
