@@ -63,7 +63,20 @@ Status KernelLibrary::link_kernels(llvm::Module& module, const std::function<voi
   return ok();
 }
 
+// What runs once per create or run. The entry is optimised already; its machine code is made the fast way.
+static bool runs_rarely(const llvm::Function& f) { return !f.isDeclaration() && f.getName().contains("entry"); }
+
 Status KernelLibrary::link_entry(llvm::Module& module) {
+  if (auto error = entry_->materializeAll())
+    return Error(ErrorKind::Internal, "the entry's bitcode: " + llvm::toString(std::move(error)));
+  for (llvm::Function& f : *entry_) {
+    if (!runs_rarely(f)) continue;
+    f.removeFnAttr(llvm::Attribute::OptimizeForSize);
+    f.removeFnAttr(llvm::Attribute::AlwaysInline);
+    f.removeFnAttr(llvm::Attribute::InlineHint);
+    f.addFnAttr(llvm::Attribute::NoInline);
+    f.addFnAttr(llvm::Attribute::OptimizeNone);
+  }
   return link(module, std::move(entry_), llvm::Linker::Flags::None);
 }
 
