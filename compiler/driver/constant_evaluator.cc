@@ -7,10 +7,7 @@
 namespace onnxc {
 
 Result<std::vector<Tensor>> ConstantEvaluator::evaluate(const Graph& graph) {
-  Options options;
-  options.cpu = "x86-64-v2";
-  options.opt_level = 1;
-  options.quiet = true;
+  const Options options = in_process_options();
   ONNXC_ASSIGN(const Target target, Target::from_options(options));
   ONNXC_ASSIGN(Program program, lower(graph, target, options));
   ONNXC_ASSIGN(const Plan plan, make_plan(std::move(program), options));

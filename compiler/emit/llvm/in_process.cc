@@ -151,10 +151,16 @@ Result<std::unique_ptr<InProcessModel>> InProcessModel::load(const Plan& plan, c
   return LoadedModel::make(std::move(object), plan);
 }
 
-Result<std::vector<Tensor>> run_in_process(const Plan& plan, const std::vector<Tensor>& inputs) {
+Options in_process_options() {
   Options options;
   options.cpu = "x86-64-v2";
   options.opt_level = 1;
+  options.quiet = true;
+  return options;
+}
+
+Result<std::vector<Tensor>> run_in_process(const Plan& plan, const std::vector<Tensor>& inputs) {
+  const Options options = in_process_options();
   ONNXC_ASSIGN(const Target target, Target::from_options(options));
   ONNXC_ASSIGN(const auto model, InProcessModel::load(plan, target, options));
   return model->run(inputs);

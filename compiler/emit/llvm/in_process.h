@@ -25,6 +25,8 @@ class InProcessModel {
   virtual Result<std::vector<Tensor>> run(const std::vector<Tensor>& inputs) = 0;
 };
 
+// The options that the next function compiles with, for whoever makes the plan.
+Options in_process_options();
 // Always for x86-64-v2 (no FMA), so that the results do not depend on the machine: what constant folding needs.
 Result<std::vector<Tensor>> run_in_process(const Plan& plan, const std::vector<Tensor>& inputs = {});
 
