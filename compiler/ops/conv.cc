@@ -1,5 +1,5 @@
-// Conv and ConvTranspose (onnx/docs/Operators.md). 2-D and 1-D f32 convolutions with constant weights use kernels on the
-// blocked layout; what is left is a loop nest. Tested by tests/conformance and tests/differential.
+// Conv and ConvTranspose (onnx/docs/Operators.md). 2-D and 1-D f32 convolutions with constant weights use kernels on
+// the blocked layout; what is left is a loop nest. Tested by tests/conformance and tests/differential.
 #include "compiler/ops/window.h"
 
 namespace onnxc {
@@ -13,7 +13,8 @@ Result<std::vector<int64_t>> weight_kernel(const Node& node) {
   const Shape& w = *node.input(1)->type.shape;
   std::vector<int64_t> kernel;
   for (size_t a = 2; a < w.size(); ++a) {
-    if (!w[a].is_const()) return Error(ErrorKind::Unsupported, "the kernel's extent is not known: " + shape_str(w), node.where());
+    if (!w[a].is_const())
+      return Error(ErrorKind::Unsupported, "the kernel's extent is not known: " + shape_str(w), node.where());
     kernel.push_back(w[a].value());
   }
   if (node.has("kernel_shape") && node.attr_ints("kernel_shape") != kernel)
@@ -33,8 +34,8 @@ Status infer_conv(InferContext& c) {
   if (groups <= 0) return c.invalid("group must be positive");
   const Dim channels = w[1] * Dim(groups);
   if (x[1].is_const() && channels.is_const() && x[1] != channels)
-    return c.invalid("the input has " + x[1].str() + " channels, the weights " + shape_str(w) + " with group " + std::to_string(groups) +
-                     " want " + channels.str());
+    return c.invalid("the input has " + x[1].str() + " channels, the weights " + shape_str(w) + " with group " +
+                     std::to_string(groups) + " want " + channels.str());
   if (w[0].is_const() && w[0].value() % groups != 0) return c.invalid("the output channels are no multiple of group");
   ONNXC_ASSIGN(auto kernel, weight_kernel(c.node));
   ONNXC_ASSIGN(const Window window, make_window(c.node, spatial_of(x), kernel));
@@ -51,7 +52,19 @@ struct Conv2d {
   int64_t kh, kw, sh, sw, pt, pl, dh, dw;
 };
 Conv2d as_2d(const Window& w, const Shape& x) {
-  Conv2d g{w, Dim(1), x.back(), Dim(1), w.out.back(), 1, w.kernel.back(), 1, w.strides.back(), 0, w.pads_begin.back(), 1, w.dilations.back()};
+  Conv2d g{w,
+           Dim(1),
+           x.back(),
+           Dim(1),
+           w.out.back(),
+           1,
+           w.kernel.back(),
+           1,
+           w.strides.back(),
+           0,
+           w.pads_begin.back(),
+           1,
+           w.dilations.back()};
   if (w.axes() == 2) {
     g.ih = x[2], g.oh = w.out[0];
     g.kh = w.kernel[0], g.sh = w.strides[0], g.pt = w.pads_begin[0], g.dh = w.dilations[0];
@@ -59,15 +72,23 @@ Conv2d as_2d(const Window& w, const Shape& x) {
   return g;
 }
 Call& window_args(Call& call, const Conv2d& g) {
-  return call.arg("kh", g.kh).arg("kw", g.kw).arg("stride_h", g.sh).arg("stride_w", g.sw).arg("pad_top", g.pt).arg("pad_left", g.pl)
-      .arg("dil_h", g.dh).arg("dil_w", g.dw);
+  return call.arg("kh", g.kh)
+      .arg("kw", g.kw)
+      .arg("stride_h", g.sh)
+      .arg("stride_w", g.sw)
+      .arg("pad_top", g.pt)
+      .arg("pad_left", g.pl)
+      .arg("dil_h", g.dh)
+      .arg("dil_w", g.dw);
 }
 Call& activation_args(Call& call, const Activation& a) {
   return call.arg("activation", a.code).arg("alpha", a.alpha).arg("beta", a.beta);
 }
 
 // Bias padded to whole channel blocks; kNoBuffer without bias.
-BufferId blocked_bias(LowerContext& c, int64_t block) { return c.constant(2) ? c.packed(2, Packing{{block}, {0, 1}}) : kNoBuffer; }
+BufferId blocked_bias(LowerContext& c, int64_t block) {
+  return c.constant(2) ? c.packed(2, Packing{{block}, {0, 1}}) : kNoBuffer;
+}
 
 // Packing [O/b][I/ib][k...][ib][b] of weights [O][I][k...]: what the kernels read as one stream.
 Packing weight_packing(size_t axes, int64_t out_block, int64_t in_block) {
@@ -101,8 +122,10 @@ Status lower_conv_blocked(LowerContext& c, const Conv2d& g) {
   const BufferId out = c.out(0, layout);
   Call call(depthwise ? "conv_depthwise_f32" : first ? "conv_first_f32" : "conv_blocked_f32");
   call.out(out).in(in).in(weights).in(bias).in(residual).arg("n", x[0]);
-  if (depthwise) call.arg("c", ic).arg("ih", g.ih).arg("iw", g.iw).arg("oh", g.oh).arg("ow", g.ow);
-  else call.arg("ic", ic).arg("ih", g.ih).arg("iw", g.iw).arg("oc", oc).arg("oh", g.oh).arg("ow", g.ow);
+  if (depthwise)
+    call.arg("c", ic).arg("ih", g.ih).arg("iw", g.iw).arg("oh", g.oh).arg("ow", g.ow);
+  else
+    call.arg("ic", ic).arg("ih", g.ih).arg("iw", g.iw).arg("oc", oc).arg("oh", g.oh).arg("ow", g.ow);
   activation_args(window_args(call, g), act);
   c.emit(call.op());
   return ok();
@@ -115,7 +138,15 @@ Status lower_conv_plain(LowerContext& c, const Conv2d& g) {
   ONNXC_ASSIGN(const BufferId bias, c.in(2));
   ONNXC_ASSIGN(const BufferId residual, c.in(3));
   Call call("conv_plain_f32");
-  call.out(c.out(0)).in(in).in(weights).in(bias).in(residual).arg("n", x[0]).arg("ic", x[1]).arg("ih", g.ih).arg("iw", g.iw);
+  call.out(c.out(0))
+      .in(in)
+      .in(weights)
+      .in(bias)
+      .in(residual)
+      .arg("n", x[0])
+      .arg("ic", x[1])
+      .arg("ih", g.ih)
+      .arg("iw", g.iw);
   call.arg("oc", w[0]).arg("oh", g.oh).arg("ow", g.ow);
   window_args(call, g).arg("groups", c.node().attr_int("group", 1));
   c.emit(activation_args(call, activation_of(c.node())).op());
@@ -188,8 +219,10 @@ Result<Transposed> transposed_window(const Node& node) {
   const auto wanted = node.attr_ints("output_shape");
   auto pads = node.attr_ints("pads", std::vector<int64_t>(2 * n, 0));
   const std::string auto_pad = node.attr_string("auto_pad", "NOTSET");
-  if (t.kernel.size() != n || t.strides.size() != n || t.dilations.size() != n || extra.size() != n || pads.size() != 2 * n)
-    return Error(ErrorKind::InvalidModel, "kernel, strides, dilations, output_padding or pads do not fit the input's rank", node.where());
+  if (t.kernel.size() != n || t.strides.size() != n || t.dilations.size() != n || extra.size() != n ||
+      pads.size() != 2 * n)
+    return Error(ErrorKind::InvalidModel,
+                 "kernel, strides, dilations, output_padding or pads do not fit the input's rank", node.where());
   for (size_t a = 0; a < n; ++a) {
     const int64_t reach = (t.kernel[a] - 1) * t.dilations[a] + 1;
     const Dim full = (x[2 + a] - Dim(1)) * Dim(t.strides[a]) + Dim(extra[a] + reach);
@@ -199,7 +232,9 @@ Result<Transposed> transposed_window(const Node& node) {
     if (wanted.size() >= n || same) {
       out = wanted.size() >= n ? Dim(wanted[wanted.size() - n + a]) : x[2 + a] * Dim(t.strides[a]);
       const Dim total = full - out;
-      if (!total.is_const()) return Error(ErrorKind::Unsupported, "the padding depends on a free dimension", node.where(), "fix it by --dim");
+      if (!total.is_const())
+        return Error(ErrorKind::Unsupported, "the padding depends on a free dimension", node.where(),
+                     "fix it by --dim");
       const int64_t pad = std::max<int64_t>(total.value(), 0);
       begin = auto_pad == "SAME_UPPER" ? pad / 2 : pad - pad / 2;
     }
@@ -215,7 +250,8 @@ Status infer_conv_transpose(InferContext& c) {
   const Shape &x = c.shape(0), &w = c.shape(1);
   if (x.size() < 3 || w.size() != x.size())
     return c.invalid("input " + shape_str(x) + " and weights " + shape_str(w) + " must have the same rank, at least 3");
-  if (x[1].is_const() && w[0].is_const() && x[1] != w[0]) return c.invalid("input and weights have different channel counts");
+  if (x[1].is_const() && w[0].is_const() && x[1] != w[0])
+    return c.invalid("input and weights have different channel counts");
   ONNXC_ASSIGN(const Transposed t, transposed_window(c.node));
   Shape out{x[0], w[1] * Dim(c.node.attr_int("group", 1))};
   out.insert(out.end(), t.out.begin(), t.out.end());
@@ -223,10 +259,88 @@ Status infer_conv_transpose(InferContext& c) {
   return ok();
 }
 
+// Per tap and axis: which input index output index `o` reads, and whether there is one.
+struct TransposedTap {
+  Expr inside, at;  // at: clamped into the input
+};
+TransposedTap transposed_tap(const Transposed& t, size_t a, const Dim& extent, const Dim& o, const Dim& k) {
+  const Dim stride(t.strides[a]), at = o + Dim(t.pads_begin[a]) - k * Dim(t.dilations[a]);
+  const Dim i = Dim::floor_div(at, stride);
+  Expr inside = binary(ExprOp::And, binary(ExprOp::Ge, expr::index(i), expr::index(Dim(0))),
+                       binary(ExprOp::Lt, expr::index(i), expr::index(extent)));
+  if (t.strides[a] > 1)
+    inside = binary(ExprOp::And, inside, binary(ExprOp::Eq, expr::index(Dim::mod(at, stride)), expr::index(Dim(0))));
+  return {inside, expr::index(Dim::max(Dim(0), Dim::min(i, extent - Dim(1))))};
+}
+
+// Stores value + bias, activated, at `idx` of the output.
+void store_activated(LowerContext& c, Block& b, BufferId out, std::span<const Expr> idx, Expr value, BufferId bias) {
+  if (bias != kNoBuffer) value = value + expr::load(bias, c.in_elem(0), {idx[1]});
+  b.push_back(Stmt{Store{out, {idx.begin(), idx.end()}, apply_activation(activation_of(c.node()), value), nullptr}});
+}
+
+// One product of all pixels with all taps, [N * pixels][IC] x [IC][OC * taps], then each output gathers its taps.
+Status lower_conv_transpose_gemm(LowerContext& c, const Transposed& t) {
+  const Shape &x = c.in_shape(0), &w = c.in_shape(1);
+  const Shape spatial = spatial_of(x);
+  const Dim channels = x[1], rows = x[0] * numel(spatial), columns = numel({w.begin() + 1, w.end()});
+  ONNXC_ASSIGN(const BufferId bias, c.in(2));
+  Shape pixel_dims{x[0]};
+  pixel_dims.insert(pixel_dims.end(), spatial.begin(), spatial.end());
+  Shape tap_dims = pixel_dims;
+  pixel_dims.push_back(channels);
+  tap_dims.insert(tap_dims.end(), w.begin() + 1, w.end());
+  const BufferId pixels = c.temporary(Elem::F32, pixel_dims), products = c.temporary(Elem::F32, tap_dims);
+  c.emit(make_nest(c, pixel_dims, [&](std::span<const Expr> idx) {
+    std::vector<Expr> from{idx[0], idx.back()};
+    from.insert(from.end(), idx.begin() + 1, idx.end() - 1);
+    Block b;
+    b.push_back(Stmt{Store{pixels, {idx.begin(), idx.end()}, c.load(0, from), nullptr}});
+    return b;
+  }));
+  const BufferId weights = c.constant_buffer(c.constant(1)->reshaped({channels.value(), columns.value()}),
+                                             Packing{{1, 16}, {2, 0, 1, 3}}, c.node().input(1)->name);
+  Call gemm("gemm_f32");
+  gemm.out(products)
+      .in(pixels)
+      .in(weights)
+      .in(kNoBuffer)
+      .in(kNoBuffer)
+      .arg("m", rows)
+      .arg("n", columns)
+      .arg("k", channels);
+  activation_args(gemm.arg("lda", channels).arg("ldy", columns), Activation{});
+  c.emit(gemm.op());
+  const BufferId out = c.out(0);
+  c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
+    Reduce r{c.fresh("sum"), ReduceOp::Add, {}, 1, false, nullptr};
+    std::vector<Expr> at{idx[0]}, taps;
+    Expr inside;
+    for (size_t a = 0; a < t.kernel.size(); ++a) {
+      r.vars.push_back({c.fresh("k"), Dim(t.kernel[a])});
+      const Dim k = Dim::symbol(r.vars.back().name);
+      const TransposedTap tap = transposed_tap(t, a, spatial[a], idx[2 + a]->dim, k);
+      inside = inside ? binary(ExprOp::And, inside, tap.inside) : tap.inside;
+      at.push_back(tap.at);
+      taps.push_back(expr::index(k));
+    }
+    at.push_back(idx[1]);
+    at.insert(at.end(), taps.begin(), taps.end());
+    r.value = expr::select(inside, expr::load(products, Elem::F32, at), expr::constant(Elem::F32, 0));
+    const Expr sum = expr::let(r.name, Elem::F32);
+    Block b;
+    b.push_back(Stmt{std::move(r)});
+    store_activated(c, b, out, idx, sum, bias);
+    return b;
+  }));
+  return ok();
+}
+
 Status lower_conv_transpose(LowerContext& c) {
   const Shape &x = c.in_shape(0), &w = c.in_shape(1);
   const int64_t groups = c.node().attr_int("group", 1);
   ONNXC_ASSIGN(const Transposed t, transposed_window(c.node()));
+  if (c.in_elem(0) == Elem::F32 && groups == 1 && c.constant(1)) return lower_conv_transpose_gemm(c, t);
   ONNXC_ASSIGN(const BufferId in, c.in(0));
   ONNXC_ASSIGN(const BufferId weights, c.in(1));
   ONNXC_ASSIGN(const BufferId bias, c.in(2));
@@ -241,23 +355,18 @@ Status lower_conv_transpose(LowerContext& c) {
     std::vector<Expr> x_at{idx[0], expr::index(ci)}, w_at{expr::index(ci), expr::index(idx[1]->dim - group * w[1])};
     Expr inside;
     for (size_t a = 0; a < t.kernel.size(); ++a) {
-      const Dim k = Dim::symbol(r.vars[a + 1].name), stride(t.strides[a]);
-      const Dim at = idx[2 + a]->dim + Dim(t.pads_begin[a]) - k * Dim(t.dilations[a]);
-      const Dim i = Dim::floor_div(at, stride);
-      Expr here = binary(ExprOp::And, binary(ExprOp::Ge, expr::index(i), expr::index(Dim(0))),
-                         binary(ExprOp::Lt, expr::index(i), expr::index(x[2 + a])));
-      if (t.strides[a] > 1) here = binary(ExprOp::And, here, binary(ExprOp::Eq, expr::index(Dim::mod(at, stride)), expr::index(Dim(0))));
-      inside = inside ? binary(ExprOp::And, inside, here) : here;
-      x_at.push_back(expr::index(Dim::max(Dim(0), Dim::min(i, x[2 + a] - Dim(1)))));
+      const Dim k = Dim::symbol(r.vars[a + 1].name);
+      const TransposedTap tap = transposed_tap(t, a, x[2 + a], idx[2 + a]->dim, k);
+      inside = inside ? binary(ExprOp::And, inside, tap.inside) : tap.inside;
+      x_at.push_back(tap.at);
       w_at.push_back(expr::index(k));
     }
     const Expr zero = expr::constant(expr::arithmetic_type(elem), 0);
     r.value = expr::select(inside, expr::load(in, elem, x_at), zero) * expr::load(weights, elem, w_at);
-    Expr value = expr::let(r.name, zero->type);
-    if (bias != kNoBuffer) value = value + expr::load(bias, elem, {idx[1]});
+    const Expr sum = expr::let(r.name, zero->type);
     Block b;
-    b.push_back(Stmt{r});
-    b.push_back(Stmt{Store{out, {idx.begin(), idx.end()}, apply_activation(activation_of(c.node()), value), nullptr}});
+    b.push_back(Stmt{std::move(r)});
+    store_activated(c, b, out, idx, sum, bias);
     return b;
   }));
   return ok();
