@@ -1,5 +1,5 @@
-// Plan: a Program in which every buffer has a place, every constant an offset in the weights blob, and the order is final.
-// Immutable once made by plan/make_plan.cc. Printed by `--emit=plan` (plan_text.h).
+// Plan: a Program in which every buffer has a place, every constant an offset in the weights blob, and the order is
+// final. Immutable once made by plan/make_plan.cc. Printed by `--emit=plan` (plan_text.h).
 #pragma once
 
 #include <cstdint>
@@ -11,13 +11,17 @@
 namespace onnxc {
 
 struct Place {
-  enum class Kind : uint8_t { None, Arena, Weights };  // None: caller's memory, Dynamic, Handle; views have their base's
+  enum class Kind : uint8_t {
+    None,
+    Arena,
+    Weights
+  };  // None: caller's memory, Dynamic, Handle; views have their base's
   Kind kind = Kind::None;
   Dim offset;  // of logical element 0, in bytes from the base pointer of the arena or of the weights
   Dim bytes;   // of the whole extent, halo included
   Dim lead;    // bytes of the extent before `offset` (halo): the extent is [offset - lead, offset - lead + bytes)
-  // Operations between which the buffer lives, inclusive, numbered in the order of a walk that visits an If or Loop before
-  // the operations of its regions: without regions, indices into Program::ops.
+  // Operations between which the buffer lives, inclusive, numbered in the order of a walk that visits an If or Loop
+  // before the operations of its regions: without regions, indices into Program::ops.
   int64_t first = 0, last = 0;
 };
 
@@ -35,11 +39,12 @@ struct Plan {
   std::vector<BlobEntry> blob;
   uint64_t blob_bytes = 0;
   uint64_t weights_hash = 0;
-  // Report: bytes that all arena buffers would take without sharing, and bytes of the constants as they came.
-  uint64_t unshared_bytes = 0, source_constant_bytes = 0;
-  // --debug-plan: no two buffers share a byte. Emitted code fills each extent with 0xFF (NaN in every float type) before
-  // operation `first` and after `last`, and checks after each operation that the `guard_bytes` before and after each extent,
-  // filled with 0xA5 at the start of the run, are untouched.
+  // Report: bytes that all arena buffers would take without sharing; the most that live at one time, below which no
+  // arena of this order can be; bytes of the constants as they came.
+  uint64_t unshared_bytes = 0, live_bytes = 0, source_constant_bytes = 0;
+  // --debug-plan: no two buffers share a byte. Emitted code fills each extent with 0xFF (NaN in every float type)
+  // before operation `first` and after `last`, and checks after each operation that the `guard_bytes` before and after
+  // each extent, filled with 0xA5 at the start of the run, are untouched.
   bool debug = false;
   int64_t guard_bytes = 0;
 };

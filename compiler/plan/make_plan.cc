@@ -1,10 +1,11 @@
-// make_plan: liveness, in-place sharing, arena, weights blob. The order of operations is the Program's. Tested in
-// tests/unit/plan_test.cc.
+// make_plan: in-place pairs, liveness, sharing, arena, weights blob. The order of operations is the Program's. Tested
+// in tests/unit/plan_test.cc.
 #include "compiler/plan/make_plan.h"
 
 #include <set>
 
 #include "compiler/plan/arena.h"
+#include "compiler/plan/find_in_place.h"
 #include "compiler/plan/liveness.h"
 #include "compiler/plan/share_in_place.h"
 #include "compiler/plan/verify_plan.h"
@@ -101,6 +102,7 @@ void place_arena(Plan& plan, const Liveness& live) {
   const Blocks blocks = make_blocks(program, live, leader);
   const ArenaLayout layout = plan.debug ? place_apart(blocks.blocks, plan.guard_bytes) : place_blocks(blocks.blocks);
   plan.arena_bytes = layout.bytes;
+  plan.live_bytes = static_cast<uint64_t>(peak_of_live_bytes(blocks.blocks));
   for (BufferId b = 0; b < program.buffers.size(); ++b) {
     Place& place = plan.places[b];
     place.first = live.ranges[b].first;
@@ -120,6 +122,7 @@ void place_arena(Plan& plan, const Liveness& live) {
 Result<Plan> make_plan(Program program, const Options& options) {
   ONNXC_TRY(require_fixed_dims(program));
   Plan plan;
+  find_in_place(program);
   plan.program = std::move(program);
   plan.places.resize(plan.program.buffers.size());
   plan.debug = options.debug_plan;

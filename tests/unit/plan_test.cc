@@ -4,7 +4,9 @@
 #include <random>
 
 #include "compiler/ir/plan_text.h"
+#include "compiler/ir/program_text.h"
 #include "compiler/plan/arena.h"
+#include "compiler/plan/find_in_place.h"
 #include "compiler/plan/liveness.h"
 #include "compiler/plan/make_plan.h"
 #include "compiler/plan/verify_plan.h"
@@ -203,9 +205,54 @@ TEST(Plan, RunTimeDimsAreNamed) {
 
 TEST(Plan, PrintsItsPlaces) {
   const std::string text = print_plan(plan_of(chain(false).program));
-  EXPECT_NE(text.find("arena: 512 bytes, 1024 without sharing"), std::string::npos) << text;
+  EXPECT_NE(text.find("arena: 512 bytes, 1024 without sharing, 512 live at one time"), std::string::npos) << text;
   EXPECT_NE(text.find("  [256, 512)               #1 to #2          %b: f32[64]"), std::string::npos) << text;
   EXPECT_NE(text.find("call k(out %b, in %a)"), std::string::npos) << text;
+}
+
+// The pairs that make_plan finds in `nest` over a, b (born before), y and z.
+std::vector<std::pair<BufferId, BufferId>> pairs_of(const std::string& nest) {
+  Result<Program> program = parse_program(R"(program @main {
+    buffer %a: f32[4, 8] = arena
+    buffer %b: f32[8, 4] = arena
+    buffer %y: f32[4, 8] = arena
+    buffer %n: i8[4, 8] = arena
+    call fill(out %a, out %b)
+    nest )" + nest + "}");
+  EXPECT_TRUE(program.ok()) << (program.ok() ? "" : program.error().str());
+  if (!program.ok()) return {};
+  find_in_place(*program);
+  return program->ops[1].in_place;
+}
+using Pairs = std::vector<std::pair<BufferId, BufferId>>;
+
+TEST(FindInPlace, ElementByElement) {
+  const Pairs found = {{2, 0}};
+  EXPECT_EQ(pairs_of("{ for i in 4 { for j in 8 { store %y[i, j] = exp(%a[i, j]) } } }"), found);
+  EXPECT_EQ(pairs_of("{ for i in 4 { for j in 8 { let t = %a[i, j] store %y[i, j] = mul(t, t) } } }"), found);
+  EXPECT_EQ(pairs_of("{ for i in 4 { for j in 8 { store %y[i, j] = add(%a[i, j], %b[j, i]) } } }"), found);
+  EXPECT_EQ(pairs_of("partition(i, 4) { for i in 4 { for j in 8 { store %y[i, j] = %a[i, j] } } }"), found);
+  EXPECT_EQ(pairs_of("{ for k in 1 { for j in 8 { store %y[k, j] = %a[0, j] } } }"), found);
+  EXPECT_EQ(pairs_of("{ for k in 1 { for i in 4 { for j in 8 { store %y[i, j] = %a[i, j] } } } }"), found);
+}
+
+TEST(FindInPlace, NotWhereAnElementIsReadElsewhereOrLater) {
+  for (
+      const char* nest : {
+          "{ for i in 4 { for j in 7 { store %y[i, j] = add(%a[i, j], %a[i, j + 1]) } } }",  // a neighbour
+          "{ for i in 4 { for j in 4 { store %y[i, j] = %a[j, i] } } }",                     // transposed
+          "{ for i in 4 { for j in 4 { store %y[i, j] = %b[i, j] } } }",                     // other strides
+          "{ for i in 4 { for j in 8 { store %y[i, j] = 0.0 let t = %a[i, j] } } }",         // after the store
+          "{ for i in 4 { for j in 8 { store %y[i, j] = %a[i, j] } } for k in 4 { let t = %a[k, 0] } }",  // in a later
+                                                                                                          // loop
+          "{ for k in 3 { for i in 4 { for j in 8 { store %y[i, j] = add(%a[i, j], cast(index(k), f32)) } } } }",  // again
+          "{ for i in 4 { for j in 8 { store %y[i, j] = %a[i, j] when lt(index(i), 2) } } }",  // not everywhere
+          "{ for i in 4 { for j in 8 { store %y[i, j] = %a[i, j] store %y[i, 0] = 0.0 } } }",  // stored twice
+          "{ for i in 4 { for j in 8 { store %n[i, j] = cast(%a[i, j], i8) } } }",             // another size
+          "{ for i in 4 { for j in 8 { store %y[i, j] = %a[i, j] } call k(in %a[i, 0]) } }",   // a call reads it
+          "{ for i in 4 { reduce s = add over (j in 8) : %a[i, j] for j in 8 { store %y[i, j] = div(%a[i, j], s) } } }",
+      })
+    EXPECT_EQ(pairs_of(nest), Pairs{}) << nest;
 }
 
 // for 3 turns: t = f(kept); u = g(t, carried); carried = u
