@@ -15,6 +15,9 @@ Status set_broadcast(InferContext& c, Elem elem) {
     if (!c.in(i).is_tensor()) return c.invalid("input " + std::to_string(i) + " must be a tensor, not " + c.in(i).str());
     if (!c.has_shape(i)) return c.set_unranked(0, elem), ok();
     auto merged = broadcast(shape, c.shape(i));
+    if (!merged.ok() && !(is_static(shape) && is_static(c.shape(i))))
+      return c.unsupported("whether " + shape_str(shape) + " and " + shape_str(c.shape(i)) + " broadcast depends on dims of the run",
+                           "fix free dims by --dim or --shape; make inputs that give shapes constant");
     if (!merged.ok())
       return c.invalid("the shapes " + shape_str(shape) + " and " + shape_str(c.shape(i)) + " do not broadcast");
     shape = std::move(merged).value();

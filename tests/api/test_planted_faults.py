@@ -47,7 +47,7 @@ def test_sound_plan_is_right(tmp_path, flags):
 
 def test_overlap_is_named_by_the_verifier(tmp_path):
     _, text = plant(tmp_path, "overlap")
-    assert "'a'" in text and "'b'" in text, text
+    assert "%a" in text and "%b" in text and "shares memory" in text, text
 
 
 def test_overlap_is_silent_without_and_shown_by_debug_plan(tmp_path):
