@@ -99,7 +99,7 @@ std::string signature(const Plan& plan, const std::vector<Parameter>& params, co
   std::string text = "(";
   for (size_t i = 0; i < rows.size(); ++i) {
     const std::string end = i + 1 < rows.size() ? "," : ") {";
-    text += "\n    [[maybe_unused]] " + rows[i].first + end;
+    text += "\n    " + rows[i].first + end;
     if (!rows[i].second.empty()) text += "  // " + rows[i].second;
   }
   return text + (rows.empty() ? ") {\n" : "\n");
