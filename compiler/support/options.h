@@ -26,7 +26,7 @@ struct Options {
 
   // Code.
   int opt_level = 3;           // -O0..-O3
-  std::string cpu = "native";  // native | x86-64-v2 | x86-64-v3 | x86-64-v4
+  std::string cpu = "native";  // native | x86-64-v2 | x86-64-v3 | x86-64-v4 | generic (C++ only)
   bool fold_constants = true;
   std::vector<std::string> disabled_passes;  // --disable-pass=NAME
   int opt_bisect = -1;                       // --opt-bisect=N: run only the first N pass applications; -1 = all

@@ -22,6 +22,13 @@ Target of_level(Level level) {
   Target t;
   t.level = level;
   t.cpu = level_name(level);
+  if (level == Level::Generic) {
+    t.triple = "";
+    t.channel_block = 1;
+    t.vector_bytes = 4;
+    t.has_fma = false;
+    return t;
+  }
   t.required_features = ONNXC_X86_V2;
   t.has_fma = level != Level::X86V2;
   t.vector_bytes = 16;
@@ -43,6 +50,7 @@ const char* level_name(Level level) {
     case Level::X86V2: return "x86-64-v2";
     case Level::X86V3: return "x86-64-v3";
     case Level::X86V4: return "x86-64-v4";
+    case Level::Generic: return "generic";
   }
   return "?";
 }
@@ -60,11 +68,11 @@ Result<Target> Target::from_options(const Options& options) {
     }
     return of_level(level);
   }
-  for (Level level : {Level::X86V2, Level::X86V3, Level::X86V4}) {
+  for (Level level : {Level::X86V2, Level::X86V3, Level::X86V4, Level::Generic}) {
     if (options.cpu == level_name(level)) return of_level(level);
   }
   return Error(ErrorKind::Usage, "unknown processor \"" + options.cpu + "\"", "--mcpu",
-               "Choose one of: native, x86-64-v2, x86-64-v3, x86-64-v4.");
+               "Choose one of: native, x86-64-v2, x86-64-v3, x86-64-v4, or generic (C++ sources for any machine).");
 }
 
 }  // namespace onnxc

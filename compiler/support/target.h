@@ -9,17 +9,20 @@
 
 namespace onnxc {
 
-enum class Level : uint8_t { X86V2, X86V3, X86V4 };  // one kernel bitcode each
+// Generic: any machine with a C++ compiler (firmware ...), through emitted sources only. The others: one kernel bitcode
+// each.
+enum class Level : uint8_t { X86V2, X86V3, X86V4, Generic };
 
 struct Target {
   std::string triple = "x86_64-unknown-linux-gnu";
   Level level = Level::X86V4;
-  std::string cpu = "x86-64-v4";       // for LLVM: the level's name, or the host's CPU name with --mcpu=native
-  std::string features;                // LLVM feature string, "+avx512vnni,..."; empty for plain levels
-  uint64_t required_features = 0;      // ONNXC_X86_* bits, checked at create
-  int channel_block = 16;              // the same for all x86 levels, so that artefacts share their packing
-  int vector_bytes = 64;               // of the level's registers
-  bool has_fma = true;                 // whether madd() rounds once
+  std::string cpu = "x86-64-v4";   // for LLVM: the level's name, or the host's CPU name with --mcpu=native
+  std::string features;            // LLVM feature string, "+avx512vnni,..."; empty for plain levels
+  uint64_t required_features = 0;  // ONNXC_X86_* bits, checked at create
+  int channel_block =
+      16;  // the same for all x86 levels, so that artefacts share their packing; generic: 1 (plain layouts)
+  int vector_bytes = 64;  // of the level's registers
+  bool has_fma = true;    // whether madd() rounds once
 
   std::string name() const;  // "x86-64-v4"
   static Result<Target> from_options(const Options& options);

@@ -65,13 +65,15 @@ def run_unit(unit, library, options, run_and_compare):
 
 def build(unit, library):
     """None, or the compiler's first error."""
-    source = library.with_suffix(".cc")
+    source, weights = library.with_suffix(".cc"), library.with_suffix(".S")
     sources = [s for _, out in unit for s in sorted(out.glob("*.cc"))]
-    objects = [str(o) for _, out in unit for o in sorted(out.glob("*.o"))]
     source.write_text("".join(f'#include "{s}"\n' for s in sources))
-    includes = [f"-I{p}" for _, out in unit[:1] for p in (out, out / "include") if p.exists()]
-    command = [os.environ.get("CXX", "clang++-19"), "-std=c++17", "-O1", "-march=native", "-ffp-contract=off", "-fPIC", "-shared", "-w",
-               *includes, str(source), *objects, "-o", str(library)]
+    weights.write_text("".join(f'#undef ONNXC_WEIGHTS_FILE\n#define ONNXC_WEIGHTS_FILE "{out}/{out.name}.weights.bin"\n#include "{s}"\n'
+                               for _, out in unit for s in out.glob("*_weights.S")))
+    runtime = unit[0][1] / "runtime"
+    command = [os.environ.get("CXX", "clang++-19"), "-std=c++17", "-O1", "-march=native", "-ffp-contract=off", "-fno-math-errno",
+               "-fPIC", "-shared", "-w", "-fvisibility=hidden", f"-I{runtime}", f"-I{runtime}/include", str(source), str(weights),
+               "-o", str(library)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == 0:
         return None

@@ -21,6 +21,7 @@ std::vector<std::string> common_flags(const Options& options) {
 }
 
 std::vector<std::string> code_flags(const Target& target) {
+  if (target.level == Level::Generic) return {};  // whatever the toolchain is set to
   std::vector<std::string> flags = {std::string("-march=") + level_name(target.level)};
   if (target.level == Level::X86V4) flags.push_back("-mprefer-vector-width=512");
   if (target.required_features & ONNXC_X86_AVX512_VNNI) flags.push_back("-mavx512vnni");

@@ -35,7 +35,7 @@ Result<std::map<std::string, std::string>> emit_cpp(const Plan& plan, const Mode
   ONNXC_ASSIGN(files[name + "_model.cc"], cpp::render_entry(plan, identity, target));
   files[name + ".h"] = cpp::render_header(plan, identity);
   files["CMakeLists.txt"] = cpp::render_cmake(plan, identity, target, options);
-  if (plan.blob_bytes && identity.embed_weights) files[name + "_weights.S"] = cpp::render_weights(identity);
+  if (plan.blob_bytes && identity.embed_weights) files[name + "_weights.S"] = cpp::render_weights(identity, target);
   for (const EmbeddedFile& file : embedded_files())
     if (file.path.starts_with(kRuntime)) files["runtime/" + std::string(file.path.substr(kRuntime.size()))] = file.text;
   files["runtime/support.h"] = embedded_template("support.h");

@@ -198,9 +198,9 @@ Result<std::string> render_operations(const Plan& plan, const ModelIdentity& ide
   return render("model.cc", values);
 }
 
-std::string render_weights(const ModelIdentity& identity) {
+std::string render_weights(const ModelIdentity& identity, const Target& target) {
   data values("name", identity.name);
-  values.set("weights_align", "4096");
+  values.set("weights_align", target.level == Level::Generic ? "64" : "4096");  // pages, or what flash can spare
   return render("weights.S", values);
 }
 

@@ -11,7 +11,7 @@ namespace onnxc::cpp {
 std::string render_header(const Plan& plan, const ModelIdentity& identity);
 Result<std::string> render_entry(const Plan& plan, const ModelIdentity& identity, const Target& target);
 Result<std::string> render_operations(const Plan& plan, const ModelIdentity& identity, const Target& target);
-std::string render_weights(const ModelIdentity& identity);
+std::string render_weights(const ModelIdentity& identity, const Target& target);
 std::string render_cmake(const Plan& plan, const ModelIdentity& identity, const Target& target, const Options& options);
 
 // Bytes that a run needs: the plan's arena, and staging for sub-byte inputs and outputs.

@@ -28,6 +28,9 @@ Status verify(const llvm::Module& module) {
 
 Result<std::string> emit_llvm(const Plan& plan, const ModelIdentity& identity, const Target& target,
                               const Options& options, LlvmOutput output) {
+  if (target.level == Level::Generic)
+    return Error(ErrorKind::Usage, "the LLVM back end makes code for x86-64 only", "--mcpu=generic",
+                 "Use --emit=cpp or --backend=cpp for this target.");
   ONNXC_ASSIGN(const auto machine, emit::make_target_machine(target, options.opt_level));
   llvm::LLVMContext context;
   llvm::Module module(identity.name, context);
