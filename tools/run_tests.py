@@ -56,7 +56,12 @@ def unit(report: pathlib.Path, everything: bool) -> list[str]:
 
 
 def lit(report: pathlib.Path, everything: bool) -> list[str]:
-    return [sys.executable, "-m", "lit.main", "-v", f"--xunit-xml-output={report}", str(ROOT / "tests/lit")]
+    return [
+        str(pathlib.Path(sys.executable).with_name("lit")),
+        "-v",
+        f"--xunit-xml-output={report}",
+        str(ROOT / "tests/lit"),
+    ]
 
 
 def script(path: str) -> Callable[[pathlib.Path, bool], list[str]]:
