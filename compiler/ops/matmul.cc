@@ -109,8 +109,10 @@ Status lower_matmul(LowerContext& c) {
   ONNXC_ASSIGN(const BufferId a, c.in(0));
   if (c.constant(1) && p.b_batch.empty() && c.constant(1)->rank() == 2) {  // one product with all rows of A
     const BufferId b = c.packed(1, panel_packing(false));
+    ONNXC_ASSIGN(const BufferId bias, c.in(2));      // set by the pass fuse_matmul_bias
+    ONNXC_ASSIGN(const BufferId residual, c.in(3));  // likewise
     const Dim rows = numel(p.a_batch) * p.m;
-    c.emit(gemm_call({c.out(0), {}}, {a, {}}, {b, {}}, kNoBuffer, {}, rows, p.n, p.k, act).op());
+    c.emit(gemm_call({c.out(0), {}}, {a, {}}, {b, {}}, bias, {residual, {}}, rows, p.n, p.k, act).op());
     return ok();
   }
   ONNXC_ASSIGN(const BufferId b, c.in(1));

@@ -64,6 +64,22 @@ std::optional<Tensor> constant_attribute(const Node& n) {
   return std::nullopt;
 }
 
+// ConstantOfShape, within the limit on growth.
+std::optional<Tensor> filled(const Node& n) {
+  const Type& type = n.output()->type;
+  if (!type.is_static_tensor() || type.elem == Elem::String || !known_ints(n.input(0))) return std::nullopt;
+  const std::vector<int64_t> dims = static_dims(*type.shape);
+  const int64_t count = checked_numel(dims).value_or(0);
+  const size_t size = elem_size(type.elem);
+  if (count * static_cast<int64_t>(size) > kMostGrowth) return std::nullopt;
+  const Tensor* value = n.attr_tensor("value");
+  if (!value) return Tensor::zeros(type.elem, dims);
+  if (value->numel() != 1 || value->elem() != type.elem) return std::nullopt;
+  std::vector<std::byte> bytes(count * size);
+  for (int64_t i = 0; i < count; ++i) std::memcpy(bytes.data() + i * size, value->raw(), size);
+  return Tensor::of<std::byte>(type.elem, dims, bytes);
+}
+
 bool keeps_elements(const Node& n) {
   for (const char* op : {"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"}) {
     if (is_op(&n, op)) return true;
@@ -73,6 +89,7 @@ bool keeps_elements(const Node& n) {
 
 std::optional<Tensor> fold_by_moving(const Node& n) {
   if (is_op(&n, "Constant")) return constant_attribute(n);
+  if (is_op(&n, "ConstantOfShape") && n.output()) return filled(n);
   const Value* in = n.input(0);
   const Value* out = n.output();
   if (!in || !in->is_constant() || !out || !out->type.is_static_tensor()) return std::nullopt;

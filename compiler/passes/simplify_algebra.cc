@@ -4,6 +4,7 @@
 //  Pow(x, 1);
 //  - Pow(x, 2) becomes x * x, which is how ONNX Runtime and every libm give it: the correctly rounded square;
 //  - x / c becomes x * (1 / c) where c is a power of two, so that 1 / c is exact;
+//  - a Sum of two is an Add;
 //  - NaN payloads and signs may differ: IEEE 754 leaves them open.
 // A graph output keeps its name. Tested in tests/lit/passes/simplify_algebra.txt.
 #include <cmath>
@@ -128,6 +129,12 @@ bool square_by_mul(Node* n) {
   return true;
 }
 
+bool sum_by_add(Node* n) {
+  if (!is_op(n, "Sum") || n->num_inputs() != 2) return false;
+  replace_node(n, add_like(n, "Add", {n->input(0), n->input(1)}, n)->output());
+  return true;
+}
+
 bool divide_by_mul(Node* n) {
   if (!is_op(n, "Div") || !n->input(1)->is_constant()) return false;
   const Elem e = n->input(1)->type.elem;
@@ -146,7 +153,7 @@ bool divide_by_mul(Node* n) {
 Result<bool> simplify_algebra(Graph& graph, PassContext&) {
   return each_graph(graph, [](Graph& g) {
     bool changed = false;
-    for (Node* n : nodes_of(g)) changed |= drop(n) || square_by_mul(n) || divide_by_mul(n);
+    for (Node* n : nodes_of(g)) changed |= drop(n) || square_by_mul(n) || divide_by_mul(n) || sum_by_add(n);
     return changed;
   });
 }
