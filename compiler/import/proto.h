@@ -12,7 +12,8 @@ inline std::string canonical_domain(const std::string& domain) { return domain =
 
 // `node "conv1" (Conv, #12)`, as Node::where() says it, for nodes that are not in a Graph yet.
 inline std::string node_where(const onnx::NodeProto& node, int index) {
-  return "node \"" + node.name() + "\" (" + node.op_type() + ", #" + std::to_string(index) + ")";
+  const std::string name = node.name().empty() ? "" : '"' + node.name() + "\" ";
+  return "node " + name + "(" + node.op_type() + ", #" + std::to_string(index) + ")";
 }
 
 }  // namespace onnxc

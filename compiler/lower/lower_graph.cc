@@ -45,16 +45,37 @@ Operation& GraphLowering::emit(Operation op, const Node* origin) {
   return program_.ops.back();
 }
 
+namespace {
+
+// What a Program can compute today: tensors of numbers whose shapes follow from those of the inputs.
+Status check_output(const Graph& graph, const Node& node, const Value& out) {
+  const std::string what = "output \"" + out.name + "\" has the type " + out.type.str();
+  if (!out.type.is_tensor() || !out.type.shape)
+    return Error(ErrorKind::Unsupported, what + "; only tensors of known rank are supported yet", node.where());
+  if (out.type.elem == Elem::String || out.type.elem == Elem::C64 || out.type.elem == Elem::C128)
+    return Error(ErrorKind::Unsupported, what + "; strings and complex numbers are not supported yet", node.where());
+  if (is_static(*out.type.shape)) return ok();
+  std::set<std::string> used, given;
+  for (const Dim& d : *out.type.shape) d.collect_symbols(used);
+  for (const Value* input : graph.inputs)
+    if (input->type.shape)
+      for (const Dim& d : *input->type.shape) d.collect_symbols(given);
+  for (const std::string& symbol : used)
+    if (!given.count(symbol))
+      return Error(ErrorKind::Unsupported, what + ", which depends on values that are known only at run time", node.where(),
+                   "make the inputs that its shape is computed from constant");
+  return ok();
+}
+
+}  // namespace
+
 Status GraphLowering::lower_node(const Node& node) {
   const OpDef* def = find_op(node.domain, node.op);
   const std::string full = (node.domain.empty() ? "" : node.domain + ".") + node.op;
   if (!def || (!def->compute && !def->lower))
     return Error(ErrorKind::Unsupported, "operator " + full + " is not supported yet", node.where());
   for (const Value* out : node.outputs())
-    if (out && (!out->type.is_tensor() || !out->type.shape))
-      return Error(ErrorKind::Unsupported,
-                   "output \"" + out->name + "\" has the type " + out->type.str() + "; only tensors of known rank are supported yet",
-                   node.where());
+    if (out) ONNXC_TRY(check_output(graph_, node, *out));
   if (def->compute && (!def->compute_if || def->compute_if(node))) return lower_compute(node, *def);
   if (!def->lower)
     return Error(ErrorKind::Unsupported, "operator " + full + " is not supported with these types or attributes yet", node.where());

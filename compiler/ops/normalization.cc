@@ -292,4 +292,32 @@ OP(RMSNormalization) = norm("RMSNormalization", infer_layer_norm, lower_layer_no
 OP(LpNormalization) = norm("LpNormalization", infer_like_input, lower_lp_normalization);
 OP(LRN) = norm("LRN", infer_like_input, lower_lrn);
 
+namespace {
+
+// Opset 18 to 20: scale and bias are per group; since then per channel. Each is repeated for the channels of its group.
+Status upgrade_group_norm_20(Graph& g, Node& n) {
+  const auto ints = [&](const std::vector<int64_t>& v) { return g.add_constant(Tensor::i64({static_cast<int64_t>(v.size())}, v)); };
+  const auto add = [&](const char* op, std::vector<Value*> inputs) {
+    Node* node = g.add_node(op, std::move(inputs), 1, &n);
+    node->origins = n.origins;
+    return node->output();
+  };
+  const int64_t groups = n.attr_int("num_groups", 1);
+  Value* channels = add("Shape", {n.input(0)});
+  channels->producer->attrs["start"] = int64_t{1};
+  channels->producer->attrs["end"] = int64_t{2};
+  Value* target = add("Concat", {ints({groups}), add("Div", {channels, ints({groups})})});
+  target->producer->attrs["axis"] = int64_t{0};
+  for (size_t i : {1, 2}) {
+    Value* column = add("Reshape", {n.input(i), ints({groups, 1})});
+    n.set_input(i, add("Reshape", {add("Expand", {column, target}), ints({-1})}));
+  }
+  return ok();
+}
+
+}  // namespace
+
+// The way down is the function body that ONNX gives.
+OP(GroupNormalization) = {.name = "GroupNormalization", .upgrades = {{20, upgrade_group_norm_20}}};
+
 }  // namespace onnxc

@@ -15,7 +15,7 @@ using expr::operator-;
 
 // ---- scales
 
-// Where the scale (or zero point) of the element `idx` of x stands.
+// Where the scale (or zero point, whose rank may differ where there is one only) of the element `idx` of x stands.
 std::vector<Expr> scale_place(const Shape& scale, const Shape& x, int64_t axis, std::span<const Expr> idx) {
   if (scale.empty()) return {};
   if (scale.size() == 1 && is_one(scale[0])) return {constant(0)};
@@ -68,19 +68,19 @@ Status infer_quantize(InferContext& c) {
 
 // In f32, or f64 for doubles: round(x / scale) to even, plus the zero point, saturated.
 Result<Expr> compute_quantize(ComputeContext& c, std::span<const Expr> idx) {
-  const auto at = scale_place(c.in_shape(1), c.in_shape(0), scale_axis(c.node(), c.in_shape(0).size()), idx);
-  Expr x = c.load(0, idx), scale = c.load(1, at);
+  const auto place = [&](size_t i) { return scale_place(c.in_shape(i), c.in_shape(0), scale_axis(c.node(), c.in_shape(0).size()), idx); };
+  Expr x = c.load(0, idx), scale = c.load(1, place(1));
   const Elem wide = x->type == Elem::F64 ? Elem::F64 : Elem::F32;
   x = cast(x, wide);
   scale = cast(scale, wide);
   Expr q = binary(ExprOp::Div, x, scale);
   const Elem out = c.out_elem();
   if (is_float(out)) {
-    if (c.has_input(2)) q = q + cast(c.load(2, at), wide);
+    if (c.has_input(2)) q = q + cast(c.load(2, place(2)), wide);
     return cast(q, expr::arithmetic_type(out));
   }
   q = expr::unary(ExprOp::Round, q);
-  if (c.has_input(2)) q = q + cast(c.load(2, at), wide);
+  if (c.has_input(2)) q = q + cast(c.load(2, place(2)), wide);
   const Expr low = cast(lowest(out), wide), high = cast(highest(out), wide);
   q = binary(ExprOp::Min, binary(ExprOp::Max, q, low), high);
   return cast(q, expr::arithmetic_type(out));
@@ -100,13 +100,13 @@ Status infer_dequantize(InferContext& c) {
 }
 
 Result<Expr> compute_dequantize(ComputeContext& c, std::span<const Expr> idx) {
-  const auto at = scale_place(c.in_shape(1), c.in_shape(0), scale_axis(c.node(), c.in_shape(0).size()), idx);
-  Expr x = c.load(0, idx), scale = c.load(1, at);
+  const auto place = [&](size_t i) { return scale_place(c.in_shape(i), c.in_shape(0), scale_axis(c.node(), c.in_shape(0).size()), idx); };
+  Expr x = c.load(0, idx), scale = c.load(1, place(1));
   if (is_float(c.in_elem(0))) {
-    if (c.has_input(2)) x = x - c.load(2, at);
+    if (c.has_input(2)) x = x - c.load(2, place(2));
   } else {
     x = cast(x, Elem::I32);
-    if (c.has_input(2)) x = x - cast(c.load(2, at), Elem::I32);
+    if (c.has_input(2)) x = x - cast(c.load(2, place(2)), Elem::I32);
   }
   const Elem wide = scale->type == Elem::F64 ? Elem::F64 : Elem::F32;
   return cast(cast(x, wide) * cast(scale, wide), expr::arithmetic_type(c.out_elem()));
