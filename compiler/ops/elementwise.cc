@@ -225,8 +225,23 @@ Status infer_cast(InferContext& c) {
   if (from_int && (cast_target(c.node) == Elem::I64 || cast_target(c.node) == Elem::I32)) c.contents[0] = c.in_contents(0);
   return ok();
 }
+// saturate = 0: what would round beyond the largest number of an 8-bit float without infinity is NaN there. Those with a
+// largest number of even mantissa keep the tie.
+Expr nan_beyond(const Expr& x, Elem to) {
+  const bool keeps_tie = to == Elem::F8E4M3FN;
+  const double half_way = to == Elem::F8E4M3FN ? 464 : to == Elem::F8E4M3FNUZ ? 248 : 61440;
+  const Expr size = unary(ExprOp::Abs, x);
+  const Expr fits = binary(keeps_tie ? ExprOp::Le : ExprOp::Lt, size, constant(x->type, half_way));
+  return select(fits, x, constant(x->type, std::numeric_limits<double>::quiet_NaN()));
+}
+bool is_float8(Elem e) { return e == Elem::F8E4M3FN || e == Elem::F8E4M3FNUZ || e == Elem::F8E5M2 || e == Elem::F8E5M2FNUZ; }
+
 Result<Expr> compute_cast(ComputeContext& c, std::span<const Expr> idx) {
-  return cast(a(c, idx), c.out_elem());
+  Expr x = a(c, idx);
+  const Elem to = c.out_elem();
+  if (is_float(x->type) && is_int(to) && is_sub_byte(to)) x = cast(x, Elem::I32);  // then the low bits, as for wide integers
+  if (is_float8(to) && c.node().attr_int("saturate", 1) == 0) x = nan_beyond(cast(x, Elem::F32), to);
+  return cast(x, to);
 }
 Status infer_cast_like(InferContext& c) {
   if (!c.has_input(0) || !c.has_input(1)) return c.invalid("two inputs are needed");
@@ -235,7 +250,11 @@ Status infer_cast_like(InferContext& c) {
   return ok();
 }
 // The second operand gives only its type.
-bool numeric_cast(const Node& n) { return n.input(0)->type.elem != Elem::String && n.output()->type.elem != Elem::String; }
+bool numeric_cast(const Node& n) {
+  const Elem to = n.output()->type.elem;
+  if (to == Elem::F8E5M2 && n.attr_int("saturate", 1) == 0) return false;  // infinity is out of reach of a saturating store
+  return n.input(0)->type.elem != Elem::String && to != Elem::String;
+}
 
 Result<Expr> compute_identity(ComputeContext& c, std::span<const Expr> idx) { return c.load(0, idx); }
 Status infer_identity(InferContext& c) {
