@@ -48,6 +48,8 @@ void report_run_time_dims(const Program& program, std::set<std::string>& reporte
   }
 }
 
+}  // namespace
+
 Status require_fixed_dims(const Program& program) {
   std::set<std::string> reported;
   std::vector<Diagnostic> diagnostics;
@@ -60,6 +62,8 @@ Status require_fixed_dims(const Program& program) {
                    "value \"" + buffer.name + "\", " + shape_str(buffer.dims));
   return ok();
 }
+
+namespace {
 
 int64_t bytes_of(const Buffer& buffer, const Dim& elements) {
   return elements.value() * static_cast<int64_t>(elem_size(buffer.elem));

@@ -11,6 +11,10 @@
 
 namespace onnxc {
 
+// Unsupported, naming each free dim of the inputs with what to do about it, or else what is known only at run time.
+// make_plan asks too; asked before verify_program, it tells users what they can do.
+Status require_fixed_dims(const Program& program);
+
 Result<Plan> make_plan(Program program, const Options& options);
 
 // Streams the blob (header, table, packed constants) to `sink` in order, piece by piece: peak memory is one constant.
