@@ -37,6 +37,7 @@ Result<bool> inline_body(Graph& g, Node* n, FunctionBodies* functions) {
   for (size_t i = first_new; i < g.nodes().size(); ++i) {
     g.nodes()[i]->name = n->name;
     g.nodes()[i]->origins = n->origins;
+    ONNXC_TRY(infer_node(*g.nodes()[i]));
   }
   for (size_t i = 0; i < n->num_outputs() && i < results.size(); ++i) {
     if (!n->output(i)) continue;
@@ -56,6 +57,8 @@ Result<bool> expand_once(Graph& g, FunctionBodies* functions) {
       changed |= inner;
     }
     if (!inputs_typed(*n)) continue;
+    // What an expansion before it has typed by now is passed on, so that a chain of functions takes one round.
+    if (changed) ONNXC_TRY(infer_node(*n));
     const OpDef* def = find_op(n->domain, n->op);
     const Way way = way_down(def, *n);
     if (way == Way::Own) continue;
