@@ -14,11 +14,11 @@ inline constexpr int64_t kBlock = 16;
 
 // The highest tile of NV vectors that the registers of this level hold.
 template <int NV>
-inline constexpr int kMaxRows = ONNXC_LEVEL == 4         ? (NV >= 4   ? 6
-                                                            : NV == 3 ? 8
-                                                                      : 14)
-                                : ONNXC_VECTOR_BYTES > 4 ? (NV >= 4 ? 2 : 6)
-                                                         : (NV >= 4 ? 2 : 4);
+inline constexpr int kMaxRows = ONNXC_LEVEL == 4   ? (NV >= 4   ? 6
+                                                      : NV == 3 ? 8
+                                                                : 14)
+                                : ONNXC_LEVEL == 3 ? (NV >= 4 ? 2 : 6)
+                                                   : (NV >= 4 ? 2 : 4);
 
 // How `total` rows are cut into tiles of at most `most` rows, as even as can be: `count` tiles, the first `larger` of
 // them of height + 1 rows, the others of `height`.

@@ -52,6 +52,8 @@ Plan small_plan() {
 
 class LinkTest : public testing::Test {
  protected:
+  // A test run in the background may have inherited SIG_IGN, which the handlers would put back.
+  static void SetUpTestSuite() { signal(SIGINT, SIG_DFL); }
   void SetUp() override {
     folder_ = fs::temp_directory_path() / ("onnxc_link_test_" + std::to_string(getpid()));
     fs::create_directories(folder_);
