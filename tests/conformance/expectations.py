@@ -12,7 +12,7 @@ def group(reason):
     reason = re.sub(r"\(\d+(, ?\d*)*\)", "(…)", reason)
     reason = re.sub(r"(output|input) \"[^\"]*\" has the type \S+\[[^\]]*\]", r"the shape of an \1", reason)
     reason = re.sub(r"input \"[^\"]*\": its type", "an input's type", reason)
-    return re.sub(r"\b(index|#) ?\d+", r"\1 N", reason).strip()[:160]
+    return re.sub(r"\b(index ?|, #)\d+", "", reason).strip()[:160]
 
 
 def sanitizer_runtime():
