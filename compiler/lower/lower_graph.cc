@@ -112,7 +112,10 @@ Result<Program> GraphLowering::run() {
   program_.metadata = graph_.metadata;
   std::vector<Diagnostic> problems;
   for (const Value* v : graph_.inputs)
-    if (!v->type.is_tensor() || !v->type.shape)
+    if (v->type.is_tensor() && (v->type.elem == Elem::String || v->type.elem == Elem::C64 || v->type.elem == Elem::C128))
+      problems.push_back({ErrorKind::Unsupported, "input \"" + v->name + "\"",
+                          "its type is " + v->type.str() + "; strings and complex numbers are not supported yet", ""});
+    else if (!v->type.is_tensor() || !v->type.shape)
       problems.push_back({ErrorKind::Unsupported, "input \"" + v->name + "\"",
                           "its type is " + v->type.str() + "; only tensors of known rank are supported yet",
                           "give its shape: --shape " + v->name + "=..."});
