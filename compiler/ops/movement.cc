@@ -1,26 +1,18 @@
-// Operators that move elements by index arithmetic known at compile time: Transpose, Concat, Split, Slice, Expand, Tile, Pad
-// (onnx/docs/Operators.md). They are index expressions, fused into their readers. Tested by tests/conformance.
+// Operators that move elements by index arithmetic known at compile time: Transpose, Concat, Split, Slice, Expand,
+// Tile, Pad (onnx/docs/Operators.md). They are index expressions, fused into their readers. Tested by
+// tests/conformance.
 #include "compiler/ops/axes.h"
+#include "compiler/ops/indexing.h"
 
 namespace onnxc {
+using indexing::ints_of;
+
 namespace {
 
 using expr::binary;
 
 bool is_one(const Dim& d) { return d.is_const() && d.value() == 1; }
 Expr at_dim(Dim d) { return expr::index(std::move(d)); }
-std::optional<std::vector<int64_t>> ints_of(const Value* v) {
-  if (!v) return std::nullopt;
-  if (v->constant) return v->constant->to_ints();
-  if (!v->contents) return std::nullopt;
-  std::vector<int64_t> out;
-  for (const Dim& d : *v->contents) {
-    if (!d.is_const()) return std::nullopt;
-    out.push_back(d.value());
-  }
-  return out;
-}
-
 // ---- Transpose
 
 Result<std::vector<int64_t>> permutation(const Node& n, size_t rank) {
@@ -33,7 +25,8 @@ Result<std::vector<int64_t>> permutation(const Node& n, size_t rank) {
     good = perm[i] >= 0 && perm[i] < static_cast<int64_t>(rank) && !seen[perm[i]];
     if (good) seen[perm[i]] = true;
   }
-  if (!good) return Error(ErrorKind::InvalidModel, "perm is no permutation of " + std::to_string(rank) + " axes", n.where());
+  if (!good)
+    return Error(ErrorKind::InvalidModel, "perm is no permutation of " + std::to_string(rank) + " axes", n.where());
   return perm;
 }
 Status infer_transpose(InferContext& c) {
@@ -70,10 +63,13 @@ Status infer_concat(InferContext& c) {
     const Shape& s = c.shape(i);
     if (s.size() != out.size()) return c.invalid("inputs 0 and " + std::to_string(i) + " have different ranks");
     for (size_t d = 0; d < s.size(); ++d) {
-      if (static_cast<int64_t>(d) == axis) out[d] = out[d] + s[d];
+      if (static_cast<int64_t>(d) == axis)
+        out[d] = out[d] + s[d];
       else if (out[d].is_const() && s[d].is_const() && out[d] != s[d])
-        return c.invalid("inputs 0 and " + std::to_string(i) + " differ in axis " + std::to_string(d) + ": " + shape_str(c.shape(0)) + " and " + shape_str(s));
-      else if (s[d].is_const()) out[d] = s[d];
+        return c.invalid("inputs 0 and " + std::to_string(i) + " differ in axis " + std::to_string(d) + ": " +
+                         shape_str(c.shape(0)) + " and " + shape_str(s));
+      else if (s[d].is_const())
+        out[d] = s[d];
     }
   }
   c.set(0, c.elem(0), out);
@@ -88,8 +84,8 @@ Status infer_concat(InferContext& c) {
   return ok();
 }
 
-// One nest per input, which writes its part of the output and takes in its producer. In whole channel blocks on the blocked
-// layout when all inputs lie so.
+// One nest per input, which writes its part of the output and takes in its producer. In whole channel blocks on the
+// blocked layout when all inputs lie so.
 Status lower_concat(LowerContext& c) {
   const size_t rank = c.out_shape().size();
   ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), c.node().attr_int("axis", 0), rank));
@@ -138,16 +134,22 @@ Result<std::vector<Dim>> split_parts(const Node& n, const Dim& extent) {
   const size_t parts = n.num_outputs();
   std::vector<Dim> out;
   if (const auto sizes = ints_of(n.input(1))) {
-    if (sizes->size() != parts) return Error(ErrorKind::InvalidModel, "split has " + std::to_string(sizes->size()) + " entries for " + std::to_string(parts) + " outputs", n.where());
+    if (sizes->size() != parts)
+      return Error(ErrorKind::InvalidModel,
+                   "split has " + std::to_string(sizes->size()) + " entries for " + std::to_string(parts) + " outputs",
+                   n.where());
     Dim total(0);
     for (int64_t s : *sizes) {
       out.push_back(Dim(s));
       total = total + Dim(s);
     }
-    if (extent.is_const() && total != extent) return Error(ErrorKind::InvalidModel, "the parts add up to " + total.str() + ", not " + extent.str(), n.where());
+    if (extent.is_const() && total != extent)
+      return Error(ErrorKind::InvalidModel, "the parts add up to " + total.str() + ", not " + extent.str(), n.where());
     return out;
   }
-  if (n.input(1)) return Error(ErrorKind::Unsupported, "the sizes of the parts are computed at run time", n.where(), "make them constant");
+  if (n.input(1))
+    return Error(ErrorKind::Unsupported, "the sizes of the parts are computed at run time", n.where(),
+                 "make them constant");
   const Dim each = Dim::ceil_div(extent, Dim(static_cast<int64_t>(parts)));
   for (size_t i = 0; i + 1 < parts; ++i) out.push_back(each);
   out.push_back(extent - each * Dim(static_cast<int64_t>(parts) - 1));
@@ -213,7 +215,8 @@ Result<std::optional<std::vector<Range>>> slice_ranges(const Node& n, const Shap
   const auto starts = entries(1), ends = entries(2);
   const auto axes = ints_of(n.input(3)), steps = ints_of(n.input(4));
   if (!starts || !ends || (n.input(3) && !axes) || (n.input(4) && !steps)) return Found();
-  if (starts->size() != ends->size() || (axes && axes->size() != starts->size()) || (steps && steps->size() != starts->size()))
+  if (starts->size() != ends->size() || (axes && axes->size() != starts->size()) ||
+      (steps && steps->size() != starts->size()))
     return Error(ErrorKind::InvalidModel, "starts, ends, axes and steps have different lengths", n.where());
   std::vector<Range> out;
   for (const Dim& d : x) out.push_back({Dim(0), d, 1});
@@ -245,12 +248,14 @@ Status infer_slice(InferContext& c) {
   for (size_t i = 1; i < c.node.num_inputs(); ++i) (void)c.in_contents(i);
   ONNXC_ASSIGN(const auto ranges, slice_ranges(c.node, c.shape(0)));
   Shape out;
-  for (size_t d = 0; d < c.shape(0).size(); ++d) out.push_back(ranges ? (*ranges)[d].extent : c.unknown("d" + std::to_string(d)));
+  for (size_t d = 0; d < c.shape(0).size(); ++d)
+    out.push_back(ranges ? (*ranges)[d].extent : c.unknown("d" + std::to_string(d)));
   const bool short_list = out.size() == 1 && ranges && (*ranges)[0].start.is_const() && out[0].is_const();
   if (const auto& in = c.in_contents(0); in && short_list) {
     Contents part;
     const Range& r = (*ranges)[0];
-    for (int64_t i = 0; i < out[0].value(); ++i) part.push_back((*in)[static_cast<size_t>(r.start.value() + i * r.step)]);
+    for (int64_t i = 0; i < out[0].value(); ++i)
+      part.push_back((*in)[static_cast<size_t>(r.start.value() + i * r.step)]);
     c.contents[0] = std::move(part);
   }
   c.set(0, c.elem(0), std::move(out));
@@ -258,7 +263,8 @@ Status infer_slice(InferContext& c) {
 }
 Result<Expr> compute_slice(ComputeContext& c, std::span<const Expr> idx) {
   ONNXC_ASSIGN(const auto ranges, slice_ranges(c.node(), c.in_shape(0)));
-  if (!ranges) return Error(ErrorKind::Unsupported, "the bounds are computed at run time", c.node().where(), "make them constant");
+  if (!ranges)
+    return Error(ErrorKind::Unsupported, "the bounds are computed at run time", c.node().where(), "make them constant");
   std::vector<Expr> at;
   for (size_t d = 0; d < idx.size(); ++d) {
     const Range& r = (*ranges)[d];
@@ -274,7 +280,8 @@ Status infer_expand(InferContext& c) {
   if (!c.has_input(0) || !c.has_input(1)) return c.invalid("input and shape are needed");
   const auto& wanted = c.in_contents(1);
   if (!wanted || !c.has_shape(0)) {
-    if (c.has_shape(0) && c.has_shape(1) && c.shape(1).size() == 1 && c.shape(1)[0].is_const() && c.shape(1)[0].value() <= 16) {
+    if (c.has_shape(0) && c.has_shape(1) && c.shape(1).size() == 1 && c.shape(1)[0].is_const() &&
+        c.shape(1)[0].value() <= 16) {
       Shape out;
       const size_t rank = std::max(c.shape(0).size(), static_cast<size_t>(c.shape(1)[0].value()));
       for (size_t d = 0; d < rank; ++d) out.push_back(c.unknown("d" + std::to_string(d)));
@@ -285,7 +292,8 @@ Status infer_expand(InferContext& c) {
   auto out = broadcast(c.shape(0), *wanted);
   if (!out.ok()) return c.invalid(shape_str(c.shape(0)) + " does not expand to " + shape_str(*wanted));
   const auto& in = c.in_contents(0);
-  if (in && in->size() == 1 && out->size() == 1 && (*out)[0].is_const() && (*out)[0].value() <= static_cast<int64_t>(kMaxContents))
+  if (in && in->size() == 1 && out->size() == 1 && (*out)[0].is_const() &&
+      (*out)[0].value() <= static_cast<int64_t>(kMaxContents))
     c.contents[0] = Contents(static_cast<size_t>((*out)[0].value()), (*in)[0]);
   c.set(0, c.elem(0), std::move(out).value());
   return ok();
@@ -296,9 +304,12 @@ Status infer_tile(InferContext& c) {
   if (!c.has_input(0) || !c.has_input(1)) return c.invalid("input and repeats are needed");
   if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
   const auto& repeats = c.in_contents(1);
-  if (repeats && repeats->size() != c.shape(0).size()) return c.invalid("repeats has " + std::to_string(repeats->size()) + " entries for a rank of " + std::to_string(c.shape(0).size()));
+  if (repeats && repeats->size() != c.shape(0).size())
+    return c.invalid("repeats has " + std::to_string(repeats->size()) + " entries for a rank of " +
+                     std::to_string(c.shape(0).size()));
   Shape out;
-  for (size_t d = 0; d < c.shape(0).size(); ++d) out.push_back(repeats ? c.shape(0)[d] * (*repeats)[d] : c.unknown("d" + std::to_string(d)));
+  for (size_t d = 0; d < c.shape(0).size(); ++d)
+    out.push_back(repeats ? c.shape(0)[d] * (*repeats)[d] : c.unknown("d" + std::to_string(d)));
   c.set(0, c.elem(0), std::move(out));
   return ok();
 }
@@ -306,18 +317,19 @@ Result<Expr> compute_tile(ComputeContext& c, std::span<const Expr> idx) {
   std::vector<Expr> at;
   for (size_t d = 0; d < idx.size(); ++d) {
     const Dim& extent = c.in_shape(0)[d];
-    if (is_one(extent)) at.push_back(at_dim(Dim(0)));
-    else if (extent == c.out_shape()[d]) at.push_back(idx[d]);
-    else at.push_back(binary(ExprOp::Mod, idx[d], at_dim(extent)));
+    if (is_one(extent))
+      at.push_back(at_dim(Dim(0)));
+    else if (extent == c.out_shape()[d])
+      at.push_back(idx[d]);
+    else
+      at.push_back(binary(ExprOp::Mod, idx[d], at_dim(extent)));
   }
   return c.load(0, at);
 }
 
 // ---- Pad
 
-Value* pad_value(Graph& g, Node& n) {
-  return g.add_constant(Tensor::f32({}, {n.attr_float("value", 0)}));
-}
+Value* pad_value(Graph& g, Node& n) { return g.add_constant(Tensor::f32({}, {n.attr_float("value", 0)})); }
 Status upgrade_pad_10(Graph& g, Node& n) {
   const auto pads = n.attr_ints("pads");
   n.set_input(1, g.add_constant(Tensor::i64({static_cast<int64_t>(pads.size())}, pads)));
@@ -332,7 +344,8 @@ struct Pads {
 Result<std::optional<Pads>> pads_of(const Node& n, size_t rank) {
   const Value* v = n.input(1);
   std::optional<Contents> pads;
-  if (v && v->contents) pads = v->contents;
+  if (v && v->contents)
+    pads = v->contents;
   else if (v && v->constant) {
     pads.emplace();
     for (int64_t p : v->constant->to_ints()) pads->emplace_back(p);
@@ -340,7 +353,9 @@ Result<std::optional<Pads>> pads_of(const Node& n, size_t rank) {
   const auto axes = ints_of(n.input(3));
   if (!pads || (n.input(3) && !axes)) return std::optional<Pads>();
   const size_t count = axes ? axes->size() : rank;
-  if (pads->size() != 2 * count) return Error(ErrorKind::InvalidModel, "pads has " + std::to_string(pads->size()) + " entries, not " + std::to_string(2 * count), n.where());
+  if (pads->size() != 2 * count)
+    return Error(ErrorKind::InvalidModel,
+                 "pads has " + std::to_string(pads->size()) + " entries, not " + std::to_string(2 * count), n.where());
   Pads out{std::vector<Dim>(rank, Dim(0)), std::vector<Dim>(rank, Dim(0))};
   for (size_t i = 0; i < count; ++i) {
     ONNXC_ASSIGN(const int64_t axis, normal_axis(n, axes ? (*axes)[i] : static_cast<int64_t>(i), rank));
@@ -364,7 +379,8 @@ Status infer_pad(InferContext& c) {
 Result<Expr> compute_pad(ComputeContext& c, std::span<const Expr> idx) {
   const Shape& x = c.in_shape(0);
   ONNXC_ASSIGN(const auto pads, pads_of(c.node(), x.size()));
-  if (!pads) return Error(ErrorKind::Unsupported, "the pads are computed at run time", c.node().where(), "make them constant");
+  if (!pads)
+    return Error(ErrorKind::Unsupported, "the pads are computed at run time", c.node().where(), "make them constant");
   const std::string mode = c.node().attr_string("mode", "constant");
   std::vector<Expr> at;
   Expr inside;
@@ -372,7 +388,9 @@ Result<Expr> compute_pad(ComputeContext& c, std::span<const Expr> idx) {
     const Dim last = x[d] - Dim(1);
     Expr p = pads->begin[d] == Dim(0) ? idx[d] : binary(ExprOp::Sub, idx[d], at_dim(pads->begin[d]));
     const bool untouched = pads->begin[d] == Dim(0) && pads->end[d] == Dim(0);
-    auto clamp = [&](const Expr& e) { return binary(ExprOp::Max, at_dim(Dim(0)), binary(ExprOp::Min, e, at_dim(last))); };
+    auto clamp = [&](const Expr& e) {
+      return binary(ExprOp::Max, at_dim(Dim(0)), binary(ExprOp::Min, e, at_dim(last)));
+    };
     if (untouched) {
       at.push_back(p);
     } else if (mode == "constant") {
@@ -384,7 +402,8 @@ Result<Expr> compute_pad(ComputeContext& c, std::span<const Expr> idx) {
     } else if (mode == "wrap") {
       at.push_back(binary(ExprOp::Mod, p, at_dim(x[d])));
     } else if (mode == "reflect") {  // a mirror at both ends, without repeating the edge
-      if (is_one(x[d])) at.push_back(at_dim(Dim(0)));
+      if (is_one(x[d]))
+        at.push_back(at_dim(Dim(0)));
       else {
         const Dim period = last * Dim(2);
         Expr m = binary(ExprOp::Mod, p, at_dim(period));

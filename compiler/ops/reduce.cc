@@ -1,10 +1,13 @@
-// Reduce*, ArgMax, ArgMin, CumSum (onnx/docs/Operators.md). One nest: for each kept index, a Reduce statement; element-wise
-// producers of the input are fused into it. Tested by tests/conformance.
+// Reduce*, ArgMax, ArgMin, CumSum (onnx/docs/Operators.md). One nest: for each kept index, a Reduce statement;
+// element-wise producers of the input are fused into it. Tested by tests/conformance.
 #include <limits>
 
 #include "compiler/ops/axes.h"
+#include "compiler/ops/indexing.h"
 
 namespace onnxc {
+using indexing::ints_of;
+
 namespace {
 
 using expr::operator+;
@@ -22,7 +25,8 @@ Status upgrade_axes_attribute(Graph& g, Node& n) {
 }
 
 // Which axes of input 0 are reduced; nothing when the axes input is not known yet.
-Result<std::optional<std::vector<bool>>> reduced_axes(const Node& node, const std::optional<std::vector<int64_t>>& axes, size_t rank) {
+Result<std::optional<std::vector<bool>>> reduced_axes(const Node& node, const std::optional<std::vector<int64_t>>& axes,
+                                                      size_t rank) {
   const bool noop = node.attr_int("noop_with_empty_axes", 0) != 0;
   if (node.input(1) && !axes) return std::optional<std::vector<bool>>();
   if (!axes || axes->empty()) return std::optional(std::vector<bool>(rank, !noop));
@@ -34,24 +38,15 @@ Result<std::optional<std::vector<bool>>> reduced_axes(const Node& node, const st
   return std::optional(out);
 }
 
-std::optional<std::vector<int64_t>> constant_axes(const Node& node) {
-  const Value* v = node.input(1);
-  if (!v) return std::nullopt;
-  if (v->constant) return v->constant->to_ints();
-  if (!v->contents) return std::nullopt;
-  std::vector<int64_t> out;
-  for (const Dim& d : *v->contents) {
-    if (!d.is_const()) return std::nullopt;
-    out.push_back(d.value());
-  }
-  return out;
-}
+std::optional<std::vector<int64_t>> constant_axes(const Node& node) { return ints_of(node.input(1)); }
 
 Shape reduced_shape(const Shape& x, const std::vector<bool>& reduced, bool keep) {
   Shape out;
   for (size_t d = 0; d < x.size(); ++d) {
-    if (!reduced[d]) out.push_back(x[d]);
-    else if (keep) out.push_back(Dim(1));
+    if (!reduced[d])
+      out.push_back(x[d]);
+    else if (keep)
+      out.push_back(Dim(1));
   }
   return out;
 }
@@ -114,7 +109,9 @@ Status lower_reduce(LowerContext& c) {
   }
   const BufferId out = c.out(0);
   const int lanes = lanes_for(x, *reduced, type);
-  auto number = [&](double v) { return is_float(type) ? expr::constant(type, v) : expr::int_constant(type, static_cast<int64_t>(v)); };
+  auto number = [&](double v) {
+    return is_float(type) ? expr::constant(type, v) : expr::int_constant(type, static_cast<int64_t>(v));
+  };
   c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
     Block b;
     auto reduce = [&](ReduceOp op, const std::function<Expr(Expr)>& map) {
@@ -215,7 +212,8 @@ Status lower_cumulative_any_axis(LowerContext& c) {
   ONNXC_ASSIGN(const BufferId in, c.in(0));
   const BufferId out = c.out(0);
   const double neutral = kOp == ExprOp::Mul ? 1 : 0;
-  const Expr start = is_float(type) ? expr::constant(type, neutral) : expr::int_constant(type, static_cast<int64_t>(neutral));
+  const Expr start =
+      is_float(type) ? expr::constant(type, neutral) : expr::int_constant(type, static_cast<int64_t>(neutral));
   const auto number = [](size_t i) { return expr::int_constant(Elem::I64, static_cast<int64_t>(i)); };
   c.emit(make_nest(c, x, [&](std::span<const Expr> idx) {
     const std::vector<Expr> zeros(c.in_shape(1).size(), expr::index(Dim(0)));
@@ -262,11 +260,13 @@ Status lower_cumulative(LowerContext& c) {
     const std::string k = c.fresh("k");
     const Dim step = Dim::symbol(k), before = Dim::max(step - Dim(1), Dim(0));
     const Dim here = reverse ? last - step : step, previous = reverse ? last - before : before;
-    const Expr start = is_float(type) ? expr::constant(type, neutral) : expr::int_constant(type, static_cast<int64_t>(neutral));
+    const Expr start =
+        is_float(type) ? expr::constant(type, neutral) : expr::int_constant(type, static_cast<int64_t>(neutral));
     const Expr is_first = expr::binary(ExprOp::Eq, expr::index(step), expr::index(Dim(0)));
     const Expr sum = expr::load(out, elem, at(previous));
-    const Expr value = exclusive ? expr::select(is_first, start, expr::binary(kOp, sum, expr::load(in, elem, at(previous))))
-                                 : expr::binary(kOp, expr::select(is_first, start, sum), expr::load(in, elem, at(here)));
+    const Expr value = exclusive
+                           ? expr::select(is_first, start, expr::binary(kOp, sum, expr::load(in, elem, at(previous))))
+                           : expr::binary(kOp, expr::select(is_first, start, sum), expr::load(in, elem, at(here)));
     Block inner, b;
     inner.push_back(Stmt{Store{out, at(here), value, nullptr}});
     b.push_back(Stmt{For{{k, x[axis]}, std::move(inner)}});
