@@ -1,3 +1,4 @@
+// Expressions and Dims, to text and back. The form is described in expr_text.h.
 #include "compiler/ir/expr_text.h"
 
 #include <charconv>

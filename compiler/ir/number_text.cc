@@ -1,3 +1,4 @@
+// Numbers and constant tensors, to text and back: shortest decimals that read back as the same bits.
 #include "compiler/ir/number_text.h"
 
 #include <charconv>

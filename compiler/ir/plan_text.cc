@@ -1,3 +1,4 @@
+// What --emit=plan prints. Tested in tests/unit/plan_test.cc.
 #include "compiler/ir/plan_text.h"
 
 #include <algorithm>

@@ -1,3 +1,6 @@
+// Text -> Program: declarations. Operations are in program_parse_operations.cc, the form is described in
+// program_text.h. Names of buffers may be used before they are declared. Nesting is bounded, so that no text overflows
+// the stack.
 #include <charconv>
 #include <unordered_map>
 

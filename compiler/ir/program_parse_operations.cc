@@ -1,3 +1,4 @@
+// Text -> Program: operations, regions and the statements of nests.
 #include "compiler/ir/program_parse_operations.h"
 
 #include "compiler/ir/number_text.h"

@@ -1,3 +1,4 @@
+// Program -> text. The form is described in program_text.h.
 #include <set>
 
 #include "compiler/ir/expr_text.h"

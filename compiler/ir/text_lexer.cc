@@ -1,3 +1,4 @@
+// Tokens of the textual Program. `//` begins a comment; strings end on their line.
 #include "compiler/ir/text_lexer.h"
 
 #include <cctype>

@@ -1,3 +1,4 @@
+// verify_program, first part: buffers, constants, inputs and outputs.
 #include "compiler/ir/verify_program_parts.h"
 
 namespace onnxc {

@@ -1,3 +1,4 @@
+// verify_program, third part: expressions, kernel calls, loop nests and their partitions.
 #include <algorithm>
 #include <optional>
 #include <unordered_set>

@@ -1,3 +1,4 @@
+// verify_program, second part: a walk over the operations that keeps what is defined, allocated and written.
 #include "compiler/ir/verify_program.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Compares index lists as text: equal text is equal place. Tested in tests/unit/plan_test.cc.
 #include "compiler/plan/find_in_place.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Groups grow pair by pair, in the order of the operations. Tested in tests/unit/plan_test.cc.
 #include "compiler/plan/share_in_place.h"
 
 #include <algorithm>

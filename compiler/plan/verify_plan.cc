@@ -1,3 +1,4 @@
+// Asks liveness again and compares every pair of places that touch. Tested in tests/unit/plan_test.cc.
 #include "compiler/plan/verify_plan.h"
 
 #include <algorithm>

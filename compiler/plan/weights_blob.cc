@@ -1,3 +1,5 @@
+// Chooses, lays out and streams constants; the layout is described in weights_blob.h. Tested in
+// tests/unit/pack_test.cc.
 #include "compiler/plan/weights_blob.h"
 
 #include <algorithm>
