@@ -85,7 +85,6 @@ SUITES = [
         "junit",
         ["tools/fetch_models.py", "--tests"],
     ),
-    Suite("sanitize", ROOT / "tests/sanitize/run.py", script("tests/sanitize/run.py"), "line"),
 ]
 
 
