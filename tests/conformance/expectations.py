@@ -10,6 +10,8 @@ def group(reason):
     reason = re.sub(r"\(\d+ of \d+; at .*\)", "", reason)
     reason = re.sub(r"'[^']*\.(onnx|so)'", "FILE", reason)
     reason = re.sub(r"\(\d+(, ?\d*)*\)", "(…)", reason)
+    reason = re.sub(r"/\S+/", "", reason)  # folders of this machine
+    reason = re.sub(r"dim_\d+_\d+", "DIM", reason)
     reason = re.sub(r"(output|input) \"[^\"]*\" has the type \S+\[[^\]]*\]", r"the shape of an \1", reason)
     reason = re.sub(r"input \"[^\"]*\": its type", "an input's type", reason)
     return re.sub(r"\b(index ?|, #)\d+", "", reason).strip()[:160]

@@ -110,7 +110,7 @@ def parse_arguments():
     parser.add_argument("--report", metavar="FILE", help="write every result as JSON")
     parser.add_argument("--update", action="store_true", help="rewrite expected_failures.json for the cases run")
     parser.add_argument("-j", type=int, default=os.cpu_count(), help="workers")
-    parser.add_argument("--timeout", type=float, default=120, help="seconds per case")
+    parser.add_argument("--timeout", type=float, default=300, help="seconds per case")
     parser.add_argument("--no-batch", dest="batch", action="store_false", help="one onnxc process per case")
     parser.add_argument("-v", action="store_true", help="print every failure as it happens")
     parser.add_argument("--results", help=argparse.SUPPRESS)
