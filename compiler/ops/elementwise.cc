@@ -283,6 +283,25 @@ Result<Expr> prelu(ComputeContext& c, std::span<const Expr> idx) {
   Expr x = a(c, idx);
   return select(less_zero(x), x * b(c, idx), x);
 }
+// Up to opset 6 a slope [C] goes with axis 1; exporters still write it so. It broadcasts nowhere else, and is reshaped to [C, 1, ..].
+bool channel_slope(const Node& n) {
+  const auto &x = n.input(0)->type.shape, &slope = n.input(1)->type.shape;
+  if (!x || !slope || slope->size() != 1 || x->size() < 3) return false;
+  const Dim& c = (*slope)[0];
+  return c.is_const() && c.value() != 1 && c == (*x)[1] && c != x->back();
+}
+Status infer_prelu(InferContext& c) {
+  if (!c.has_input(0) || !c.has_input(1) || !channel_slope(c.node)) return infer_same(c);
+  c.outputs[0] = c.in(0);
+  return ok();
+}
+Status decompose_prelu(Graph& graph, Node& n) {
+  std::vector<int64_t> dims(n.input(0)->type.shape->size() - 1, 1);
+  dims[0] = -1;
+  Value* target = graph.add_constant(Tensor::i64({static_cast<int64_t>(dims.size())}, dims));
+  n.set_input(1, graph.add_node("Reshape", {n.input(1), target}, 1, &n)->output());
+  return ok();
+}
 Result<Expr> elu(ComputeContext& c, std::span<const Expr> idx) {
   Expr x = a(c, idx);
   return select(less_zero(x), attr(c, x, "alpha", 1.0f) * unary(ExprOp::Expm1, x), x);
@@ -459,7 +478,12 @@ BINARY(Less, Lt, infer_compare<ExprOp::Lt>);
 BINARY(LessOrEqual, Le, infer_compare<ExprOp::Le>);
 BINARY(Greater, Gt, infer_compare<ExprOp::Gt>);
 BINARY(GreaterOrEqual, Ge, infer_compare<ExprOp::Ge>);
-OP(PRelu) = make("PRelu", infer_same, prelu);
+OP(PRelu) = [] {
+  OpDef d = make("PRelu", infer_prelu, prelu);
+  d.decompose = decompose_prelu;
+  d.decompose_if = channel_slope;
+  return d;
+}();
 OP(Max) = make("Max", [](InferContext& c) { return infer_min_max(c, Dim::max); }, compute_variadic<ExprOp::Max>);
 OP(Min) = make("Min", [](InferContext& c) { return infer_min_max(c, Dim::min); }, compute_variadic<ExprOp::Min>);
 OP(Sum) = make("Sum", infer_same, compute_variadic<ExprOp::Add>);
