@@ -68,7 +68,9 @@ Status infer_quantize(InferContext& c) {
 
 // In f32, or f64 for doubles: round(x / scale) to even, plus the zero point, saturated.
 Result<Expr> compute_quantize(ComputeContext& c, std::span<const Expr> idx) {
-  const auto place = [&](size_t i) { return scale_place(c.in_shape(i), c.in_shape(0), scale_axis(c.node(), c.in_shape(0).size()), idx); };
+  const auto place = [&](size_t i) {
+    return scale_place(c.in_shape(i), c.in_shape(0), scale_axis(c.node(), c.in_shape(0).size()), idx);
+  };
   Expr x = c.load(0, idx), scale = c.load(1, place(1));
   const Elem wide = x->type == Elem::F64 ? Elem::F64 : Elem::F32;
   x = cast(x, wide);
@@ -100,7 +102,9 @@ Status infer_dequantize(InferContext& c) {
 }
 
 Result<Expr> compute_dequantize(ComputeContext& c, std::span<const Expr> idx) {
-  const auto place = [&](size_t i) { return scale_place(c.in_shape(i), c.in_shape(0), scale_axis(c.node(), c.in_shape(0).size()), idx); };
+  const auto place = [&](size_t i) {
+    return scale_place(c.in_shape(i), c.in_shape(0), scale_axis(c.node(), c.in_shape(0).size()), idx);
+  };
   Expr x = c.load(0, idx), scale = c.load(1, place(1));
   if (is_float(c.in_elem(0))) {
     if (c.has_input(2)) x = x - c.load(2, place(2));

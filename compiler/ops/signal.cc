@@ -44,16 +44,22 @@ Result<std::optional<Transform>> transform_of(const Node& node, const Shape& x) 
   Transform t;
   t.inverse = node.attr_int("inverse", 0) != 0;
   t.onesided = node.attr_int("onesided", 0) != 0;
-  if (x.size() < 2) return Error(ErrorKind::InvalidModel, "the input " + shape_str(x) + " holds no signal", node.where());
+  if (x.size() < 2)
+    return Error(ErrorKind::InvalidModel, "the input " + shape_str(x) + " holds no signal", node.where());
   const auto axis = node.input(2) ? known_number(node.input(2)) : std::optional<int64_t>(-2);
   if (!axis || (node.input(1) && !known_number(node.input(1)))) return std::optional<Transform>();
   ONNXC_ASSIGN(t.axis, normal_axis(node, *axis, x.size()));
-  if (t.axis + 1 == static_cast<int64_t>(x.size())) return Error(ErrorKind::InvalidModel, "the last axis holds numbers, no signal", node.where());
+  if (t.axis + 1 == static_cast<int64_t>(x.size()))
+    return Error(ErrorKind::InvalidModel, "the last axis holds numbers, no signal", node.where());
   const Dim& extent = x[static_cast<size_t>(t.axis)];
-  if (node.input(1)) t.length = *known_number(node.input(1));
-  else if (!extent.is_const()) return std::optional<Transform>();
-  else t.length = t.real_result() ? 2 * (extent.value() - 1) : extent.value();
-  if (t.length < 1) return Error(ErrorKind::InvalidModel, "the transform has the length " + std::to_string(t.length), node.where());
+  if (node.input(1))
+    t.length = *known_number(node.input(1));
+  else if (!extent.is_const())
+    return std::optional<Transform>();
+  else
+    t.length = t.real_result() ? 2 * (extent.value() - 1) : extent.value();
+  if (t.length < 1)
+    return Error(ErrorKind::InvalidModel, "the transform has the length " + std::to_string(t.length), node.where());
   return std::optional(t);
 }
 
@@ -79,7 +85,8 @@ Expr transform_sum(LowerContext& c, const Transform& t, std::span<const Expr> id
   const Shape& x = c.in_shape(0);
   const size_t a = static_cast<size_t>(t.axis);
   const Elem type = expr::arithmetic_type(c.in_elem(0));
-  const BufferId cosines = c.constant_buffer(turn_table(type, t.length, false)), sines = c.constant_buffer(turn_table(type, t.length, true));
+  const BufferId cosines = c.constant_buffer(turn_table(type, t.length, false)),
+                 sines = c.constant_buffer(turn_table(type, t.length, true));
   const bool complex = x.back().is_const() && x.back().value() == 2;
   const int64_t given = std::min(x[a].value(), t.real_result() ? t.length / 2 + 1 : t.length);
   const std::string name = c.fresh("n");
@@ -118,7 +125,8 @@ Status lower_dft(LowerContext& c) {
   if (t) {
     choices.push_back(*t);
   } else {  // the axis is known at run time only: all of them, and the right one is taken
-    if (c.has_input(1) || !is_static(c.out_shape())) return c.unsupported("axis or length is computed at run time", "make it constant");
+    if (c.has_input(1) || !is_static(c.out_shape()))
+      return c.unsupported("axis or length is computed at run time", "make it constant");
     for (size_t a = 0; a + 1 < x.size(); ++a)
       choices.push_back({static_cast<int64_t>(a), x[a].value(), c.node().attr_int("inverse", 0) != 0, false});
   }
@@ -129,7 +137,8 @@ Status lower_dft(LowerContext& c) {
       const std::vector<Expr> zeros(c.in_shape(2).size(), constant(0));
       const Expr axis = wrap(to_index(c.load(2, zeros)), Dim(static_cast<int64_t>(x.size())));
       for (size_t a = 1; a < choices.size(); ++a)
-        value = expr::select(binary(ExprOp::Eq, axis, constant(choices[a].axis)), transform_sum(c, choices[a], idx, block), value);
+        value = expr::select(binary(ExprOp::Eq, axis, constant(choices[a].axis)),
+                             transform_sum(c, choices[a], idx, block), value);
     }
     block.push_back(Stmt{Store{out, to_vector(idx), value, nullptr}});
     return block;
@@ -158,10 +167,12 @@ Result<std::optional<Frames>> frames_of(const Node& node) {
   const auto step = known_number(node.input(1));
   std::optional<int64_t> length = known_number(node.input(3));
   const Value* window = node.input(2);
-  if (!node.input(3) && window && window->type.shape && window->type.shape->size() == 1) length = (*window->type.shape)[0].constant();
+  if (!node.input(3) && window && window->type.shape && window->type.shape->size() == 1)
+    length = (*window->type.shape)[0].constant();
   if (!node.input(3) && !window) length = signal[1].constant();
   if (!step || !length) return std::optional<Frames>();
-  if (*step < 1 || *length < 1) return Error(ErrorKind::InvalidModel, "frame step and frame length must be positive", node.where());
+  if (*step < 1 || *length < 1)
+    return Error(ErrorKind::InvalidModel, "frame step and frame length must be positive", node.where());
   f.step = *step;
   f.length = *length;
   f.onesided = node.attr_int("onesided", 1) != 0;
@@ -184,7 +195,8 @@ Status lower_stft(LowerContext& c) {
   if (!f) return c.unsupported("frame step or length is computed at run time", "make it constant");
   const Elem type = expr::arithmetic_type(c.in_elem(0));
   const bool complex = c.in_shape(0)[2].is_const() && c.in_shape(0)[2].value() == 2;
-  const BufferId cosines = c.constant_buffer(turn_table(type, f->length, false)), sines = c.constant_buffer(turn_table(type, f->length, true));
+  const BufferId cosines = c.constant_buffer(turn_table(type, f->length, false)),
+                 sines = c.constant_buffer(turn_table(type, f->length, true));
   const BufferId out = c.out(0);
   c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
     const std::string name = c.fresh("n");
@@ -198,7 +210,8 @@ Status lower_stft(LowerContext& c) {
       return c.has_input(2) ? x * c.load(2, window) : x;
     };
     const Expr re = part(0), im = complex ? part(1) : expr::constant(type, 0);
-    const Expr term = expr::select(binary(ExprOp::Eq, idx[3], constant(0)), re * cosine + im * sine, im * cosine - re * sine);
+    const Expr term =
+        expr::select(binary(ExprOp::Eq, idx[3], constant(0)), re * cosine + im * sine, im * cosine - re * sine);
     Reduce sum{c.fresh("sum"), ReduceOp::Add, {{name, Dim(f->length)}}, 1, false, term};
     const Expr value = expr::let(sum.name, type);
     Block block;
