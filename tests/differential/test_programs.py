@@ -1,0 +1,26 @@
+"""Runs the programs of this folder that count for themselves, as tests/differential/README.md says."""
+import os
+import pathlib
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+EVERYTHING = os.environ.get("ONNXC_TEST_ALL") == "1"
+
+
+def run(*command):
+    done = subprocess.run([sys.executable, str(HERE / command[0]), *command[1:]], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert not done.stdout.rstrip().endswith("0 passed, 0 failed"), "nothing was run"
+
+
+def test_random_single_operators():
+    run("random_ops.py", "--count", "5" if EVERYTHING else "1")
+
+
+def test_random_single_operators_with_guarded_buffers():
+    run("random_ops.py", "--count", "2" if EVERYTHING else "1", "--seed", "1", "--flags=--debug-plan", *([] if EVERYTHING else ["-k", "Conv|Pool|MatMul|LSTM|Softmax"]))
+
+
+def test_every_pass_on_against_off():
+    run("optimisations.py", *(["--real"] if EVERYTHING else []))
