@@ -19,6 +19,23 @@ std::vector<float> pack_weights(const std::vector<float>& w, int64_t o, int64_t 
 
 enum class Form { Blocked, First, Depthwise, Plain };
 
+void run(const Conv& c, Form form, float* y, const float* x, const float* w, const float* bias, const float* residual) {
+  switch (form) {
+    case Form::Blocked:
+      return onnxc_conv_blocked_f32(y, x, w, bias, residual, c.n, c.ic, c.ih, c.iw, c.oc, c.oh(), c.ow(), c.kh, c.kw,
+                                    c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta);
+    case Form::First:
+      return onnxc_conv_first_f32(y, x, w, bias, residual, c.n, c.ic, c.ih, c.iw, c.oc, c.oh(), c.ow(), c.kh, c.kw,
+                                  c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta);
+    case Form::Depthwise:
+      return onnxc_conv_depthwise_f32(y, x, w, bias, residual, c.n, c.ic, c.ih, c.iw, c.oh(), c.ow(), c.kh, c.kw, c.sh,
+                                      c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta);
+    case Form::Plain:
+      return onnxc_conv_plain_f32(y, x, w, bias, residual, c.n, c.ic, c.ih, c.iw, c.oc, c.oh(), c.ow(), c.kh, c.kw,
+                                  c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.groups, c.activation, c.alpha, c.beta);
+  }
+}
+
 void check(const Conv& c, Form form) {
   Random random(7);
   const int64_t icg = c.ic / c.groups, out = c.n * c.oc * c.oh() * c.ow(), hw = c.oh() * c.ow();
@@ -26,35 +43,19 @@ void check(const Conv& c, Form form) {
              bias = random.vector(c.oc), residual = random.vector(out);
   const auto want = reference(c, x, w, bias, residual);
   const auto padded = pad_bias(bias), blocked_residual = to_blocked(residual, c.n, c.oc, hw, kNan);
-  const float* b = c.bias ? (form == Form::Plain ? bias.data() : padded.data()) : nullptr;
-  const float* r = c.residual ? (form == Form::Plain ? residual.data() : blocked_residual.data()) : nullptr;
-  std::vector<float> y(form == Form::Plain ? residual.size() : blocked_residual.size(), kNan);
   const auto xb = to_blocked(x, c.n, c.ic, c.ih * c.iw, kNan);
+  const bool plain = form == Form::Plain, in_blocks = form == Form::Blocked || form == Form::Depthwise;
+  const auto packed = plain ? w : pack_weights(w, c.oc, icg, c.kh * c.kw, form == Form::Blocked ? 16 : 1);
   SCOPED_TRACE(testing::Message() << "ic " << c.ic << " oc " << c.oc << " map " << c.ih << "x" << c.iw << " window "
                                   << c.kh << "x" << c.kw << " stride " << c.sh << " form " << int(form));
-  switch (form) {
-    case Form::Blocked:
-      onnxc_conv_blocked_f32(y.data(), xb.data(), pack_weights(w, c.oc, c.ic, c.kh * c.kw, 16).data(), b, r, c.n, c.ic,
-                             c.ih, c.iw, c.oc, c.oh(), c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt, c.pl, c.dh, c.dw,
-                             c.activation, c.alpha, c.beta);
-      break;
-    case Form::First:
-      onnxc_conv_first_f32(y.data(), x.data(), pack_weights(w, c.oc, c.ic, c.kh * c.kw, 1).data(), b, r, c.n, c.ic,
-                           c.ih, c.iw, c.oc, c.oh(), c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt, c.pl, c.dh, c.dw,
-                           c.activation, c.alpha, c.beta);
-      break;
-    case Form::Depthwise:
-      onnxc_conv_depthwise_f32(y.data(), xb.data(), pack_weights(w, c.oc, 1, c.kh * c.kw, 1).data(), b, r, c.n, c.ic,
-                               c.ih, c.iw, c.oh(), c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.activation,
-                               c.alpha, c.beta);
-      break;
-    case Form::Plain:
-      onnxc_conv_plain_f32(y.data(), x.data(), w.data(), b, r, c.n, c.ic, c.ih, c.iw, c.oc, c.oh(), c.ow(), c.kh, c.kw,
-                           c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.groups, c.activation, c.alpha, c.beta);
-      break;
+  for (auto side : {Guarded::Side::Before, Guarded::Side::After}) {
+    const Guarded gx(in_blocks ? xb : x, side), gw(packed, side), gb(plain ? bias : padded, side),
+        gr(plain ? residual : blocked_residual, side),
+        gy(std::vector<float>(plain ? residual.size() : blocked_residual.size(), kNan), side);
+    run(c, form, gy.data(), gx.data(), gw.data(), c.bias ? gb.data() : nullptr, c.residual ? gr.data() : nullptr);
+    expect_near(plain ? gy.vector() : from_blocked(gy.vector(), c.n, c.oc, hw), want,
+                1e-5 * std::sqrt(double(icg * c.kh * c.kw)));
   }
-  expect_near(form == Form::Plain ? y : from_blocked(y, c.n, c.oc, hw), want,
-              1e-5 * std::sqrt(double(icg * c.kh * c.kw)));
 }
 
 // One group; the same geometries for three kernels.

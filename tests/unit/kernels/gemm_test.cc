@@ -10,10 +10,21 @@ void check(int64_t m, int64_t n, int64_t k, bool bias, bool residual, int activa
   const int64_t lda = k + 3, ldy = n + 5;
   const auto a = random.vector(m * lda), b = random.vector(k * n), add = random.vector(n),
              rest = random.vector(m * ldy);
-  std::vector<float> packed(static_cast<size_t>((n + 15) / 16 * k * 16), kNan), y(static_cast<size_t>(m * ldy), 77.0f);
+  std::vector<float> packed(static_cast<size_t>((n + 15) / 16 * k * 16), kNan);
+  std::vector<float> y(static_cast<size_t>(m * ldy), 77.0f);
   onnxc_pack_b_f32(packed.data(), b.data(), k, n, n, 1);
-  onnxc_gemm_f32(y.data(), a.data(), packed.data(), bias ? add.data() : nullptr, residual ? rest.data() : nullptr, m, n,
+  // The last rows of a and y have no gap behind them.
+  const auto trim = [](std::vector<float> v, int64_t rows, int64_t ld, int64_t used) {
+    v.resize(static_cast<size_t>(rows == 0 ? 0 : (rows - 1) * ld + used));
+    return v;
+  };
+  const Guarded ga(trim(a, m, lda, k), Guarded::Side::After), gb(packed, Guarded::Side::After),
+      gbias(add, Guarded::Side::After), gr(trim(rest, m, ldy, n), Guarded::Side::After),
+      gy(trim(y, m, ldy, n), Guarded::Side::After);
+  onnxc_gemm_f32(gy.data(), ga.data(), gb.data(), bias ? gbias.data() : nullptr, residual ? gr.data() : nullptr, m, n,
                  k, lda, ldy, activation, 0.1f, 0.5f);
+  y = gy.vector();
+  y.resize(static_cast<size_t>(m * ldy), 77.0f);
   std::vector<double> want(y.size(), 77.0);
   for (int64_t i = 0; i < m; ++i)
     for (int64_t j = 0; j < n; ++j) {

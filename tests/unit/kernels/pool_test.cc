@@ -28,7 +28,8 @@ std::vector<double> reference_pool(const Conv& c, const std::vector<float>& x, b
 
 void check(const Conv& c) {
   Random random(11);
-  const auto x = random.vector(c.n * c.ic * c.ih * c.iw), xb = to_blocked(x, c.n, c.ic, c.ih * c.iw, kNan);
+  const auto x = random.vector(c.n * c.ic * c.ih * c.iw);
+  const Guarded xb(to_blocked(x, c.n, c.ic, c.ih * c.iw, kNan), Guarded::Side::After);
   const int64_t hw = c.oh() * c.ow();
   std::vector<float> y(static_cast<size_t>(c.n * ((c.ic + 15) / 16) * hw * 16), kNan);
   onnxc_max_pool_blocked_f32(y.data(), xb.data(), c.n, c.ic, c.ih, c.iw, c.oh(), c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt,

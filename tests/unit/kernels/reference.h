@@ -2,10 +2,12 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <random>
 #include <vector>
@@ -27,6 +29,32 @@ class Random {
 
  private:
   std::mt19937_64 engine_;
+};
+
+// A copy of floats between two pages that may not be touched, close to the one after it or to the one before: a kernel
+// that reads or writes outside dies.
+class Guarded {
+ public:
+  enum class Side { Before, After };
+  Guarded(const std::vector<float>& from, Side side) : count_(from.size()) {
+    const size_t bytes = count_ * sizeof(float);
+    size_ = (bytes + kPage - 1) / kPage * kPage + 2 * kPage;
+    base_ = static_cast<char*>(mmap(nullptr, size_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    mprotect(base_ + kPage, size_ - 2 * kPage, PROT_READ | PROT_WRITE);
+    data_ = reinterpret_cast<float*>(side == Side::Before ? base_ + kPage : base_ + size_ - kPage - bytes);
+    if (bytes != 0) std::memcpy(data_, from.data(), bytes);
+  }
+  ~Guarded() { munmap(base_, size_); }
+  Guarded(const Guarded&) = delete;
+  Guarded& operator=(const Guarded&) = delete;
+  float* data() const { return data_; }
+  std::vector<float> vector() const { return {data_, data_ + count_}; }
+
+ private:
+  static constexpr size_t kPage = 4096;
+  size_t count_, size_;
+  char* base_;
+  float* data_;
 };
 
 // NCHW <-> [N][ceil(C/16)][H*W][16]; pad lanes get `pad`.

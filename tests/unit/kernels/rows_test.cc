@@ -55,7 +55,8 @@ TEST(RowsTest, Normalisation) {
       }
     }
     std::vector<float> y(x.size(), kNan);
-    onnxc_layer_norm_f32(y.data(), x.data(), scale.data(), bias.data(), kRows, cols, 1e-5f);
+    const Guarded gx(x, Guarded::Side::After), gs(scale, Guarded::Side::After), gb(bias, Guarded::Side::After);
+    onnxc_layer_norm_f32(y.data(), gx.data(), gs.data(), gb.data(), kRows, cols, 1e-5f);
     expect_near(y, layer, 3e-6);
     onnxc_rms_norm_f32(y.data(), x.data(), scale.data(), kRows, cols, 1e-5f);
     expect_near(y, rms, 3e-6);
