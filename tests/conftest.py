@@ -1,4 +1,5 @@
 """Puts tests/ and tools/ on the path of every test."""
+
 import pathlib
 import sys
 

@@ -7,6 +7,7 @@ Prints the hot loops that spill; the exit code is 1 if any has more than one ref
 Use: tools/check_spills.py file.s [--min-fma 4]
      tools/check_spills.py --kernels    compiles the cases of tests/bench/kernels_bench.cc at v2, v3, v4 and checks them
 """
+
 import argparse
 import pathlib
 import re
@@ -22,7 +23,9 @@ MULTIPLY = re.compile(r"^\s+v?(fn?m(add|sub)\w*p[sd]|mulp[sd])\b")
 STACK = re.compile(r"\(%rsp\).*%[xyz]mm|%[xyz]mm.*\(%rsp\)")
 FRAME = re.compile(r"\(%rbp\).*%[xyz]mm|%[xyz]mm.*\(%rbp\)")
 FRAME_SET = re.compile(r"^\s+movq?\s+%rsp, %rbp")
-BROADCAST = re.compile(r"^\s+v?(broadcasts[sd]|movs[sd])\b|\{1to\d+\}")  # scalars, read from an array that may be on the stack
+BROADCAST = re.compile(
+    r"^\s+v?(broadcasts[sd]|movs[sd])\b|\{1to\d+\}"
+)  # scalars, read from an array that may be on the stack
 
 
 def innermost_loops(lines):
@@ -60,8 +63,8 @@ def check(name, text, min_fma):
             continue
         hot += 1
         function, framed = function_of(lines, first)
-        on_stack = lambda l: STACK.search(l) or (framed and FRAME.search(l))
-        stack = [l.strip() for l in body if on_stack(l) and not BROADCAST.search(l)]
+        on_stack = [l for l in body if STACK.search(l) or (framed and FRAME.search(l))]
+        stack = [l.strip() for l in on_stack if not BROADCAST.search(l)]
         if len(stack) * 10 > fma:  # a constant or two of a long loop cost nothing
             spilling += 1
             print(f"{name}:{first + 1}: {function}: {fma} multiplications, {len(stack)} on the stack: {stack[0]}")
@@ -74,8 +77,19 @@ def check_kernels(compiler, min_fma):
     for level, extra in ((2, []), (3, []), (4, ["-mprefer-vector-width=512"])):
         with tempfile.TemporaryDirectory() as folder:
             out = pathlib.Path(folder) / "bench.s"
-            flags = ["-std=c++20", "-O3", f"-march=x86-64-v{level}", *extra, "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
-            subprocess.run([compiler, *flags, f"-I{ROOT}", "-S", str(ROOT / "tests/bench/kernels_bench.cc"), "-o", str(out)], check=True)
+            flags = [
+                "-std=c++20",
+                "-O3",
+                f"-march=x86-64-v{level}",
+                *extra,
+                "-ffp-contract=off",
+                "-fno-math-errno",
+                "-fno-trapping-math",
+            ]
+            subprocess.run(
+                [compiler, *flags, f"-I{ROOT}", "-S", str(ROOT / "tests/bench/kernels_bench.cc"), "-o", str(out)],
+                check=True,
+            )
             spilling += check(f"v{level}", out.read_text(), min_fma)
     return spilling
 

@@ -50,7 +50,10 @@ def tables(target, erf_end):
     q = (mp.pi / 4 * mp.mpf("1.001")) ** 2
     s = mp.mpf("0.1716") ** 2
     root = mp.sqrt
-    odd = lambda fn, third: series_safe(lambda z: (fn(root(z)) - root(z)) / root(z) ** 3, third)
+
+    def odd(fn, third):
+        return series_safe(lambda z: (fn(root(z)) - root(z)) / root(z) ** 3, third)
+
     third = mp.mpf(1) / 3
     yield (
         "exp",

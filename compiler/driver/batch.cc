@@ -46,7 +46,8 @@ Status run_batch(const std::string& file) {
     if (fields.size() < 2) return Error(ErrorKind::Usage, "a line has no MODEL<TAB>OUTPUT form: " + text, file);
     const auto start = std::chrono::steady_clock::now();
     const Status status = compile_line(fields);
-    nlohmann::json out{{"model", fields[0]}, {"ok", status.ok()}, {"exit", status.ok() ? 0 : static_cast<int>(status.error().kind())}};
+    nlohmann::json out{
+        {"model", fields[0]}, {"ok", status.ok()}, {"exit", status.ok() ? 0 : static_cast<int>(status.error().kind())}};
     out["message"] = status.ok() ? "" : status.error().str();
     out["ms"] = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     std::cout << out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;

@@ -1,5 +1,6 @@
-// `onnxc --batch FILE`: compiles many models in one process. Each line: MODEL<TAB>OUTPUT[<TAB>flags]. For each, one line of JSON on
-// standard output: {"model", "ok", "exit", "message", "ms"}. A model that fails does not stop the others.
+// `onnxc --batch FILE`: compiles many models in one process. Each line: MODEL<TAB>OUTPUT[<TAB>flags]. For each, one
+// line of JSON on standard output: {"model", "ok", "exit", "message", "ms"}. A model that fails does not stop the
+// others.
 #pragma once
 
 #include <string>

@@ -40,7 +40,8 @@ Status parse_shapes(const std::vector<std::string>& texts, Options& o) {
   for (const std::string& t : texts) {
     const size_t eq = t.rfind('=');
     if (eq == std::string::npos || eq == 0)
-      return Error(ErrorKind::Usage, "\"" + t + "\" has no INPUT=N,N,... form", "--shape", "for example --shape x=1,3,224,224");
+      return Error(ErrorKind::Usage, "\"" + t + "\" has no INPUT=N,N,... form", "--shape",
+                   "for example --shape x=1,3,224,224");
     std::vector<int64_t> dims;
     for (const std::string& d : CLI::detail::split(t.substr(eq + 1), ',')) {
       if (d.empty()) continue;
@@ -76,15 +77,19 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
   app.add_option("--shape", shapes, "INPUT=N,N,...: fix the shape of an input; may be repeated")->take_all();
   app.add_option("--mcpu", o.cpu, "native (default), x86-64-v2, x86-64-v3, x86-64-v4, generic");
   app.add_option("-O,--opt-level", o.opt_level, "0 to 3 (default): -O0 compiles fastest")->check(CLI::Range(0, 3));
-  app.add_option("--disable-pass", o.disabled_passes, "leave out a pass (names: --help-passes); may be repeated")->take_all();
+  app.add_option("--disable-pass", o.disabled_passes, "leave out a pass (names: --help-passes); may be repeated")
+      ->take_all();
   app.add_option("--opt-bisect", o.opt_bisect, "run only the first N pass applications");
-  app.add_option("--dump-after", o.dump_after, "print the graph when pass PASS (or: all) changed it; may be repeated")->take_all();
+  app.add_option("--dump-after", o.dump_after, "print the graph when pass PASS (or: all) changed it; may be repeated")
+      ->take_all();
   app.add_flag("--time-passes", o.time_passes, "print how long each phase and pass took");
   app.add_flag("--verify-each", o.verify_each, "verify the graph after each pass");
-  app.add_flag("--debug-plan", o.debug_plan, "a guarded, NaN-filled allocation for each buffer, checked after each operation");
+  app.add_flag("--debug-plan", o.debug_plan,
+               "a guarded, NaN-filled allocation for each buffer, checked after each operation");
   std::string sanitize;
   app.add_option("--sanitize", sanitize, "address: instrument the generated code")->check(CLI::IsMember({"address"}));
-  app.add_option("--batch", line.batch, "FILE of lines MODEL<TAB>OUTPUT[<TAB>flags], or -: compile one after the other");
+  app.add_option("--batch", line.batch,
+                 "FILE of lines MODEL<TAB>OUTPUT[<TAB>flags], or -: compile one after the other");
   app.add_flag("--describe", line.describe, "print inputs, outputs and metadata of the model as JSON");
   app.add_flag("--help-passes", line.help_passes, "list the graph passes in their order");
   app.add_flag("-q,--quiet", o.quiet, "no progress");

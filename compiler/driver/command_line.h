@@ -11,10 +11,10 @@ namespace onnxc {
 // What the command line asks for besides one compilation.
 struct CommandLine {
   Options options;
-  bool describe = false;      // --describe: inputs and outputs of the model as JSON
-  bool help_passes = false;   // --help-passes
-  std::string batch;          // --batch FILE ("-": standard input)
-  bool exit_now = false;      // --help, --version: text was printed
+  bool describe = false;     // --describe: inputs and outputs of the model as JSON
+  bool help_passes = false;  // --help-passes
+  std::string batch;         // --batch FILE ("-": standard input)
+  bool exit_now = false;     // --help, --version: text was printed
 };
 
 Result<CommandLine> parse_command_line(int argc, const char* const* argv);

@@ -42,7 +42,8 @@ Status print(const std::string& text) {
   return ok();
 }
 
-Status emit_artefact(const Plan& plan, const ModelIdentity& identity, const Target& target, const Options& options, Progress& progress) {
+Status emit_artefact(const Plan& plan, const ModelIdentity& identity, const Target& target, const Options& options,
+                     Progress& progress) {
   const bool shared = has_suffix(options.output, ".so"), archive = has_suffix(options.output, ".a");
   if (!shared && !archive) {
     progress.phase("write C++ sources");
@@ -66,8 +67,9 @@ void report(const Plan& plan, const Options& options, const Progress& progress) 
   char text[200];
   const double mib = 1024.0 * 1024.0;
   std::snprintf(text, sizeof text, "arena %.2f MiB (%.2f without sharing), constants %.2f MiB (%.2f in the model)",
-                static_cast<double>(plan.arena_bytes.constant().value_or(0)) / mib, static_cast<double>(plan.unshared_bytes) / mib,
-                static_cast<double>(plan.blob_bytes) / mib, static_cast<double>(plan.source_constant_bytes) / mib);
+                static_cast<double>(plan.arena_bytes.constant().value_or(0)) / mib,
+                static_cast<double>(plan.unshared_bytes) / mib, static_cast<double>(plan.blob_bytes) / mib,
+                static_cast<double>(plan.source_constant_bytes) / mib);
   progress.note(text);
 }
 

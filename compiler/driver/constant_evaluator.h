@@ -1,5 +1,5 @@
-// Runs constant subgraphs by compiling them in process: the Evaluator of the pass fold_constants. Always for x86-64-v2 and
-// without contraction, so that folded constants do not depend on the machine that compiles.
+// Runs constant subgraphs by compiling them in process: the Evaluator of the pass fold_constants. Always for x86-64-v2
+// and without contraction, so that folded constants do not depend on the machine that compiles.
 #pragma once
 
 #include "compiler/passes/pass.h"

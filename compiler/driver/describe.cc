@@ -17,9 +17,12 @@ json describe(const Value& value) {
     json dims = json::array();
     for (const Dim& d : *value.type.shape) {
       const auto symbol = d.as_symbol();
-      if (d.is_const()) dims.push_back(d.value());
-      else if (symbol && symbol->find('.') == std::string::npos) dims.push_back(*symbol);
-      else dims.push_back(nullptr);
+      if (d.is_const())
+        dims.push_back(d.value());
+      else if (symbol && symbol->find('.') == std::string::npos)
+        dims.push_back(*symbol);
+      else
+        dims.push_back(nullptr);
     }
     out["dims"] = std::move(dims);
   }

@@ -51,7 +51,10 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "error: environment: not enough memory\n");
     return static_cast<int>(onnxc::ErrorKind::Environment);
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "error: internal: %s\n  this is a bug in onnxc: please report it with the model, or a part of it that shows it\n", e.what());
+    std::fprintf(stderr,
+                 "error: internal: %s\n  this is a bug in onnxc: please report it with the model, or a part of it that "
+                 "shows it\n",
+                 e.what());
     return static_cast<int>(onnxc::ErrorKind::Internal);
   }
 }

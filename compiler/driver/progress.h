@@ -20,7 +20,8 @@ class Progress {
   }
   void finish() {
     if (!name_.empty() && times_)
-      std::fprintf(stderr, "onnxc: %9.1f ms  %s\n", std::chrono::duration<double, std::milli>(Clock::now() - start_).count(), name_.c_str());
+      std::fprintf(stderr, "onnxc: %9.1f ms  %s\n",
+                   std::chrono::duration<double, std::milli>(Clock::now() - start_).count(), name_.c_str());
     name_.clear();
   }
   void note(const std::string& text) const {

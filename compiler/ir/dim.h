@@ -111,8 +111,9 @@ Dim numel(const Shape& shape);  // product; 1 for rank 0
 std::vector<int64_t> static_dims(const Shape& shape);
 // Row-major strides in elements.
 Shape row_major_strides(const Shape& shape);
-// ONNX multidirectional broadcasting (onnx/docs/Broadcasting.md). An unknown against a constant > 1 takes the constant, two
-// different unknowns (equal in a run, or one of them 1) give the larger: run-time inputs are checked. Two constants must fit.
+// ONNX multidirectional broadcasting (onnx/docs/Broadcasting.md). An unknown against a constant > 1 takes the constant,
+// two different unknowns (equal in a run, or one of them 1) give the larger: run-time inputs are checked. Two constants
+// must fit.
 Result<Shape> broadcast(const Shape& a, const Shape& b);
 
 }  // namespace onnxc

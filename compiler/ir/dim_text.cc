@@ -231,8 +231,8 @@ Result<Shape> broadcast(const Shape& a, const Shape& b) {
     } else if (x == one) {
       out[i] = y;
     } else if (x.is_const() && y.is_const()) {
-      return Error(ErrorKind::InvalidModel, "cannot broadcast " + shape_str(a) + " with " + shape_str(b) + ": " + x.str() +
-                                                " is not " + y.str());
+      return Error(ErrorKind::InvalidModel, "cannot broadcast " + shape_str(a) + " with " + shape_str(b) + ": " +
+                                                x.str() + " is not " + y.str());
     } else {
       out[i] = x.is_const() ? x : y.is_const() ? y : Dim::max(x, y);
     }

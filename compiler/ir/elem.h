@@ -9,15 +9,41 @@
 namespace onnxc {
 
 enum class Elem : uint8_t {
-  Undefined = 0, F32 = 1, U8 = 2, I8 = 3, U16 = 4, I16 = 5, I32 = 6, I64 = 7, String = 8, Bool = 9, F16 = 10, F64 = 11,
-  U32 = 12, U64 = 13, C64 = 14, C128 = 15, BF16 = 16, F8E4M3FN = 17, F8E4M3FNUZ = 18, F8E5M2 = 19, F8E5M2FNUZ = 20,
-  U4 = 21, I4 = 22, F4E2M1 = 23, F8E8M0 = 24, U2 = 25, I2 = 26, F6E2M3 = 27, F6E3M2 = 28,
+  Undefined = 0,
+  F32 = 1,
+  U8 = 2,
+  I8 = 3,
+  U16 = 4,
+  I16 = 5,
+  I32 = 6,
+  I64 = 7,
+  String = 8,
+  Bool = 9,
+  F16 = 10,
+  F64 = 11,
+  U32 = 12,
+  U64 = 13,
+  C64 = 14,
+  C128 = 15,
+  BF16 = 16,
+  F8E4M3FN = 17,
+  F8E4M3FNUZ = 18,
+  F8E5M2 = 19,
+  F8E5M2FNUZ = 20,
+  U4 = 21,
+  I4 = 22,
+  F4E2M1 = 23,
+  F8E8M0 = 24,
+  U2 = 25,
+  I2 = 26,
+  F6E2M3 = 27,
+  F6E3M2 = 28,
 };
 inline constexpr int kElemCount = 29;
 
-std::string_view elem_name(Elem e);                        // "f32", "i64", "bool", "string", "bf16", "f8e4m3fn" ...
+std::string_view elem_name(Elem e);                         // "f32", "i64", "bool", "string", "bf16", "f8e4m3fn" ...
 std::optional<Elem> elem_from_name(std::string_view name);  // inverse of elem_name
-std::string_view onnx_elem_name(Elem e);                   // ONNX Runtime's spelling: "tensor(float)" has "float"
+std::string_view onnx_elem_name(Elem e);                    // ONNX Runtime's spelling: "tensor(float)" has "float"
 
 // Bytes per element inside a compiled model: sub-byte types are one per byte there; 0 for strings.
 size_t elem_size(Elem e);

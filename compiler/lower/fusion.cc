@@ -1,4 +1,5 @@
-// Element-wise values: which wait to be fused into their reader, and the expressions that readers get. See graph_lowering.h.
+// Element-wise values: which wait to be fused into their reader, and the expressions that readers get. See
+// graph_lowering.h.
 #include "compiler/lower/graph_lowering.h"
 
 namespace onnxc {
@@ -34,8 +35,9 @@ class FusionContext final : public ComputeContext {
     output = out;
   }
   Expr load(size_t i, std::span<const Expr> idx) override {
-    return remember(i, idx, layout_.plain() ? lowering_.element(node_ptr->input(i), idx)
-                                            : lowering_.element_broadcast(node_ptr->input(i), idx, layout_, rank_));
+    return remember(i, idx,
+                    layout_.plain() ? lowering_.element(node_ptr->input(i), idx)
+                                    : lowering_.element_broadcast(node_ptr->input(i), idx, layout_, rank_));
   }
   Expr load_broadcast(size_t i, std::span<const Expr> idx) override {
     if (Expr* known = find(i, idx)) return *known;
@@ -91,11 +93,13 @@ Result<Expr> GraphLowering::element(const Value* value, std::span<const Expr> id
   return expr::load(b, value->type.elem, {idx.begin(), idx.end()});
 }
 
-Result<Expr> GraphLowering::element_broadcast(const Value* value, std::span<const Expr> idx, Layout layout, size_t rank) {
+Result<Expr> GraphLowering::element_broadcast(const Value* value, std::span<const Expr> idx, Layout layout,
+                                              size_t rank) {
   if (value->is_constant() && value->constant->numel() == 1) return scalar_constant(*value->constant);
   const Shape& shape = *value->type.shape;
   const size_t skip = rank - shape.size();  // leading dims of the space that the value lacks
-  const bool has_channels = !layout.plain() && static_cast<size_t>(layout.axis) >= skip && !is_one(shape[layout.axis - skip]);
+  const bool has_channels =
+      !layout.plain() && static_cast<size_t>(layout.axis) >= skip && !is_one(shape[layout.axis - skip]);
   if (!has_channels) {  // plain space, or the same element for all channels: logical indices
     std::vector<Expr> at;
     for (size_t d = 0; d < shape.size(); ++d) at.push_back(is_one(shape[d]) ? zero_index() : idx[d + skip]);
@@ -125,7 +129,8 @@ Layout GraphLowering::choose_layout(const Node& node, const OpDef& def) const {
   return {};
 }
 
-bool GraphLowering::may_wait(const Node& node, const OpDef& def, const Value* value, size_t cost, bool loads_nothing) const {
+bool GraphLowering::may_wait(const Node& node, const OpDef& def, const Value* value, size_t cost,
+                             bool loads_nothing) const {
   if (graph_.is_output(value) || cost > kMaxFusedNodes) return false;
   if (loads_nothing && cost <= 8) return true;
   if (value->users.empty()) return false;
@@ -175,14 +180,17 @@ Status GraphLowering::store_pending(const Value* value) {
 
 Status GraphLowering::emit_compute(const Pending& pending, BufferId buffer) {
   Status status = ok();
-  Operation op = nest_over(program_.buffers[buffer].dims, [this] { return fresh("i"); },
-                           [&](std::span<const Expr> idx) {
-                             Block b;
-                             auto e = inline_pending(pending, idx);
-                             if (e.ok()) b.push_back(Stmt{Store{buffer, {idx.begin(), idx.end()}, e.value(), nullptr}});
-                             else status = e.error();
-                             return b;
-                           });
+  Operation op = nest_over(
+      program_.buffers[buffer].dims, [this] { return fresh("i"); },
+      [&](std::span<const Expr> idx) {
+        Block b;
+        auto e = inline_pending(pending, idx);
+        if (e.ok())
+          b.push_back(Stmt{Store{buffer, {idx.begin(), idx.end()}, e.value(), nullptr}});
+        else
+          status = e.error();
+        return b;
+      });
   ONNXC_TRY(std::move(status));
   emit(std::move(op), pending.node);
   return ok();

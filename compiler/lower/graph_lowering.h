@@ -1,6 +1,7 @@
-// The state of lowering one Graph: where each value lies, which values are still expressions waiting to be fused into their
-// reader, and the Program made so far. Split by idea over lower_graph.cc (the walk), fusion.cc (element expressions),
-// layouts.cc (buffers and conversions) and op_context.cc (what operators see). Tested in tests/lit/lower and by conformance.
+// The state of lowering one Graph: where each value lies, which values are still expressions waiting to be fused into
+// their reader, and the Program made so far. Split by idea over lower_graph.cc (the walk), fusion.cc (element
+// expressions), layouts.cc (buffers and conversions) and op_context.cc (what operators see). Tested in tests/lit/lower
+// and by conformance.
 //
 // Invariants: a value is pending, or has at least one home buffer, or is a constant (whose buffers are made on demand).
 // Every home of a value holds the same elements; homes are never written after the operation that made them.

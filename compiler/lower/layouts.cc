@@ -136,68 +136,76 @@ Expr channel(const Expr& outer, const Expr& inner, int block) {
 bool divides(const Dim& c, int block) { return c.is_const() && c.value() % block == 0; }
 }  // namespace
 
-void GraphLowering::convert_to_blocked(BufferId from, BufferId to, const Shape& shape, Layout layout, const Node* origin) {
+void GraphLowering::convert_to_blocked(BufferId from, BufferId to, const Shape& shape, Layout layout,
+                                       const Node* origin) {
   const Elem elem = program_.buffers[from].elem;
   const Dim channels = shape[layout.axis];
-  emit(nest_over(program_.buffers[to].dims, [this] { return fresh("i"); },
-                 [&](std::span<const Expr> idx) {
-                   std::vector<Expr> at(idx.begin(), idx.end() - 1);
-                   const Expr c = channel(idx[layout.axis], idx.back(), layout.block);
-                   Expr value;
-                   if (divides(channels, layout.block)) {
-                     at[layout.axis] = c;
-                     value = expr::load(from, elem, at);
-                   } else {
-                     at[layout.axis] = expr::index(Dim::min(c->dim, channels - Dim(1)));
-                     const Expr inside = expr::binary(ExprOp::Lt, c, expr::index(channels));
-                     Expr x = expr::load(from, elem, at);
-                     const Expr zero = is_float(x->type) ? expr::constant(x->type, 0) : expr::int_constant(x->type, 0);
-                     value = expr::select(inside, x, zero);
-                   }
-                   Block b;
-                   b.push_back(Stmt{Store{to, {idx.begin(), idx.end()}, value, nullptr}});
-                   return b;
-                 }),
+  emit(nest_over(
+           program_.buffers[to].dims, [this] { return fresh("i"); },
+           [&](std::span<const Expr> idx) {
+             std::vector<Expr> at(idx.begin(), idx.end() - 1);
+             const Expr c = channel(idx[layout.axis], idx.back(), layout.block);
+             Expr value;
+             if (divides(channels, layout.block)) {
+               at[layout.axis] = c;
+               value = expr::load(from, elem, at);
+             } else {
+               at[layout.axis] = expr::index(Dim::min(c->dim, channels - Dim(1)));
+               const Expr inside = expr::binary(ExprOp::Lt, c, expr::index(channels));
+               Expr x = expr::load(from, elem, at);
+               const Expr zero = is_float(x->type) ? expr::constant(x->type, 0) : expr::int_constant(x->type, 0);
+               value = expr::select(inside, x, zero);
+             }
+             Block b;
+             b.push_back(Stmt{Store{to, {idx.begin(), idx.end()}, value, nullptr}});
+             return b;
+           }),
        origin);
 }
 
-void GraphLowering::convert_to_plain(BufferId from, BufferId to, const Shape& shape, Layout layout, const Node* origin) {
+void GraphLowering::convert_to_plain(BufferId from, BufferId to, const Shape& shape, Layout layout,
+                                     const Node* origin) {
   const Elem elem = program_.buffers[from].elem;
   const Dim channels = shape[layout.axis];
   // Loops over (.., channel block, lane, ..rest): the innermost one is contiguous in the result.
   Shape loops;
   for (size_t d = 0; d < shape.size(); ++d) {
-    if (static_cast<int>(d) != layout.axis) loops.push_back(shape[d]);
-    else loops.insert(loops.end(), {Dim::ceil_div(channels, Dim(layout.block)), Dim(layout.block)});
+    if (static_cast<int>(d) != layout.axis)
+      loops.push_back(shape[d]);
+    else
+      loops.insert(loops.end(), {Dim::ceil_div(channels, Dim(layout.block)), Dim(layout.block)});
   }
-  emit(nest_over(loops, [this] { return fresh("i"); },
-                 [&](std::span<const Expr> idx) {
-                   std::vector<Expr> from_at, to_at;
-                   const Expr lane = idx[layout.axis + 1];
-                   const Expr c = channel(idx[layout.axis], lane, layout.block);
-                   for (size_t k = 0; k < idx.size(); ++k) {
-                     if (static_cast<int>(k) == layout.axis + 1) continue;
-                     from_at.push_back(idx[k]);
-                     to_at.push_back(static_cast<int>(k) == layout.axis ? c : idx[k]);
-                   }
-                   from_at.push_back(lane);
-                   const Expr inside = divides(channels, layout.block) ? nullptr : expr::binary(ExprOp::Lt, c, expr::index(channels));
-                   Block b;
-                   b.push_back(Stmt{Store{to, to_at, expr::load(from, elem, from_at), inside}});
-                   return b;
-                 }),
+  emit(nest_over(
+           loops, [this] { return fresh("i"); },
+           [&](std::span<const Expr> idx) {
+             std::vector<Expr> from_at, to_at;
+             const Expr lane = idx[layout.axis + 1];
+             const Expr c = channel(idx[layout.axis], lane, layout.block);
+             for (size_t k = 0; k < idx.size(); ++k) {
+               if (static_cast<int>(k) == layout.axis + 1) continue;
+               from_at.push_back(idx[k]);
+               to_at.push_back(static_cast<int>(k) == layout.axis ? c : idx[k]);
+             }
+             from_at.push_back(lane);
+             const Expr inside =
+                 divides(channels, layout.block) ? nullptr : expr::binary(ExprOp::Lt, c, expr::index(channels));
+             Block b;
+             b.push_back(Stmt{Store{to, to_at, expr::load(from, elem, from_at), inside}});
+             return b;
+           }),
        origin);
 }
 
 void GraphLowering::copy(BufferId from, BufferId to, const Shape& shape, const Node* origin) {
   const Elem elem = program_.buffers[from].elem;
-  emit(nest_over(shape, [this] { return fresh("i"); },
-                 [&](std::span<const Expr> idx) {
-                   std::vector<Expr> at(idx.begin(), idx.end());
-                   Block b;
-                   b.push_back(Stmt{Store{to, at, expr::load(from, elem, at), nullptr}});
-                   return b;
-                 }),
+  emit(nest_over(
+           shape, [this] { return fresh("i"); },
+           [&](std::span<const Expr> idx) {
+             std::vector<Expr> at(idx.begin(), idx.end());
+             Block b;
+             b.push_back(Stmt{Store{to, at, expr::load(from, elem, at), nullptr}});
+             return b;
+           }),
        origin);
 }
 

@@ -33,8 +33,10 @@ void GraphLowering::add_inputs() {
 
 Operation& GraphLowering::emit(Operation op, const Node* origin) {
   if (origin) {
-    if (!origin->origins.empty()) op.origins = origin->origins;
-    else op.origins = {origin->name.empty() ? origin->op : origin->name};
+    if (!origin->origins.empty())
+      op.origins = origin->origins;
+    else
+      op.origins = {origin->name.empty() ? origin->op : origin->name};
   }
   if (auto* nest = std::get_if<Nest>(&op.node)) {
     name_shared_subexpressions(nest->body, [this] { return fresh("t"); });
@@ -62,8 +64,8 @@ Status check_output(const Graph& graph, const Node& node, const Value& out) {
       for (const Dim& d : *input->type.shape) d.collect_symbols(given);
   for (const std::string& symbol : used)
     if (!given.count(symbol))
-      return Error(ErrorKind::Unsupported, what + ", which depends on values that are known only at run time", node.where(),
-                   "make the inputs that its shape is computed from constant");
+      return Error(ErrorKind::Unsupported, what + ", which depends on values that are known only at run time",
+                   node.where(), "make the inputs that its shape is computed from constant");
   return ok();
 }
 
@@ -78,7 +80,8 @@ Status GraphLowering::lower_node(const Node& node) {
     if (out) ONNXC_TRY(check_output(graph_, node, *out));
   if (def->compute && (!def->compute_if || def->compute_if(node))) return lower_compute(node, *def);
   if (!def->lower)
-    return Error(ErrorKind::Unsupported, "operator " + full + " is not supported with these types or attributes yet", node.where());
+    return Error(ErrorKind::Unsupported, "operator " + full + " is not supported with these types or attributes yet",
+                 node.where());
   OpContext context(*this, node);
   ONNXC_TRY(def->lower(context));
   return context.status();
@@ -112,7 +115,8 @@ Result<Program> GraphLowering::run() {
   program_.metadata = graph_.metadata;
   std::vector<Diagnostic> problems;
   for (const Value* v : graph_.inputs)
-    if (v->type.is_tensor() && (v->type.elem == Elem::String || v->type.elem == Elem::C64 || v->type.elem == Elem::C128))
+    if (v->type.is_tensor() &&
+        (v->type.elem == Elem::String || v->type.elem == Elem::C64 || v->type.elem == Elem::C128))
       problems.push_back({ErrorKind::Unsupported, "input \"" + v->name + "\"",
                           "its type is " + v->type.str() + "; strings and complex numbers are not supported yet", ""});
     else if (!v->type.is_tensor() || !v->type.shape)
@@ -136,7 +140,8 @@ Result<Program> GraphLowering::run() {
       const OpDef* def = find_op(node->domain, node->op);
       if (def && (def->compute || def->lower)) continue;
       if (seen.insert(node->where()).second)
-        problems.push_back({ErrorKind::Unsupported, node->where(), "operator " + node->op + " is not supported yet", ""});
+        problems.push_back(
+            {ErrorKind::Unsupported, node->where(), "operator " + node->op + " is not supported yet", ""});
     }
     return Error(std::move(problems));
   }

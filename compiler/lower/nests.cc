@@ -35,8 +35,8 @@ void count_uses(const Expr& e, std::map<const ExprNode*, int>& uses) {
 }
 
 // Rebuilds `e` with every subexpression that is used more than once replaced by a Let, whose statement goes to `lets`.
-Expr rewrite(const Expr& e, const std::map<const ExprNode*, int>& uses, std::map<const ExprNode*, Expr>& done, Block& lets,
-             const std::function<std::string()>& name) {
+Expr rewrite(const Expr& e, const std::map<const ExprNode*, int>& uses, std::map<const ExprNode*, Expr>& done,
+             Block& lets, const std::function<std::string()>& name) {
   if (auto it = done.find(e.get()); it != done.end()) return it->second;
   Expr out = e;
   if (!e->args.empty()) {
@@ -81,7 +81,8 @@ void name_shared_subexpressions(Block& block, const std::function<std::string()>
 std::vector<std::pair<BufferId, BufferId>> in_place_candidates(const Program& program, const Block& block) {
   // Only single perfect nests with one Store: down to the innermost block.
   const Block* inner = &block;
-  while (inner->size() == 1 && std::holds_alternative<For>(inner->front().node)) inner = &std::get<For>(inner->front().node).body;
+  while (inner->size() == 1 && std::holds_alternative<For>(inner->front().node))
+    inner = &std::get<For>(inner->front().node).body;
   const Store* store = nullptr;
   for (const Stmt& s : *inner) {
     if (std::holds_alternative<Let>(s.node)) continue;
@@ -92,7 +93,9 @@ std::vector<std::pair<BufferId, BufferId>> in_place_candidates(const Program& pr
   auto same_place = [&](const Expr& load) {
     if (load->args.size() != store->at.size()) return false;
     for (size_t i = 0; i < load->args.size(); ++i)
-      if (load->args[i]->op != ExprOp::Index || store->at[i]->op != ExprOp::Index || load->args[i]->dim != store->at[i]->dim) return false;
+      if (load->args[i]->op != ExprOp::Index || store->at[i]->op != ExprOp::Index ||
+          load->args[i]->dim != store->at[i]->dim)
+        return false;
     return true;
   };
   const Buffer& written = program.buffers[store->buffer];

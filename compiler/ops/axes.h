@@ -9,7 +9,8 @@ namespace onnxc {
 inline Result<int64_t> normal_axis(const Node& node, int64_t axis, size_t rank, int64_t extra = 0) {
   const int64_t r = static_cast<int64_t>(rank);
   if (axis < -r - extra || axis >= r + extra)
-    return Error(ErrorKind::InvalidModel, "axis " + std::to_string(axis) + " is outside of a rank of " + std::to_string(rank), node.where());
+    return Error(ErrorKind::InvalidModel,
+                 "axis " + std::to_string(axis) + " is outside of a rank of " + std::to_string(rank), node.where());
   return axis < 0 ? axis + r + extra : axis;
 }
 

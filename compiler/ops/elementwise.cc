@@ -1,5 +1,5 @@
-// Unary and binary element-wise operators, comparisons, logic, Where, Clip, Cast and activations: rows and small formulas
-// (onnx/docs/Operators.md). Tested by tests/conformance and tests/unit/ops_test.cc.
+// Unary and binary element-wise operators, comparisons, logic, Where, Clip, Cast and activations: rows and small
+// formulas (onnx/docs/Operators.md). Tested by tests/conformance and tests/unit/ops_test.cc.
 #include "compiler/ops/elementwise.h"
 
 #include <cmath>
@@ -12,12 +12,14 @@ Status set_broadcast(InferContext& c, Elem elem) {
   Shape shape;
   for (size_t i = 0; i < c.node.num_inputs(); ++i) {
     if (!c.has_input(i)) continue;
-    if (!c.in(i).is_tensor()) return c.invalid("input " + std::to_string(i) + " must be a tensor, not " + c.in(i).str());
+    if (!c.in(i).is_tensor())
+      return c.invalid("input " + std::to_string(i) + " must be a tensor, not " + c.in(i).str());
     if (!c.has_shape(i)) return c.set_unranked(0, elem), ok();
     auto merged = broadcast(shape, c.shape(i));
     if (!merged.ok() && !(is_static(shape) && is_static(c.shape(i))))
-      return c.unsupported("whether " + shape_str(shape) + " and " + shape_str(c.shape(i)) + " broadcast depends on dims of the run",
-                           "fix free dims by --dim or --shape; make inputs that give shapes constant");
+      return c.unsupported(
+          "whether " + shape_str(shape) + " and " + shape_str(c.shape(i)) + " broadcast depends on dims of the run",
+          "fix free dims by --dim or --shape; make inputs that give shapes constant");
     if (!merged.ok())
       return c.invalid("the shapes " + shape_str(shape) + " and " + shape_str(c.shape(i)) + " do not broadcast");
     shape = std::move(merged).value();
@@ -30,8 +32,8 @@ Status infer_same(InferContext& c) {
   if (!c.has_input(0)) return c.invalid("input 0 is missing");
   for (size_t i = 1; i < c.node.num_inputs(); ++i)
     if (c.has_input(i) && c.elem(i) != c.elem(0))
-      return c.invalid("inputs 0 and " + std::to_string(i) + " have different element types, " + std::string(elem_name(c.elem(0))) +
-                       " and " + std::string(elem_name(c.elem(i))));
+      return c.invalid("inputs 0 and " + std::to_string(i) + " have different element types, " +
+                       std::string(elem_name(c.elem(0))) + " and " + std::string(elem_name(c.elem(i))));
   return set_broadcast(c, c.elem(0));
 }
 
@@ -192,13 +194,19 @@ Value* scalar_constant(Graph& g, Elem elem, double v) {
     case Elem::F64: return g.add_constant(Tensor::of<double>(Elem::F64, {}, {v}));
     case Elem::F16: {
       // Only the bounds of old Clip / the like come here; they are exact or saturate.
-      union { float f; uint32_t u; } bits{static_cast<float>(v)};
+      union {
+        float f;
+        uint32_t u;
+      } bits{static_cast<float>(v)};
       const uint32_t sign = (bits.u >> 16) & 0x8000u;
       const int32_t exponent = static_cast<int32_t>((bits.u >> 23) & 0xff) - 127 + 15;
       uint16_t h;
-      if (exponent >= 31) h = static_cast<uint16_t>(sign | 0x7bffu);
-      else if (exponent <= 0) h = static_cast<uint16_t>(sign);
-      else h = static_cast<uint16_t>(sign | (exponent << 10) | ((bits.u >> 13) & 0x3ffu));
+      if (exponent >= 31)
+        h = static_cast<uint16_t>(sign | 0x7bffu);
+      else if (exponent <= 0)
+        h = static_cast<uint16_t>(sign);
+      else
+        h = static_cast<uint16_t>(sign | (exponent << 10) | ((bits.u >> 13) & 0x3ffu));
       return g.add_constant(Tensor::of<uint16_t>(Elem::F16, {}, {h}));
     }
     default: return g.add_constant(Tensor::i64({}, {static_cast<int64_t>(v)}));
@@ -219,14 +227,17 @@ Status infer_cast(InferContext& c) {
   if (!c.has_input(0)) return c.invalid("input 0 is missing");
   const int64_t to = c.node.attr_int("to", 0);
   if (to <= 0 || to >= kElemCount) return c.invalid("attribute `to` names no element type: " + std::to_string(to));
-  if (c.has_shape(0)) c.set(0, cast_target(c.node), c.shape(0));
-  else c.set_unranked(0, cast_target(c.node));
+  if (c.has_shape(0))
+    c.set(0, cast_target(c.node), c.shape(0));
+  else
+    c.set_unranked(0, cast_target(c.node));
   const bool from_int = is_int(c.elem(0)) || c.elem(0) == Elem::Bool;
-  if (from_int && (cast_target(c.node) == Elem::I64 || cast_target(c.node) == Elem::I32)) c.contents[0] = c.in_contents(0);
+  if (from_int && (cast_target(c.node) == Elem::I64 || cast_target(c.node) == Elem::I32))
+    c.contents[0] = c.in_contents(0);
   return ok();
 }
-// saturate = 0: what would round beyond the largest number of an 8-bit float without infinity is NaN there. Those with a
-// largest number of even mantissa keep the tie.
+// saturate = 0: what would round beyond the largest number of an 8-bit float without infinity is NaN there. Those with
+// a largest number of even mantissa keep the tie.
 Expr nan_beyond(const Expr& x, Elem to) {
   const bool keeps_tie = to == Elem::F8E4M3FN;
   const double half_way = to == Elem::F8E4M3FN ? 464 : to == Elem::F8E4M3FNUZ ? 248 : 61440;
@@ -234,25 +245,31 @@ Expr nan_beyond(const Expr& x, Elem to) {
   const Expr fits = binary(keeps_tie ? ExprOp::Le : ExprOp::Lt, size, constant(x->type, half_way));
   return select(fits, x, constant(x->type, std::numeric_limits<double>::quiet_NaN()));
 }
-bool is_float8(Elem e) { return e == Elem::F8E4M3FN || e == Elem::F8E4M3FNUZ || e == Elem::F8E5M2 || e == Elem::F8E5M2FNUZ; }
+bool is_float8(Elem e) {
+  return e == Elem::F8E4M3FN || e == Elem::F8E4M3FNUZ || e == Elem::F8E5M2 || e == Elem::F8E5M2FNUZ;
+}
 
 Result<Expr> compute_cast(ComputeContext& c, std::span<const Expr> idx) {
   Expr x = a(c, idx);
   const Elem to = c.out_elem();
-  if (is_float(x->type) && is_int(to) && is_sub_byte(to)) x = cast(x, Elem::I32);  // then the low bits, as for wide integers
+  if (is_float(x->type) && is_int(to) && is_sub_byte(to))
+    x = cast(x, Elem::I32);  // then the low bits, as for wide integers
   if (is_float8(to) && c.node().attr_int("saturate", 1) == 0) x = nan_beyond(cast(x, Elem::F32), to);
   return cast(x, to);
 }
 Status infer_cast_like(InferContext& c) {
   if (!c.has_input(0) || !c.has_input(1)) return c.invalid("two inputs are needed");
-  if (c.has_shape(0)) c.set(0, c.elem(1), c.shape(0));
-  else c.set_unranked(0, c.elem(1));
+  if (c.has_shape(0))
+    c.set(0, c.elem(1), c.shape(0));
+  else
+    c.set_unranked(0, c.elem(1));
   return ok();
 }
 // The second operand gives only its type.
 bool numeric_cast(const Node& n) {
   const Elem to = n.output()->type.elem;
-  if (to == Elem::F8E5M2 && n.attr_int("saturate", 1) == 0) return false;  // infinity is out of reach of a saturating store
+  if (to == Elem::F8E5M2 && n.attr_int("saturate", 1) == 0)
+    return false;  // infinity is out of reach of a saturating store
   return n.input(0)->type.elem != Elem::String && to != Elem::String;
 }
 
@@ -283,7 +300,8 @@ Result<Expr> prelu(ComputeContext& c, std::span<const Expr> idx) {
   Expr x = a(c, idx);
   return select(less_zero(x), x * b(c, idx), x);
 }
-// Up to opset 6 a slope [C] goes with axis 1; exporters still write it so. It broadcasts nowhere else, and is reshaped to [C, 1, ..].
+// Up to opset 6 a slope [C] goes with axis 1; exporters still write it so. It broadcasts nowhere else, and is reshaped
+// to [C, 1, ..].
 bool channel_slope(const Node& n) {
   const auto &x = n.input(0)->type.shape, &slope = n.input(1)->type.shape;
   if (!x || !slope || slope->size() != 1 || x->size() < 3) return false;
@@ -308,11 +326,11 @@ Result<Expr> elu(ComputeContext& c, std::span<const Expr> idx) {
 }
 Result<Expr> celu(ComputeContext& c, std::span<const Expr> idx) {
   Expr x = a(c, idx), alpha = attr(c, x, "alpha", 1.0f);
-  return binary(ExprOp::Max, x, zero(x)) +
-         binary(ExprOp::Min, alpha * unary(ExprOp::Expm1, x / alpha), zero(x));
+  return binary(ExprOp::Max, x, zero(x)) + binary(ExprOp::Min, alpha * unary(ExprOp::Expm1, x / alpha), zero(x));
 }
 Result<Expr> selu(ComputeContext& c, std::span<const Expr> idx) {
-  Expr x = a(c, idx), alpha = attr(c, x, "alpha", 1.67326319217681884765625f), gamma = attr(c, x, "gamma", 1.05070102214813232421875f);
+  Expr x = a(c, idx), alpha = attr(c, x, "alpha", 1.67326319217681884765625f),
+       gamma = attr(c, x, "gamma", 1.05070102214813232421875f);
   return gamma * select(binary(ExprOp::Le, x, zero(x)), alpha * unary(ExprOp::Expm1, x), x);
 }
 Result<Expr> thresholded_relu(ComputeContext& c, std::span<const Expr> idx) {
@@ -331,7 +349,8 @@ Result<Expr> hard_swish(ComputeContext& c, std::span<const Expr> idx) {
 }
 Result<Expr> softplus(ComputeContext& c, std::span<const Expr> idx) {
   Expr x = a(c, idx);  // log(1 + e^x) without overflow
-  return binary(ExprOp::Max, x, zero(x)) + unary(ExprOp::Log1p, unary(ExprOp::Exp, unary(ExprOp::Neg, unary(ExprOp::Abs, x))));
+  return binary(ExprOp::Max, x, zero(x)) +
+         unary(ExprOp::Log1p, unary(ExprOp::Exp, unary(ExprOp::Neg, unary(ExprOp::Abs, x))));
 }
 Result<Expr> softsign(ComputeContext& c, std::span<const Expr> idx) {
   Expr x = a(c, idx);
@@ -362,7 +381,8 @@ Result<Expr> shrink(ComputeContext& c, std::span<const Expr> idx) {
 }
 Result<Expr> is_inf(ComputeContext& c, std::span<const Expr> idx) {
   Expr x = a(c, idx);
-  const bool negative = c.node().attr_int("detect_negative", 1) != 0, positive = c.node().attr_int("detect_positive", 1) != 0;
+  const bool negative = c.node().attr_int("detect_negative", 1) != 0,
+             positive = c.node().attr_int("detect_positive", 1) != 0;
   Expr inf = unary(ExprOp::IsInf, x);
   if (negative && positive) return inf;
   if (!negative && !positive) return expr::int_constant(Elem::Bool, 0);
@@ -377,7 +397,9 @@ Result<Expr> compute_round_family_guard(ComputeContext& c, std::span<const Expr>
   return integer_elem(c) ? x : unary(op, x);
 }
 template <ExprOp kOp>
-Result<Expr> compute_rounding(ComputeContext& c, std::span<const Expr> idx) { return compute_round_family_guard(c, idx, kOp); }
+Result<Expr> compute_rounding(ComputeContext& c, std::span<const Expr> idx) {
+  return compute_round_family_guard(c, idx, kOp);
+}
 
 template <ExprOp kLeft>
 Result<Expr> compute_bit_shift(ComputeContext& c, std::span<const Expr> idx) {
@@ -421,19 +443,29 @@ bool dropout_at_inference(const Node& n) {
 
 }  // namespace
 
-#define UNARY(name, op) extern const OpDef op_##name; const OpDef op_##name = make(#name, infer_same, compute_unary<ExprOp::op>)
-#define UNARY_MATH(name, op) \
-  extern const OpDef op_##name; const OpDef op_##name = make(#name, infer_same, compute_unary<ExprOp::op>, Accuracy::Rounding, true)
-#define BINARY(name, op, infer) extern const OpDef op_##name; const OpDef op_##name = make(#name, infer, compute_binary<ExprOp::op>)
-#define ACTIVATION(name, fn) \
-  extern const OpDef op_##name; const OpDef op_##name = make(#name, infer_same, fn, Accuracy::Rounding, true)
+#define UNARY(name, op)         \
+  extern const OpDef op_##name; \
+  const OpDef op_##name = make(#name, infer_same, compute_unary<ExprOp::op>)
+#define UNARY_MATH(name, op)    \
+  extern const OpDef op_##name; \
+  const OpDef op_##name = make(#name, infer_same, compute_unary<ExprOp::op>, Accuracy::Rounding, true)
+#define BINARY(name, op, infer) \
+  extern const OpDef op_##name; \
+  const OpDef op_##name = make(#name, infer, compute_binary<ExprOp::op>)
+#define ACTIVATION(name, fn)    \
+  extern const OpDef op_##name; \
+  const OpDef op_##name = make(#name, infer_same, fn, Accuracy::Rounding, true)
 
 UNARY(Abs, Abs);
-OP(Neg) = make("Neg", [](InferContext& c) { return infer_unary_contents(c, [](const Dim& d) { return Dim(0) - d; }); },
-               compute_unary<ExprOp::Neg>);
-OP(Not) = make("Not", [](InferContext& c) {
-  return infer_unary_contents(c, [](const Dim& d) { return d.is_const() ? Dim(d.value() == 0) : Dim::overflow(); }); },
-  compute_unary<ExprOp::Not>);
+OP(Neg) = make(
+    "Neg", [](InferContext& c) { return infer_unary_contents(c, [](const Dim& d) { return Dim(0) - d; }); },
+    compute_unary<ExprOp::Neg>);
+OP(Not) = make(
+    "Not",
+    [](InferContext& c) {
+      return infer_unary_contents(c, [](const Dim& d) { return d.is_const() ? Dim(d.value() == 0) : Dim::overflow(); });
+    },
+    compute_unary<ExprOp::Not>);
 UNARY(BitwiseNot, Not);
 UNARY(Sign, Sign);
 OP(Floor) = make("Floor", infer_same, compute_rounding<ExprOp::Floor>);

@@ -1,4 +1,5 @@
-// Helpers for operators that work element by element with broadcasting. A row of a table is enough for such an operator.
+// Helpers for operators that work element by element with broadcasting. A row of a table is enough for such an
+// operator.
 #pragma once
 
 #include "compiler/ops/op.h"

@@ -13,8 +13,8 @@
 
 namespace onnxc {
 
-// For ComputeFn: pure element expressions. `idx` are I64 expressions, one per dim of the output (ONNX's logical dims, or, for
-// layout-agnostic operators, whatever dims the fused group runs over).
+// For ComputeFn: pure element expressions. `idx` are I64 expressions, one per dim of the output (ONNX's logical dims,
+// or, for layout-agnostic operators, whatever dims the fused group runs over).
 class ComputeContext {
  public:
   virtual ~ComputeContext() = default;
@@ -48,7 +48,8 @@ class LowerContext {
   virtual Result<BufferId> in(size_t i, Layout layout = {}) = 0;
   virtual Layout layout_of(size_t i) const = 0;  // how input i lies now
   virtual int channel_block() const = 0;         // of the target: 16 on x86
-  // A new buffer for output i; call once per output that exists. For a plain graph output it is the output buffer itself.
+  // A new buffer for output i; call once per output that exists. For a plain graph output it is the output buffer
+  // itself.
   virtual BufferId out(size_t i = 0, Layout layout = {}) = 0;
   // Output i is a view of / the same memory as `base` (Reshape, Split along the outermost dim ...).
   virtual BufferId out_view(size_t i, BufferId base, Dim offset, Shape strides = {}) = 0;
@@ -64,7 +65,9 @@ class LowerContext {
   // element-wise chains. Same rules as ComputeContext::load.
   virtual Expr load(size_t i, std::span<const Expr> idx) = 0;
 
-  Error invalid(std::string message) const { return Error(ErrorKind::InvalidModel, std::move(message), node_ptr->where()); }
+  Error invalid(std::string message) const {
+    return Error(ErrorKind::InvalidModel, std::move(message), node_ptr->where());
+  }
   Error unsupported(std::string message, std::string advice = {}) const {
     return Error(ErrorKind::Unsupported, std::move(message), node_ptr->where(), std::move(advice));
   }
@@ -77,7 +80,9 @@ class Call {
   Call& out(BufferId b) { return call_.outs.push_back({b, {}}), *this; }
   Call& inout(BufferId b) { return call_.inouts.push_back({b, {}}), *this; }
   Call& in(BufferId b) { return call_.ins.push_back({b, {}}), *this; }  // kNoBuffer: null
-  Call& out_at(Operand o) { return call_.outs.push_back(std::move(o)), *this; }  // at a place in a buffer (inside nests)
+  Call& out_at(Operand o) {
+    return call_.outs.push_back(std::move(o)), *this;
+  }  // at a place in a buffer (inside nests)
   Call& in_at(Operand o) { return call_.ins.push_back(std::move(o)), *this; }
   Call& scratch(BufferId b) { return call_.scratch.push_back(b), *this; }
   Call& arg(std::string name, Dim v) { return call_.arguments.push_back({std::move(name), std::move(v)}), *this; }

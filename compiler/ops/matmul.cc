@@ -1,5 +1,6 @@
-// MatMul and Gemm (onnx/docs/Operators.md; numpy.matmul's rules for ranks). f32 products call the packed GEMM kernel, once or per
-// batch inside a nest; other element types are a nest that reduces. Tested by tests/conformance and tests/differential.
+// MatMul and Gemm (onnx/docs/Operators.md; numpy.matmul's rules for ranks). f32 products call the packed GEMM kernel,
+// once or per batch inside a nest; other element types are a nest that reduces. Tested by tests/conformance and
+// tests/differential.
 #include "compiler/ops/window.h"
 
 namespace onnxc {
@@ -77,17 +78,20 @@ Status lower_matmul_nest(LowerContext& c, const Product& p) {
     a_at.push_back(at_k);
     b_at.push_back(at_k);
     if (!p.b_vector) b_at.push_back(idx.back());
-    Reduce r{c.fresh("sum"), ReduceOp::Add, {{k, p.k}}, 1, false, expr::load(a, elem, a_at) * expr::load(b, elem, b_at)};
+    Reduce r{
+        c.fresh("sum"), ReduceOp::Add, {{k, p.k}}, 1, false, expr::load(a, elem, a_at) * expr::load(b, elem, b_at)};
     Expr value = expr::let(r.name, r.value->type);
     Block block;
     block.push_back(Stmt{std::move(r)});
-    block.push_back(Stmt{Store{out, {idx.begin(), idx.end()}, apply_activation(activation_of(c.node()), value), nullptr}});
+    block.push_back(
+        Stmt{Store{out, {idx.begin(), idx.end()}, apply_activation(activation_of(c.node()), value), nullptr}});
     return block;
   }));
   return ok();
 }
 
-Call gemm_call(Operand y, Operand a, Operand b, BufferId bias, Operand residual, const Dim& m, const Dim& n, const Dim& k, const Activation& act) {
+Call gemm_call(Operand y, Operand a, Operand b, BufferId bias, Operand residual, const Dim& m, const Dim& n,
+               const Dim& k, const Activation& act) {
   Call call("gemm_f32");
   call.out_at(std::move(y)).in_at(std::move(a)).in_at(std::move(b)).in(bias).in_at(std::move(residual));
   call.arg("m", m).arg("n", n).arg("k", k).arg("lda", k).arg("ldy", n);
@@ -125,12 +129,17 @@ Status lower_matmul(LowerContext& c) {
   Operation op = make_nest(c, p.batch, [&](std::span<const Expr> idx) {
     Block block;
     Call pack("pack_b_f32");
-    pack.out(packed).in_at(place(b, batch_at(p.b_batch, p.batch, idx), p.b_vector ? 1 : 2)).arg("k", p.k).arg("n", p.n).arg("row_stride", p.n)
+    pack.out(packed)
+        .in_at(place(b, batch_at(p.b_batch, p.batch, idx), p.b_vector ? 1 : 2))
+        .arg("k", p.k)
+        .arg("n", p.n)
+        .arg("row_stride", p.n)
         .arg("col_stride", 1);
     block.push_back(Stmt{std::get<KernelCall>(pack.op().node)});
     const size_t inner = (p.a_vector ? 0 : 1) + (p.b_vector ? 0 : 1);
     Call gemm = gemm_call(place(out, {idx.begin(), idx.end()}, inner),
-                          place(a, batch_at(p.a_batch, p.batch, idx), p.a_vector ? 1 : 2), {packed, {}}, kNoBuffer, {}, p.m, p.n, p.k, act);
+                          place(a, batch_at(p.a_batch, p.batch, idx), p.a_vector ? 1 : 2), {packed, {}}, kNoBuffer, {},
+                          p.m, p.n, p.k, act);
     block.push_back(Stmt{std::get<KernelCall>(gemm.op().node)});
     return block;
   });
@@ -146,17 +155,20 @@ struct GemmAttrs {
   float alpha, beta;
 };
 GemmAttrs gemm_attrs(const Node& n) {
-  return {n.attr_int("transA", 0) != 0, n.attr_int("transB", 0) != 0, n.attr_float("alpha", 1), n.attr_float("beta", 1)};
+  return {n.attr_int("transA", 0) != 0, n.attr_int("transB", 0) != 0, n.attr_float("alpha", 1),
+          n.attr_float("beta", 1)};
 }
 
 Status infer_gemm(InferContext& c) {
   if (!c.has_input(0) || !c.has_input(1)) return c.invalid("two inputs are needed");
   if (!c.has_shape(0) || !c.has_shape(1)) return c.set_unranked(0, c.elem(0)), ok();
   const Shape &a = c.shape(0), &b = c.shape(1);
-  if (a.size() != 2 || b.size() != 2) return c.invalid("the operands must be matrices, not " + shape_str(a) + " and " + shape_str(b));
+  if (a.size() != 2 || b.size() != 2)
+    return c.invalid("the operands must be matrices, not " + shape_str(a) + " and " + shape_str(b));
   const GemmAttrs g = gemm_attrs(c.node);
   const Dim ka = a[g.trans_a ? 0 : 1], kb = b[g.trans_b ? 1 : 0];
-  if (ka.is_const() && kb.is_const() && ka != kb) return c.invalid("the inner dimensions " + ka.str() + " and " + kb.str() + " differ");
+  if (ka.is_const() && kb.is_const() && ka != kb)
+    return c.invalid("the inner dimensions " + ka.str() + " and " + kb.str() + " differ");
   c.set(0, c.elem(0), {a[g.trans_a ? 1 : 0], b[g.trans_b ? 0 : 1]});
   return ok();
 }
@@ -173,8 +185,8 @@ bool column_bias(const Node& n) {
 
 bool is_kernel_gemm(const Node& n) {
   const GemmAttrs g = gemm_attrs(n);
-  return n.input(0)->type.elem == Elem::F32 && n.input(1)->is_constant() && !g.trans_a && g.alpha == 1 && (g.beta == 1 || !n.input(2)) &&
-         column_bias(n);
+  return n.input(0)->type.elem == Elem::F32 && n.input(1)->is_constant() && !g.trans_a && g.alpha == 1 &&
+         (g.beta == 1 || !n.input(2)) && column_bias(n);
 }
 bool gemm_decomposes(const Node& n) { return !is_kernel_gemm(n) && !n.has("activation"); }
 
@@ -221,7 +233,8 @@ Status decompose_gemm(Graph& graph, Node& node) {
 }
 
 Status lower_gemm(LowerContext& c) {
-  if (!is_kernel_gemm(c.node())) return c.unsupported("this Gemm was not decomposed", "do not disable the pass decompose");
+  if (!is_kernel_gemm(c.node()))
+    return c.unsupported("this Gemm was not decomposed", "do not disable the pass decompose");
   const Shape &x = c.in_shape(0), &out = c.out_shape();
   ONNXC_ASSIGN(const BufferId a, c.in(0));
   const BufferId b = c.packed(1, panel_packing(gemm_attrs(c.node()).trans_b));

@@ -1,5 +1,6 @@
-// BatchNormalization (inference), InstanceNormalization, LayerNormalization, RMSNormalization, LpNormalization, LRN (onnx/docs/Operators.md). The
-// others (GroupNormalization, MeanVarianceNormalization) are functions of ONNX. Tested by tests/conformance.
+// BatchNormalization (inference), InstanceNormalization, LayerNormalization, RMSNormalization, LpNormalization, LRN
+// (onnx/docs/Operators.md). The others (GroupNormalization, MeanVarianceNormalization) are functions of ONNX. Tested by
+// tests/conformance.
 #include <cmath>
 
 #include "compiler/ops/axes.h"
@@ -21,7 +22,8 @@ Expr extent_as(const Dim& d, Elem type) { return expr::cast(expr::index(d), type
 Status infer_batch_norm(InferContext& c) {
   for (size_t i = 0; i < 5; ++i)
     if (!c.has_input(i)) return c.invalid("input " + std::to_string(i) + " is missing");
-  if (c.has_shape(0) && c.shape(0).size() < 2) return c.invalid("the input " + shape_str(c.shape(0)) + " has no channel axis");
+  if (c.has_shape(0) && c.shape(0).size() < 2)
+    return c.invalid("the input " + shape_str(c.shape(0)) + " has no channel axis");
   c.outputs[0] = c.in(0);
   for (size_t o = 1; o < c.node.num_outputs(); ++o) c.outputs[o] = c.in(3 + (o - 1) % 2);
   return ok();
@@ -65,7 +67,8 @@ struct Moments {
   Expr mean, inverse;
 };
 // Reduces input 0 over `dims`, at indices outer + inner; two passes, in at least f32.
-Moments moments(LowerContext& c, Block& b, BufferId in, std::span<const Expr> outer, const Shape& dims, double epsilon, bool centre) {
+Moments moments(LowerContext& c, Block& b, BufferId in, std::span<const Expr> outer, const Shape& dims, double epsilon,
+                bool centre) {
   const Elem elem = c.in_elem(0), type = expr::arithmetic_type(elem);
   auto reduce = [&](const std::function<Expr(Expr)>& map) {
     Reduce r{c.fresh("r"), ReduceOp::Add, {}, 8, false, nullptr};
@@ -184,7 +187,8 @@ Status lower_layer_norm(LowerContext& c) {
     c.emit(call.arg("rows", numel(outer)).arg("cols", numel(inner)).arg("epsilon", epsilon).in_place(out, in).op());
     return ok();
   }
-  const BufferId mean_out = c.node().output(1) ? c.out(1) : kNoBuffer, inverse_out = c.node().output(2) ? c.out(2) : kNoBuffer;
+  const BufferId mean_out = c.node().output(1) ? c.out(1) : kNoBuffer,
+                 inverse_out = c.node().output(2) ? c.out(2) : kNoBuffer;
   c.emit(make_nest(c, outer, [&](std::span<const Expr> idx) {
     Block b;
     const Moments m = moments(c, b, in, idx, inner, epsilon, kCentre);
@@ -235,7 +239,9 @@ Status lower_lp_normalization(LowerContext& c) {
     const std::string name = c.fresh("t");
     b.push_back(Stmt{Let{name, norm}});
     norm = expr::let(name, norm->type);
-    inner.push_back(Stmt{Store{out, at(j), expr::select(expr::binary(ExprOp::Eq, norm, zero), zero, expr::load(in, elem, at(j)) / norm), nullptr}});
+    inner.push_back(Stmt{
+        Store{out, at(j), expr::select(expr::binary(ExprOp::Eq, norm, zero), zero, expr::load(in, elem, at(j)) / norm),
+              nullptr}});
     b.push_back(Stmt{For{{j, x[axis]}, std::move(inner)}});
     return b;
   }));
@@ -245,7 +251,8 @@ Status lower_lrn(LowerContext& c) {
   const Shape& x = c.in_shape(0);
   const Elem elem = c.in_elem(0);
   const int64_t size = c.node().attr_int("size", 1);
-  const double alpha = c.node().attr_float("alpha", 1e-4f), beta = c.node().attr_float("beta", 0.75f), bias = c.node().attr_float("bias", 1.0f);
+  const double alpha = c.node().attr_float("alpha", 1e-4f), beta = c.node().attr_float("beta", 0.75f),
+               bias = c.node().attr_float("bias", 1.0f);
   ONNXC_ASSIGN(const BufferId in, c.in(0));
   const BufferId out = c.out(0);
   c.emit(make_nest(c, x, [&](std::span<const Expr> idx) {
@@ -253,13 +260,15 @@ Status lower_lrn(LowerContext& c) {
     const Dim at_channel = idx[1]->dim + Dim::symbol(k) - Dim((size - 1) / 2);
     std::vector<Expr> at(idx.begin(), idx.end());
     at[1] = expr::index(Dim::max(Dim(0), Dim::min(at_channel, x[1] - Dim(1))));
-    const Expr inside = expr::binary(ExprOp::And, expr::binary(ExprOp::Ge, expr::index(at_channel), expr::index(Dim(0))),
-                                     expr::binary(ExprOp::Lt, expr::index(at_channel), expr::index(x[1])));
+    const Expr inside =
+        expr::binary(ExprOp::And, expr::binary(ExprOp::Ge, expr::index(at_channel), expr::index(Dim(0))),
+                     expr::binary(ExprOp::Lt, expr::index(at_channel), expr::index(x[1])));
     const Expr e = expr::load(in, elem, at);
     Reduce r{c.fresh("r"), ReduceOp::Add, {{k, Dim(size)}}, 1, false, expr::select(inside, e * e, num(e, 0))};
     const Expr sum = expr::let(r.name, e->type);
     const Expr own = expr::load(in, elem, {idx.begin(), idx.end()});
-    const Expr y = own / expr::binary(ExprOp::Pow, num(e, bias) + num(e, alpha / static_cast<double>(size)) * sum, num(e, beta));
+    const Expr y =
+        own / expr::binary(ExprOp::Pow, num(e, bias) + num(e, alpha / static_cast<double>(size)) * sum, num(e, beta));
     Block b;
     b.push_back(Stmt{std::move(r)});
     b.push_back(Stmt{Store{out, {idx.begin(), idx.end()}, y, nullptr}});
@@ -296,7 +305,9 @@ namespace {
 
 // Opset 18 to 20: scale and bias are per group; since then per channel. Each is repeated for the channels of its group.
 Status upgrade_group_norm_20(Graph& g, Node& n) {
-  const auto ints = [&](const std::vector<int64_t>& v) { return g.add_constant(Tensor::i64({static_cast<int64_t>(v.size())}, v)); };
+  const auto ints = [&](const std::vector<int64_t>& v) {
+    return g.add_constant(Tensor::i64({static_cast<int64_t>(v.size())}, v));
+  };
   const auto add = [&](const char* op, std::vector<Value*> inputs) {
     Node* node = g.add_node(op, std::move(inputs), 1, &n);
     node->origins = n.origins;

@@ -47,15 +47,18 @@ Status check_outputs(const Node& node, const InferContext& c) {
     if (!t.is_tensor() || !t.shape) continue;
     for (const Dim& d : *t.shape) {
       if (d.is_overflow())
-        return Error(ErrorKind::InvalidModel, "a dimension of output " + std::to_string(i) + " is too large", node.where());
+        return Error(ErrorKind::InvalidModel, "a dimension of output " + std::to_string(i) + " is too large",
+                     node.where());
       if (d.is_const() && d.value() < 0)
         return Error(ErrorKind::InvalidModel,
-                     "output " + std::to_string(i) + " would have the shape " + shape_str(*t.shape) + ", with a negative dimension",
+                     "output " + std::to_string(i) + " would have the shape " + shape_str(*t.shape) +
+                         ", with a negative dimension",
                      node.where(), "check the shapes of the inputs, and --dim / --shape if you gave them");
     }
     if (is_static(*t.shape) && !checked_numel(static_dims(*t.shape)))
       return Error(ErrorKind::InvalidModel,
-                   "output " + std::to_string(i) + " would have the shape " + shape_str(*t.shape) + ", more elements than memory can hold",
+                   "output " + std::to_string(i) + " would have the shape " + shape_str(*t.shape) +
+                       ", more elements than memory can hold",
                    node.where());
   }
   return ok();

@@ -26,7 +26,7 @@ class InferContext {
   Elem elem(size_t i) const { return in(i).elem; }
   bool has_shape(size_t i) const { return has_input(i) && in(i).is_tensor() && in(i).shape.has_value(); }
   const Shape& shape(size_t i) const { return *in(i).shape; }
-  const std::optional<Contents>& in_contents(size_t i) const;  // nothing when the input is absent
+  const std::optional<Contents>& in_contents(size_t i) const;   // nothing when the input is absent
   std::optional<std::vector<int64_t>> in_ints(size_t i) const;  // contents, when all constant
   const Tensor* in_constant(size_t i) const;
   void set(size_t i, Elem e, Shape s) { outputs[i] = Type::tensor(e, std::move(s)); }
@@ -40,8 +40,8 @@ class InferContext {
   }
 };
 
-// A step from the semantics of `from_version` (the newest opset in which the old meaning holds) to the next ones: rewrites
-// `node` in place or around it. Applied when the model's opset for the domain is <= from_version.
+// A step from the semantics of `from_version` (the newest opset in which the old meaning holds) to the next ones:
+// rewrites `node` in place or around it. Applied when the model's opset for the domain is <= from_version.
 struct Upgrade {
   int from_version;
   Status (*rewrite)(Graph& graph, Node& node);
@@ -70,8 +70,8 @@ struct OpDef {
   std::string_view name;
   std::string_view domain = "";
   InferFn infer = nullptr;
-  // Exactly one way down, tried in this order: decompose (if `decompose_if` agrees), compute (if `compute_if` agrees), lower. Without any:
-  // the function body that ONNX gives (pass `decompose`).
+  // Exactly one way down, tried in this order: decompose (if `decompose_if` agrees), compute (if `compute_if` agrees),
+  // lower. Without any: the function body that ONNX gives (pass `decompose`).
   DecomposeFn decompose = nullptr;
   ConditionFn decompose_if = nullptr;
   ComputeFn compute = nullptr;
@@ -80,8 +80,8 @@ struct OpDef {
   std::vector<Upgrade> upgrades = {};
   LayoutBehaviour layout = LayoutBehaviour::Opaque;
   Accuracy accuracy = Accuracy::Exact;
-  bool random = false;      // never folded, never merged by CSE
-  bool expensive = false;   // compute: worth storing rather than evaluating twice
+  bool random = false;     // never folded, never merged by CSE
+  bool expensive = false;  // compute: worth storing rather than evaluating twice
 };
 
 // The operator, or null. Domain "ai.onnx" is "".

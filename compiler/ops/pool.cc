@@ -1,8 +1,8 @@
-// Pooling over windows and over all of space (onnx/docs/Operators.md: MaxPool, AveragePool, LpPool, Global*). Kernels on the
-// blocked layout where the input lies so already; loop nests otherwise. Tested by tests/conformance.
-#include "compiler/ops/window.h"
-
+// Pooling over windows and over all of space (onnx/docs/Operators.md: MaxPool, AveragePool, LpPool, Global*). Kernels
+// on the blocked layout where the input lies so already; loop nests otherwise. Tested by tests/conformance.
 #include <limits>
+
+#include "compiler/ops/window.h"
 
 namespace onnxc {
 namespace {
@@ -90,7 +90,8 @@ Expr flat_index(LowerContext& c, const Window& w, std::span<const Expr> idx, con
     const Expr k = expr::int_constant(Elem::I64, w.kernel[a]);
     Expr tap = a == 0 ? rest : binary(ExprOp::Rem, rest, k);
     rest = binary(ExprOp::Div, rest, k);
-    position[a] = expr::index(w.position(a, idx[2 + a]->dim, Dim(0))) + tap * expr::int_constant(Elem::I64, w.dilations[a]);
+    position[a] =
+        expr::index(w.position(a, idx[2 + a]->dim, Dim(0))) + tap * expr::int_constant(Elem::I64, w.dilations[a]);
   }
   Expr within = nullptr;
   for (size_t i = 0; i < w.axes(); ++i) {
@@ -123,7 +124,9 @@ Status lower_pool_nest(LowerContext& c, const Window& w, Kind kind) {
     Expr value;
     if (kind == Kind::Max) {
       value = reduce(ReduceOp::Max, lowest(type), same);
-      if (indices) b.push_back(Stmt{Store{index_out, at, flat_index(c, w, idx, reduce(ReduceOp::ArgMax, lowest(type), same)), nullptr}});
+      if (indices)
+        b.push_back(
+            Stmt{Store{index_out, at, flat_index(c, w, idx, reduce(ReduceOp::ArgMax, lowest(type), same)), nullptr}});
     } else if (kind == Kind::Average) {
       const Expr sum = reduce(ReduceOp::Add, expr::constant(type, 0), same);
       value = sum / expr::cast(expr::index(tap_count(w, spatial, idx, include_pad)), type);
@@ -133,7 +136,9 @@ Status lower_pool_nest(LowerContext& c, const Window& w, Kind kind) {
         e = expr::unary(ExprOp::Abs, e);
         return p == 1 ? e : p == 2 ? e * e : binary(ExprOp::Pow, e, power);
       });
-      value = p == 1 ? sum : p == 2 ? expr::unary(ExprOp::Sqrt, sum) : binary(ExprOp::Pow, sum, expr::constant(type, 1.0 / p));
+      value = p == 1   ? sum
+              : p == 2 ? expr::unary(ExprOp::Sqrt, sum)
+                       : binary(ExprOp::Pow, sum, expr::constant(type, 1.0 / p));
     }
     b.push_back(Stmt{Store{out, at, value, nullptr}});
     return b;
@@ -146,17 +151,27 @@ Status lower_pool(LowerContext& c) {
   const Shape& x = c.in_shape(0);
   ONNXC_ASSIGN(const Window w, make_window(c.node(), spatial_of(x), c.node().attr_ints("kernel_shape")));
   const Layout layout = c.layout_of(0);
-  const bool plain_average = kKind == Kind::Average && (w.dilations != std::vector<int64_t>(w.axes(), 1) || c.node().attr_int("ceil_mode", 0));
-  const bool kernel = c.in_elem(0) == Elem::F32 && !layout.plain() && w.axes() == 2 && kKind != Kind::Lp && !plain_average &&
-                      !(c.node().num_outputs() > 1 && c.node().output(1));
+  const bool plain_average =
+      kKind == Kind::Average && (w.dilations != std::vector<int64_t>(w.axes(), 1) || c.node().attr_int("ceil_mode", 0));
+  const bool kernel = c.in_elem(0) == Elem::F32 && !layout.plain() && w.axes() == 2 && kKind != Kind::Lp &&
+                      !plain_average && !(c.node().num_outputs() > 1 && c.node().output(1));
   if (!kernel) return lower_pool_nest(c, w, kKind);
   ONNXC_ASSIGN(const BufferId in, c.in(0, layout));
   Call call(kKind == Kind::Max ? "max_pool_blocked_f32" : "avg_pool_blocked_f32");
-  call.out(c.out(0, layout)).in(in).arg("n", x[0]).arg("c", x[1]).arg("ih", x[2]).arg("iw", x[3]).arg("oh", w.out[0]).arg("ow", w.out[1]);
+  call.out(c.out(0, layout))
+      .in(in)
+      .arg("n", x[0])
+      .arg("c", x[1])
+      .arg("ih", x[2])
+      .arg("iw", x[3])
+      .arg("oh", w.out[0])
+      .arg("ow", w.out[1]);
   call.arg("kh", w.kernel[0]).arg("kw", w.kernel[1]).arg("stride_h", w.strides[0]).arg("stride_w", w.strides[1]);
   call.arg("pad_top", w.pads_begin[0]).arg("pad_left", w.pads_begin[1]);
-  if (kKind == Kind::Max) call.arg("dil_h", w.dilations[0]).arg("dil_w", w.dilations[1]);
-  else call.arg("count_include_pad", c.node().attr_int("count_include_pad", 0));
+  if (kKind == Kind::Max)
+    call.arg("dil_h", w.dilations[0]).arg("dil_w", w.dilations[1]);
+  else
+    call.arg("count_include_pad", c.node().attr_int("count_include_pad", 0));
   c.emit(call.op());
   return ok();
 }

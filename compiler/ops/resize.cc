@@ -1,6 +1,6 @@
-// Resize and Upsample (onnx/docs/Operators.md, Resize 19; formulas of onnx's reference op_resize). Every mode becomes, per resized axis,
-// a table of taps (input index, weight) made at compile time; the output is the weighted sum over the taps of all axes. Works on
-// the blocked layout as it is when only space is resized. Tested by tests/conformance.
+// Resize and Upsample (onnx/docs/Operators.md, Resize 19; formulas of onnx's reference op_resize). Every mode becomes,
+// per resized axis, a table of taps (input index, weight) made at compile time; the output is the weighted sum over the
+// taps of all axes. Works on the blocked layout as it is when only space is resized. Tested by tests/conformance.
 #include <cmath>
 
 #include "compiler/ops/axes.h"
@@ -42,7 +42,8 @@ struct Axis {
 
 bool present(const Value* v) {
   if (!v) return false;
-  return !(v->type.shape && v->type.shape->size() == 1 && (*v->type.shape)[0].is_const() && (*v->type.shape)[0].value() == 0);
+  return !(v->type.shape && v->type.shape->size() == 1 && (*v->type.shape)[0].is_const() &&
+           (*v->type.shape)[0].value() == 0);
 }
 
 Result<std::optional<std::vector<Axis>>> resize_axes(const Node& n) {
@@ -57,7 +58,9 @@ Result<std::optional<std::vector<Axis>>> resize_axes(const Node& n) {
     ONNXC_ASSIGN(a, normal_axis(n, a, x.size()));
   }
   const Value *roi = n.input(1), *scales = n.input(2), *sizes = n.input(3);
-  auto bad_length = [&](const char* what) { return Error(ErrorKind::InvalidModel, std::string(what) + " does not have one entry per axis", n.where()); };
+  auto bad_length = [&](const char* what) {
+    return Error(ErrorKind::InvalidModel, std::string(what) + " does not have one entry per axis", n.where());
+  };
   if (present(roi) && roi->constant) {
     if (roi->constant->numel() != static_cast<int64_t>(2 * axes.size())) return bad_length("roi");
     for (size_t i = 0; i < axes.size(); ++i) {
@@ -73,7 +76,8 @@ Result<std::optional<std::vector<Axis>>> resize_axes(const Node& n) {
       if (!sizes->constant) return Found();
     }
     Contents wanted;
-    if (sizes->contents) wanted = *sizes->contents;
+    if (sizes->contents)
+      wanted = *sizes->contents;
     else
       for (int64_t v : sizes->constant->to_ints()) wanted.emplace_back(v);
     if (wanted.size() != axes.size()) return bad_length("sizes");
@@ -125,7 +129,8 @@ Status infer_resize(InferContext& c) {
   (void)c.in_contents(3);
   ONNXC_ASSIGN(const auto axes, resize_axes(c.node));
   Shape out;
-  for (size_t d = 0; d < c.shape(0).size(); ++d) out.push_back(axes ? (*axes)[d].out : c.unknown("d" + std::to_string(d)));
+  for (size_t d = 0; d < c.shape(0).size(); ++d)
+    out.push_back(axes ? (*axes)[d].out : c.unknown("d" + std::to_string(d)));
   c.set(0, c.elem(0), std::move(out));
   return ok();
 }
@@ -138,7 +143,8 @@ double source(const std::string& mode, double i, double scale, int64_t in, int64
   if (mode == "tf_half_pixel_for_nn") return (i + 0.5) / scale;
   if (mode == "pytorch_half_pixel") return out == 1 ? -0.5 : (i + 0.5) / scale - 0.5;
   if (mode == "tf_crop_and_resize")
-    return out == 1 ? 0.5 * (a.roi_begin + a.roi_end) * (n - 1) : a.roi_begin * (n - 1) + i * (a.roi_end - a.roi_begin) * (n - 1) / (m - 1);
+    return out == 1 ? 0.5 * (a.roi_begin + a.roi_end) * (n - 1)
+                    : a.roi_begin * (n - 1) + i * (a.roi_end - a.roi_begin) * (n - 1) / (m - 1);
   if (mode == "half_pixel_symmetric") {
     const double centre = n / 2, adjustment = m / (scale * n);
     return centre * (1 - adjustment) + (i + 0.5) / scale - 0.5;
@@ -166,12 +172,13 @@ struct Taps {
   int64_t taps = 1;
   std::vector<int64_t> index;
   std::vector<float> weight;
-  bool weighted = false;        // some weight is not 1
+  bool weighted = false;         // some weight is not 1
   std::vector<int64_t> outside;  // [out]: 1 where extrapolation_value stands; empty: nowhere
 };
 
 Taps make_taps(const Node& n, const Axis& a, int64_t in) {
-  const std::string kind = n.attr_string("mode", "nearest"), where = n.attr_string("coordinate_transformation_mode", "half_pixel");
+  const std::string kind = n.attr_string("mode", "nearest"),
+                    where = n.attr_string("coordinate_transformation_mode", "half_pixel");
   const bool smooth = n.attr_int("antialias", 0) != 0 && a.scale < 1;
   const bool exclude = n.attr_int("exclude_outside", 0) != 0;
   const double cubic_a = n.attr_float("cubic_coeff_a", -0.75f), shrink = smooth ? a.scale : 1.0;
@@ -185,7 +192,8 @@ Taps make_taps(const Node& n, const Axis& a, int64_t in) {
     const double x = source(where, static_cast<double>(i), a.scale, in, out, a);
     if (where == "tf_crop_and_resize") t.outside.push_back(x < 0 || x > static_cast<double>(in - 1));
     if (kind == "nearest") {
-      t.index.push_back(std::clamp<int64_t>(static_cast<int64_t>(nearest(n.attr_string("nearest_mode", "round_prefer_floor"), x, a.scale)), 0, in - 1));
+      t.index.push_back(std::clamp<int64_t>(
+          static_cast<int64_t>(nearest(n.attr_string("nearest_mode", "round_prefer_floor"), x, a.scale)), 0, in - 1));
       t.weight.push_back(1);
       continue;
     }
@@ -217,14 +225,17 @@ struct Resized {
 Status lower_resize(LowerContext& c) {
   const Shape& x = c.in_shape(0);
   ONNXC_ASSIGN(const auto axes, resize_axes(c.node()));
-  if (!axes) return c.unsupported("the output size depends on values that are known only at run time", "fix the input's dimensions by --dim or --shape");
+  if (!axes)
+    return c.unsupported("the output size depends on values that are known only at run time",
+                         "fix the input's dimensions by --dim or --shape");
   std::vector<Resized> resized;
   int64_t combinations = 1;
   for (size_t d = 0; d < x.size(); ++d) {
     const Axis& a = (*axes)[d];
     if (!a.resized) continue;
     if (!a.out.is_const() || !x[d].is_const())
-      return c.unsupported("axis " + std::to_string(d) + " has the free extent " + x[d].str(), "fix it by --dim or --shape");
+      return c.unsupported("axis " + std::to_string(d) + " has the free extent " + x[d].str(),
+                           "fix it by --dim or --shape");
     const Taps t = make_taps(c.node(), a, x[d].value());
     const int64_t out = a.out.value();
     Resized r{d, t.taps, c.constant_buffer(Tensor::i64({out, t.taps}, t.index), {}, ""), kNoBuffer, kNoBuffer};
@@ -283,8 +294,12 @@ Status lower_resize(LowerContext& c) {
     }
     for (const Resized& r : resized) {
       if (r.outside == kNoBuffer) continue;
-      const Expr here = expr::binary(ExprOp::Ne, expr::load(r.outside, Elem::I64, {to[r.axis]}), expr::int_constant(Elem::I64, 0));
-      value = expr::select(here, is_float(value->type) ? expr::constant(value->type, fill) : expr::int_constant(value->type, static_cast<int64_t>(fill)), value);
+      const Expr here =
+          expr::binary(ExprOp::Ne, expr::load(r.outside, Elem::I64, {to[r.axis]}), expr::int_constant(Elem::I64, 0));
+      value = expr::select(here,
+                           is_float(value->type) ? expr::constant(value->type, fill)
+                                                 : expr::int_constant(value->type, static_cast<int64_t>(fill)),
+                           value);
     }
     if (value->type != type && !is_float(type)) value = expr::unary(ExprOp::Round, value);
     b.push_back(Stmt{Store{out, to, expr::cast(value, type), nullptr}});

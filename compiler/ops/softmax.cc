@@ -11,11 +11,12 @@ using expr::operator/;
 Status infer_softmax(InferContext& c) {
   if (!c.has_input(0)) return c.invalid("input 0 is missing");
   c.outputs[0] = c.in(0);
-  if (c.has_shape(0)) ONNXC_TRY([&]() -> Status {
-    if (c.shape(0).empty() && c.node.attr_int("axis", -1) == -1) return ok();
-    auto axis = normal_axis(c.node, c.node.attr_int("axis", -1), c.shape(0).size());
-    return axis.ok() ? ok() : Status(axis.error());
-  }());
+  if (c.has_shape(0))
+    ONNXC_TRY([&]() -> Status {
+      if (c.shape(0).empty() && c.node.attr_int("axis", -1) == -1) return ok();
+      auto axis = normal_axis(c.node, c.node.attr_int("axis", -1), c.shape(0).size());
+      return axis.ok() ? ok() : Status(axis.error());
+    }());
   return ok();
 }
 
@@ -83,11 +84,17 @@ Status lower_softmax(LowerContext& c) {
   if (shape.empty()) return lower_nest(c, kKind, 0);
   ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), c.node().attr_int("axis", -1), shape.size()));
   const bool last = axis + 1 == static_cast<int64_t>(shape.size());
-  if (kKind == Kind::Hardmax || c.in_elem(0) != Elem::F32 || !last) return lower_nest(c, kKind, static_cast<size_t>(axis));
+  if (kKind == Kind::Hardmax || c.in_elem(0) != Elem::F32 || !last)
+    return lower_nest(c, kKind, static_cast<size_t>(axis));
   ONNXC_ASSIGN(const BufferId in, c.in(0));
   const BufferId out = c.out(0);
   Call call(kKind == Kind::Softmax ? "softmax_f32" : "log_softmax_f32");
-  c.emit(call.out(out).in(in).arg("rows", product(shape, 0, shape.size() - 1)).arg("cols", shape.back()).in_place(out, in).op());
+  c.emit(call.out(out)
+             .in(in)
+             .arg("rows", product(shape, 0, shape.size() - 1))
+             .arg("cols", shape.back())
+             .in_place(out, in)
+             .op());
   return ok();
 }
 

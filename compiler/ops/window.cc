@@ -26,21 +26,25 @@ Result<Window> make_window(const Node& node, const Shape& in, std::vector<int64_
     Dim out;
     if (auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER") {
       if (!in[a].is_const())
-        return Error(ErrorKind::Unsupported, "auto_pad " + auto_pad + " needs a known extent, not " + in[a].str(), node.where(),
-                     "fix it by --dim or --shape");
+        return Error(ErrorKind::Unsupported, "auto_pad " + auto_pad + " needs a known extent, not " + in[a].str(),
+                     node.where(), "fix it by --dim or --shape");
       const int64_t extent = in[a].value(), steps = (extent + s - 1) / s;
       const int64_t total = std::max<int64_t>((steps - 1) * s + reach - extent, 0);
       begin = auto_pad == "SAME_UPPER" ? total / 2 : total - total / 2;
       end = total - begin;
       out = Dim(steps);
     } else {
-      if (auto_pad == "VALID") begin = end = 0;
-      else if (auto_pad != "NOTSET" && !auto_pad.empty()) return bad("unknown auto_pad \"" + auto_pad + "\"");
+      if (auto_pad == "VALID")
+        begin = end = 0;
+      else if (auto_pad != "NOTSET" && !auto_pad.empty())
+        return bad("unknown auto_pad \"" + auto_pad + "\"");
       const Dim span = in[a] + Dim(begin + end - reach);
-      if (span.is_const() && span.value() < 0) return bad("the window is larger than the padded input " + shape_str(in));
+      if (span.is_const() && span.value() < 0)
+        return bad("the window is larger than the padded input " + shape_str(in));
       out = (ceil_mode ? Dim::ceil_div(span, Dim(s)) : Dim::floor_div(span, Dim(s))) + Dim(1);
       // No window may begin in the padding behind the input.
-      if (ceil_mode && out.is_const() && in[a].is_const() && (out.value() - 1) * s >= in[a].value() + begin) out = out - Dim(1);
+      if (ceil_mode && out.is_const() && in[a].is_const() && (out.value() - 1) * s >= in[a].value() + begin)
+        out = out - Dim(1);
     }
     w.pads_begin.push_back(begin);
     w.pads_end.push_back(end);
@@ -49,7 +53,8 @@ Result<Window> make_window(const Node& node, const Shape& in, std::vector<int64_
   return w;
 }
 
-Expr load_padded(LowerContext&, BufferId buffer, Elem elem, std::vector<Expr> at, const Shape& spatial, const Expr& outside) {
+Expr load_padded(LowerContext&, BufferId buffer, Elem elem, std::vector<Expr> at, const Shape& spatial,
+                 const Expr& outside) {
   Expr inside;
   for (size_t a = 0; a < spatial.size(); ++a) {
     Expr& p = at[at.size() - spatial.size() + a];
@@ -64,8 +69,8 @@ Expr load_padded(LowerContext&, BufferId buffer, Elem elem, std::vector<Expr> at
 }
 
 Activation activation_of(const Node& node) {
-  static const char* const kNames[] = {"",        "relu", "leaky_relu", "clip",         "sigmoid", "tanh",
-                                       "silu",    "hard_swish", "hard_sigmoid", "gelu",    "elu"};
+  static const char* const kNames[] = {"",     "relu",       "leaky_relu",   "clip", "sigmoid", "tanh",
+                                       "silu", "hard_swish", "hard_sigmoid", "gelu", "elu"};
   Activation a;
   const std::string name = node.attr_string("activation", "");
   for (int i = 0; i < 11; ++i)
@@ -78,7 +83,9 @@ Activation activation_of(const Node& node) {
 Expr apply_activation(const Activation& act, Expr x) {
   using expr::operator*, expr::operator+;
   auto num = [&](double v) { return expr::constant(x->type, v); };
-  auto clamp = [&](Expr e, double lo, double hi) { return binary(ExprOp::Min, binary(ExprOp::Max, e, num(lo)), num(hi)); };
+  auto clamp = [&](Expr e, double lo, double hi) {
+    return binary(ExprOp::Min, binary(ExprOp::Max, e, num(lo)), num(hi));
+  };
   const Expr negative = binary(ExprOp::Lt, x, num(0));
   switch (act.code) {
     case 1: return binary(ExprOp::Max, x, num(0));

@@ -1,5 +1,5 @@
-// Sliding windows: the geometry that convolutions and pools share (onnx/docs/Operators.md: Conv, MaxPool, AveragePool), and the
-// fused activations of kernels.
+// Sliding windows: the geometry that convolutions and pools share (onnx/docs/Operators.md: Conv, MaxPool, AveragePool),
+// and the fused activations of kernels.
 #pragma once
 
 #include "compiler/ops/op.h"
@@ -12,15 +12,19 @@ struct Window {
   Shape out;  // spatial output dims
   size_t axes() const { return kernel.size(); }
   // Input coordinate read by output coordinate `o` at tap `k` of axis `a`: negative or >= extent in the padding.
-  Dim position(size_t a, const Dim& o, const Dim& k) const { return o * Dim(strides[a]) + k * Dim(dilations[a]) - Dim(pads_begin[a]); }
+  Dim position(size_t a, const Dim& o, const Dim& k) const {
+    return o * Dim(strides[a]) + k * Dim(dilations[a]) - Dim(pads_begin[a]);
+  }
 };
 
-// Attributes strides, dilations, pads, auto_pad, ceil_mode of `node`, for a window of `kernel` over the spatial dims `in`.
+// Attributes strides, dilations, pads, auto_pad, ceil_mode of `node`, for a window of `kernel` over the spatial dims
+// `in`.
 Result<Window> make_window(const Node& node, const Shape& in, std::vector<int64_t> kernel);
 
-// Element of input `i` of `c` at channel-first indices `at` whose spatial part (from axis 2 on) is read at window positions:
-// `outside` where a position lies in the padding.
-Expr load_padded(LowerContext& c, BufferId buffer, Elem elem, std::vector<Expr> at, const Shape& spatial, const Expr& outside);
+// Element of input `i` of `c` at channel-first indices `at` whose spatial part (from axis 2 on) is read at window
+// positions: `outside` where a position lies in the padding.
+Expr load_padded(LowerContext& c, BufferId buffer, Elem elem, std::vector<Expr> at, const Shape& spatial,
+                 const Expr& outside);
 
 // The activation that pass fuse_activations put on a node, as kernels take it (runtime_lib/kernels/activation.h).
 struct Activation {

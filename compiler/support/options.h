@@ -1,5 +1,5 @@
-// Every option of the compiler, in one struct that travels as `const Options&`. The command line (driver/command_line.cc)
-// fills it; nothing else holds an option.
+// Every option of the compiler, in one struct that travels as `const Options&`. The command line
+// (driver/command_line.cc) fills it; nothing else holds an option.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@ struct Options {
   std::string output;  // artefact by suffix: .so, .a (+ .h), directory/
   Emit emit = Emit::Artefact;
   Backend backend = Backend::Llvm;
-  std::string model_name;  // C identifier that prefixes the model's symbols; empty = from the output's or input's file name
+  std::string
+      model_name;  // C identifier that prefixes the model's symbols; empty = from the output's or input's file name
 
   // Shapes.
   std::map<std::string, int64_t> dims;                 // --dim NAME=N

@@ -80,17 +80,17 @@ inline Status ok() { return Unit{}; }
 }  // namespace onnxc
 
 // Returns the error of a Status expression, if it is one.
-#define ONNXC_TRY(expression)                                                 \
-  do {                                                                        \
-    if (auto onnxc_status_ = (expression); !onnxc_status_.ok())               \
-      return ::onnxc::Error(std::move(onnxc_status_).error());                \
+#define ONNXC_TRY(expression)                                   \
+  do {                                                          \
+    if (auto onnxc_status_ = (expression); !onnxc_status_.ok()) \
+      return ::onnxc::Error(std::move(onnxc_status_).error());  \
   } while (false)
 
 #define ONNXC_CONCAT_INNER(a, b) a##b
 #define ONNXC_CONCAT(a, b) ONNXC_CONCAT_INNER(a, b)
 // ONNXC_ASSIGN(auto x, f()): declares or assigns x from a Result, or returns its error.
-#define ONNXC_ASSIGN(declaration, expression)                                           \
-  auto ONNXC_CONCAT(onnxc_result_, __LINE__) = (expression);                            \
-  if (!ONNXC_CONCAT(onnxc_result_, __LINE__).ok())                                      \
-    return ::onnxc::Error(std::move(ONNXC_CONCAT(onnxc_result_, __LINE__)).error());    \
+#define ONNXC_ASSIGN(declaration, expression)                                        \
+  auto ONNXC_CONCAT(onnxc_result_, __LINE__) = (expression);                         \
+  if (!ONNXC_CONCAT(onnxc_result_, __LINE__).ok())                                   \
+    return ::onnxc::Error(std::move(ONNXC_CONCAT(onnxc_result_, __LINE__)).error()); \
   declaration = std::move(ONNXC_CONCAT(onnxc_result_, __LINE__)).value()

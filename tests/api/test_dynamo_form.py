@@ -5,7 +5,6 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-
 from support.c_abi import CompiledModel
 from support.compiler import compile_model
 
@@ -31,7 +30,11 @@ def linear_block(x, weight, bias):
 
 @script(default_opset=op)
 def network(
-    x: FLOAT["batch", 24], w1: FLOAT[40, 24], b1: FLOAT[40], w2: FLOAT[6, 40], b2: FLOAT[6]
+    x: FLOAT["batch", 24],  # noqa: F821
+    w1: FLOAT[40, 24],
+    b1: FLOAT[40],
+    w2: FLOAT[6, 40],
+    b2: FLOAT[6],
 ) -> FLOAT["batch", 6]:  # noqa: F821
     hidden = linear_block(x, w1, b1)
     rows = op.Shape(x, start=0, end=1)

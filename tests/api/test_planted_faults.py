@@ -1,6 +1,7 @@
 """Two faults planted by hand into a Plan (tests/unit/planted_faults.cc), and what catches each:
 an overlap of live buffers: the plan's verifier, which names both; --debug-plan, whose NaN fill shows in the output;
 a read past the end of a buffer: --debug-plan --sanitize=address, which stops at the read."""
+
 import os
 import pathlib
 import subprocess
@@ -8,7 +9,6 @@ import sys
 
 import numpy as np
 import pytest
-
 from conformance.expectations import sanitizer_runtime
 from support.c_abi import CompiledModel
 from support.compiler import ROOT, find_onnxc
@@ -61,7 +61,9 @@ def test_overlap_is_silent_without_and_shown_by_debug_plan(tmp_path):
 
 def child(path):
     environment = {**os.environ, "LD_PRELOAD": sanitizer_runtime(), "ASAN_OPTIONS": "detect_leaks=0"}
-    return subprocess.run([sys.executable, "-c", RUN, str(TESTS), str(path)], capture_output=True, text=True, env=environment, cwd=ROOT)
+    return subprocess.run(
+        [sys.executable, "-c", RUN, str(TESTS), str(path)], capture_output=True, text=True, env=environment, cwd=ROOT
+    )
 
 
 def test_sound_plan_passes_the_sanitizer(tmp_path):

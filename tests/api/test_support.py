@@ -8,7 +8,6 @@ import time
 import ml_dtypes
 import numpy as np
 import pytest
-
 from conformance.compare import Mismatch, compare
 from conformance.expectations import Expectations
 from support import elements

@@ -1,6 +1,7 @@
 """All cases of onnx.backend.test: node cases (built in memory), simple, pytorch-converted, pytorch-operator, light.
 
 The light models are taken as they are (weights by ConstantOfShape), with the input ramp and the outputs of onnx's runner."""
+
 import dataclasses
 import functools
 import json
@@ -16,9 +17,18 @@ DATA = pathlib.Path(onnx.backend.test.__file__).parent / "data"
 SUITES = ["node", "node-expanded", "simple", "pytorch-converted", "pytorch-operator", "light"]
 
 # Random operators: nothing but element type and shape can be compared.
-SHAPE_ONLY = {"test_bernoulli", "test_bernoulli_double", "test_bernoulli_seed", "test_bernoulli_expanded",
-              "test_bernoulli_double_expanded", "test_bernoulli_seed_expanded", "test_training_dropout",
-              "test_training_dropout_default", "test_training_dropout_default_mask", "test_training_dropout_mask"}
+SHAPE_ONLY = {
+    "test_bernoulli",
+    "test_bernoulli_double",
+    "test_bernoulli_seed",
+    "test_bernoulli_expanded",
+    "test_bernoulli_double_expanded",
+    "test_bernoulli_seed_expanded",
+    "test_training_dropout",
+    "test_training_dropout_default",
+    "test_training_dropout_default_mask",
+    "test_training_dropout_mask",
+}
 
 
 @dataclasses.dataclass
@@ -44,12 +54,19 @@ class Case:
 
 def collect(pattern=None):
     """All cases whose name matches the compiled `pattern`, in a fixed order."""
-    cases = [*node_cases(), *disk_cases("simple"), *disk_cases("pytorch-converted"), *disk_cases("pytorch-operator"), *light_cases()]
+    cases = [
+        *node_cases(),
+        *disk_cases("simple"),
+        *disk_cases("pytorch-converted"),
+        *disk_cases("pytorch-operator"),
+        *light_cases(),
+    ]
     return [c for c in cases if pattern is None or pattern.search(c.name)]
 
 
 def node_cases():
     from onnx.backend.test.case.node import collect_testcases
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         collected = collect_testcases(None)
@@ -77,15 +94,25 @@ def disk_cases(suite):
         model = onnx.load(folder / "model.onnx")
         data = []
         for data_set in sorted(folder.glob("test_data_set_*")):
-            data.append(tuple([read_value(data_set / f"{side}_{k}.pb", value.type)
-                               for k, value in enumerate(values) if (data_set / f"{side}_{k}.pb").exists()]
-                              for side, values in (("input", model.graph.input), ("output", model.graph.output))))
+            data.append(
+                tuple(
+                    [
+                        read_value(data_set / f"{side}_{k}.pb", value.type)
+                        for k, value in enumerate(values)
+                        if (data_set / f"{side}_{k}.pb").exists()
+                    ]
+                    for side, values in (("input", model.graph.input), ("output", model.graph.output))
+                )
+            )
         yield Case(folder.name, suite, model, data, settings.get("rtol", 1e-3), settings.get("atol", 1e-7))
 
 
 def read_value(path, value_type):
-    kinds = {"sequence_type": (onnx.SequenceProto, numpy_helper.to_list), "optional_type": (onnx.OptionalProto, numpy_helper.to_optional),
-             "map_type": (onnx.MapProto, numpy_helper.to_dict)}
+    kinds = {
+        "sequence_type": (onnx.SequenceProto, numpy_helper.to_list),
+        "optional_type": (onnx.OptionalProto, numpy_helper.to_optional),
+        "map_type": (onnx.MapProto, numpy_helper.to_dict),
+    }
     proto, convert = kinds.get(value_type.WhichOneof("value"), (onnx.TensorProto, numpy_helper.to_array))
     message = proto()
     message.ParseFromString(path.read_bytes())
@@ -101,9 +128,13 @@ def light_cases():
         values = [v for v in model.graph.input if v.name not in weights]
         # Case.feeds pairs inputs with graph inputs by position: keep only those that are fed
         inputs = [ramp([d.dim_value or 1 for d in v.type.tensor_type.shape.dim]) for v in values]
-        outputs = [numpy_helper.to_array(onnx.load_tensor(path.with_name(f"{path.stem}_output_{k}.pb")))
-                   for k in range(len(model.graph.output))]
-        case = Case(f"test_{name}", "light", model, [(inputs, outputs)], settings.get("rtol", 1e-3), settings.get("atol", 1e-7))
+        outputs = [
+            numpy_helper.to_array(onnx.load_tensor(path.with_name(f"{path.stem}_output_{k}.pb")))
+            for k in range(len(model.graph.output))
+        ]
+        case = Case(
+            f"test_{name}", "light", model, [(inputs, outputs)], settings.get("rtol", 1e-3), settings.get("atol", 1e-7)
+        )
         case.feeds = lambda arrays, names=tuple(v.name for v in values): dict(zip(names, arrays))
         yield case
 

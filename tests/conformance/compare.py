@@ -1,4 +1,5 @@
 """Compares outputs with the suite's: element type and shape exactly, numbers within |a - e| <= atol + rtol |e|."""
+
 import numpy as np
 
 
@@ -15,7 +16,9 @@ def compare(actual, expected, rtol, atol, shape_only=False, where="output"):
         return
     if actual is None or expected is None:
         if actual is not expected:
-            raise Mismatch(f"{where}: {'a value' if expected is None else 'nothing'} instead of {'nothing' if expected is None else 'a value'}")
+            raise Mismatch(
+                f"{where}: {'a value' if expected is None else 'nothing'} instead of {'nothing' if expected is None else 'a value'}"
+            )
         return
     expected = np.asarray(expected)
     if actual.shape != expected.shape:
@@ -32,7 +35,7 @@ def compare(actual, expected, rtol, atol, shape_only=False, where="output"):
 
 def compare_numbers(actual, expected, rtol, atol, where):
     if expected.dtype.name == "bfloat16":
-        rtol = max(rtol, 2.0 ** -6)  # two units in the last place
+        rtol = max(rtol, 2.0**-6)  # two units in the last place
     wide = np.complex128 if expected.dtype.kind == "c" else np.float64
     if expected.dtype.kind in "iub" and expected.dtype.itemsize == 8:
         bad = actual != expected if rtol == 0 else ~within(actual.astype(wide), expected.astype(wide), rtol, atol)
@@ -40,7 +43,9 @@ def compare_numbers(actual, expected, rtol, atol, where):
         bad = ~within(actual.astype(wide), expected.astype(wide), rtol, atol)
     if bad.any():
         at = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise Mismatch(f"{where}: wrong values ({int(bad.sum())} of {bad.size}; at {list(at)} {actual[at]!s} instead of {expected[at]!s})")
+        raise Mismatch(
+            f"{where}: wrong values ({int(bad.sum())} of {bad.size}; at {list(at)} {actual[at]!s} instead of {expected[at]!s})"
+        )
 
 
 def within(actual, expected, rtol, atol):

@@ -1,6 +1,6 @@
 """The C++ form: `onnxc --emit=cpp` for each case, about fifty emitted models compiled as one translation unit, then run."""
+
 import os
-import pathlib
 import re
 import subprocess
 
@@ -24,7 +24,7 @@ def run(cases, folder, options, run_and_compare, shorten):
         else:
             results.append(result(case, shorten(outcome.reason(), source, case)))
     compiler.close()
-    units = [emitted[k:k + MODELS_PER_UNIT] for k in range(0, len(emitted), MODELS_PER_UNIT)]
+    units = [emitted[k : k + MODELS_PER_UNIT] for k in range(0, len(emitted), MODELS_PER_UNIT)]
     for number, unit in enumerate(units):
         results += run_unit(unit, folder / f"unit_{number}.so", options, run_and_compare)
         print(f"  cpp: {min((number + 1) * MODELS_PER_UNIT, len(emitted))} of {len(emitted)} run", flush=True)
@@ -36,7 +36,14 @@ def identifier(case):
 
 
 def result(case, reason):
-    return {"case": case.name, "suite": case.suite, "form": "cpp", "operators": case.operators, "reason": reason, "seconds": 0}
+    return {
+        "case": case.name,
+        "suite": case.suite,
+        "form": "cpp",
+        "operators": case.operators,
+        "reason": reason,
+        "seconds": 0,
+    }
 
 
 def run_unit(unit, library, options, run_and_compare):
@@ -44,8 +51,11 @@ def run_unit(unit, library, options, run_and_compare):
     error = build(unit, library)
     if error and len(unit) > 1:
         half = len(unit) // 2
-        return [r for k, part in enumerate((unit[:half], unit[half:]))
-                for r in run_unit(part, library.with_name(f"{library.stem}_{k}.so"), options, run_and_compare)]
+        return [
+            r
+            for k, part in enumerate((unit[:half], unit[half:]))
+            for r in run_unit(part, library.with_name(f"{library.stem}_{k}.so"), options, run_and_compare)
+        ]
     if error:
         return [result(unit[0][0], f"C++ compiler: {error}")]
     results = []
@@ -58,8 +68,14 @@ def run_unit(unit, library, options, run_and_compare):
                 return reason
         return None
 
-    run_jobs(list(range(len(unit))), work, lambda k, reason: results.append(result(unit[k][0], reason)), options.j, options.timeout,
-             lambda k, text: "run: " + text.splitlines()[0])
+    run_jobs(
+        list(range(len(unit))),
+        work,
+        lambda k, reason: results.append(result(unit[k][0], reason)),
+        options.j,
+        options.timeout,
+        lambda k, text: "run: " + text.splitlines()[0],
+    )
     return results
 
 
@@ -68,12 +84,32 @@ def build(unit, library):
     source, weights = library.with_suffix(".cc"), library.with_suffix(".S")
     sources = [s for _, out in unit for s in sorted(out.glob("*.cc"))]
     source.write_text("".join(f'#include "{s}"\n' for s in sources))
-    weights.write_text("".join(f'#undef ONNXC_WEIGHTS_FILE\n#define ONNXC_WEIGHTS_FILE "{out}/{out.name}.weights.bin"\n#include "{s}"\n'
-                               for _, out in unit for s in out.glob("*_weights.S")))
+    weights.write_text(
+        "".join(
+            f'#undef ONNXC_WEIGHTS_FILE\n#define ONNXC_WEIGHTS_FILE "{out}/{out.name}.weights.bin"\n#include "{s}"\n'
+            for _, out in unit
+            for s in out.glob("*_weights.S")
+        )
+    )
     runtime = unit[0][1] / "runtime"
-    command = [os.environ.get("CXX", "clang++-19"), "-std=c++17", "-O1", "-march=native", "-ffp-contract=off", "-fno-math-errno",
-               "-fPIC", "-shared", "-w", "-fvisibility=hidden", f"-I{runtime}", f"-I{runtime}/include", str(source), str(weights),
-               "-o", str(library)]
+    command = [
+        os.environ.get("CXX", "clang++-19"),
+        "-std=c++17",
+        "-O1",
+        "-march=native",
+        "-ffp-contract=off",
+        "-fno-math-errno",
+        "-fPIC",
+        "-shared",
+        "-w",
+        "-fvisibility=hidden",
+        f"-I{runtime}",
+        f"-I{runtime}/include",
+        str(source),
+        str(weights),
+        "-o",
+        str(library),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == 0:
         return None

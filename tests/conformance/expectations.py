@@ -1,4 +1,5 @@
 """expected_failures.json: form -> reason -> cases. A case listed under `static` may fail in every form."""
+
 import collections
 import glob
 import json
@@ -29,7 +30,12 @@ class Expectations:
     def __init__(self, path):
         self.path = path
         listed = json.loads(path.read_text()) if path.exists() else {}
-        self.reasons = {(form, case): reason for form, groups in listed.items() for reason, names in groups.items() for case in names}
+        self.reasons = {
+            (form, case): reason
+            for form, groups in listed.items()
+            for reason, names in groups.items()
+            for case in names
+        }
 
     def reason(self, form, case):
         """Why `case` may fail in `form`, or None."""
@@ -56,5 +62,8 @@ class Expectations:
         grouped = collections.defaultdict(lambda: collections.defaultdict(list))
         for (form, case), reason in self.reasons.items():
             grouped[form][reason].append(case)
-        tidy = {form: {reason: sorted(names) for reason, names in sorted(groups.items())} for form, groups in sorted(grouped.items())}
+        tidy = {
+            form: {reason: sorted(names) for reason, names in sorted(groups.items())}
+            for form, groups in sorted(grouped.items())
+        }
         self.path.write_text(json.dumps(tidy, indent=1, ensure_ascii=False) + "\n")

@@ -1,4 +1,5 @@
 """The forms in which a case is compiled. A form takes a case to a model and to arguments of onnxc; what is fed may shrink."""
+
 import dataclasses
 import zlib
 
@@ -10,9 +11,9 @@ from onnx import numpy_helper
 class Form:
     name: str
     what: str
-    in_full: bool = False         # without --all too
+    in_full: bool = False  # without --all too
     backend: str = "llvm"
-    sanitized: bool = False       # the address sanitizer's runtime must be loaded first
+    sanitized: bool = False  # the address sanitizer's runtime must be loaded first
     arguments: tuple = ()
 
     def takes(self, case, everything):
@@ -66,11 +67,16 @@ class Constant(Form):
         return model, [], {v.name: feeds[v.name] for v in kept if v.name in feeds}
 
 
-FORMS = {f.name: f for f in [
-    Form("static", "LLVM back end, shapes as declared", in_full=True),
-    Form("cpp", "C++ back end, many models per translation unit", backend="cpp"),
-    Dynamic("dynamic", "no dim declared in the file, --shape at compile time"),
-    Constant("constant", "all inputs constant"),
-    Form("debug-plan", "each buffer a guarded allocation", arguments=("--debug-plan",)),
-    Form("sanitize", "generated code with the address sanitizer", sanitized=True, arguments=("--sanitize=address",)),
-]}
+FORMS = {
+    f.name: f
+    for f in [
+        Form("static", "LLVM back end, shapes as declared", in_full=True),
+        Form("cpp", "C++ back end, many models per translation unit", backend="cpp"),
+        Dynamic("dynamic", "no dim declared in the file, --shape at compile time"),
+        Constant("constant", "all inputs constant"),
+        Form("debug-plan", "each buffer a guarded allocation", arguments=("--debug-plan",)),
+        Form(
+            "sanitize", "generated code with the address sanitizer", sanitized=True, arguments=("--sanitize=address",)
+        ),
+    ]
+}

@@ -6,6 +6,7 @@
 The static form runs in full, the others as a tenth of the cases unless --all. expected_failures.json lists what fails and
 why; a listed case that passes is a failure (the list may only shrink), an unlisted one that fails is too. --update rewrites
 the entries of the cases run. The last line is `N passed, N failed`; expected failures count as neither."""
+
 import argparse
 import collections
 import json
@@ -89,7 +90,10 @@ def shorten(reason, source, case):
 def main():
     options = parse_arguments()
     if any(FORMS[f].sanitized for f in options.forms) and "LD_PRELOAD" not in os.environ and len(options.forms) > 0:
-        options.forms, sanitized = [f for f in options.forms if not FORMS[f].sanitized], [f for f in options.forms if FORMS[f].sanitized]
+        options.forms, sanitized = (
+            [f for f in options.forms if not FORMS[f].sanitized],
+            [f for f in options.forms if FORMS[f].sanitized],
+        )
     else:
         sanitized = []
     cases = case_list.collect(re.compile(options.k) if options.k else None)
@@ -125,8 +129,13 @@ def parse_arguments():
 def run_forms(cases, options):
     """All results: dicts of case, suite, form, operators, reason (None: passed), seconds."""
     find_onnxc()
-    jobs = [(k, form) for form in options.forms if FORMS[form].backend == "llvm"
-            for k, case in enumerate(cases) if FORMS[form].takes(case, options.all)]
+    jobs = [
+        (k, form)
+        for form in options.forms
+        if FORMS[form].backend == "llvm"
+        for k, case in enumerate(cases)
+        if FORMS[form].takes(case, options.all)
+    ]
     results, start = [], time.monotonic()
 
     def on_result(job, outcome):
@@ -165,7 +174,11 @@ def run_sanitized(forms, options):
         command = [sys.executable, __file__, "--forms", ",".join(forms), "--results", out.name, "-j", str(options.j)]
         command += ["--all"] * options.all + (["-k", options.k] if options.k else []) + ["-v"] * options.v
         command += [] if options.batch else ["--no-batch"]
-        environment = {**os.environ, "LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0:handle_segv=0:allocator_may_return_null=1"}
+        environment = {
+            **os.environ,
+            "LD_PRELOAD": runtime,
+            "ASAN_OPTIONS": "detect_leaks=0:handle_segv=0:allocator_may_return_null=1",
+        }
         subprocess.run(command, env=environment, check=True)
         return json.loads(pathlib.Path(out.name).read_text())
 
@@ -182,7 +195,10 @@ def report(cases, results, options):
             excused += 1
         else:
             failed += 1
-            problems.append(f"{r['form']} {r['case']}: " + (r["reason"] or f"passes, but is listed as failing ({listed}): take it off the list"))
+            problems.append(
+                f"{r['form']} {r['case']}: "
+                + (r["reason"] or f"passes, but is listed as failing ({listed}): take it off the list")
+            )
     print_figures(results)
     print_histogram(results)
     if options.report:

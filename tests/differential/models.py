@@ -1,6 +1,7 @@
 """The real models that the tests run: where their files are, what is fed, which options fix their free dims.
 
 Files come from tools/fetch_models.py, into ONNXC_MODELS or build/models."""
+
 import dataclasses
 import os
 import pathlib
@@ -14,17 +15,18 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 @dataclasses.dataclass
 class RealModel:
-    name: str             # as in tables
-    file: str             # stem of the file
-    feed: str = ""        # id in feeds.py; empty: the name
-    small: bool = True    # through the C++ back end by default too
-    note: str = ""        # why a comparison is special
+    name: str  # as in tables
+    file: str  # stem of the file
+    feed: str = ""  # id in feeds.py; empty: the name
+    small: bool = True  # through the C++ back end by default too
+    note: str = ""  # why a comparison is special
 
     def path(self):
         return folder() / f"{self.file}.onnx"
 
     def feeds(self, seed=0):
         import feeds
+
         return feeds.feed(self.feed or self.name, seed)
 
     def shape_arguments(self, feed):
@@ -66,6 +68,7 @@ MODELS = [
 
 def ort_session(path, threads=1):
     import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = threads
     options.log_severity_level = 3

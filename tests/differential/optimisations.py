@@ -3,6 +3,7 @@
 give each pass something to do and on some real ones. The outputs must stay within rounding of those of the full pipeline.
 
     tests/differential/optimisations.py [--real] [-k PATTERN]"""
+
 import argparse
 import pathlib
 import re
@@ -38,9 +39,13 @@ def integer(name, values):
 
 
 def model(nodes, inputs, outputs, initializers):
-    graph = helper.make_graph([helper.make_node(op, i.split(), o.split(), name=f"{op}_{k}", **a) for k, (op, i, o, a) in enumerate(nodes)], "small",
-                              [helper.make_tensor_value_info(n, F, s) for n, s in inputs.items()],
-                              [helper.make_tensor_value_info(n, F, s) for n, s in outputs.items()], initializers)
+    graph = helper.make_graph(
+        [helper.make_node(op, i.split(), o.split(), name=f"{op}_{k}", **a) for k, (op, i, o, a) in enumerate(nodes)],
+        "small",
+        [helper.make_tensor_value_info(n, F, s) for n, s in inputs.items()],
+        [helper.make_tensor_value_info(n, F, s) for n, s in outputs.items()],
+        initializers,
+    )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
     onnx.checker.check_model(made, full_check=True)
     return made
@@ -56,26 +61,117 @@ def small_models():
         made[name] = (model(nodes, inputs, outputs, initializers), feeds)
 
     conv = dict(kernel_shape=[3, 3], pads=[1, 1, 1, 1])
-    norm = [numpy_helper.from_array(np.abs(rng.standard_normal(20)).astype(np.float32) + np.float32(.2), n) for n in ("s", "v")] + weights(rng, c=[20], m=[20])
-    add("conv_batchnorm_relu", [("Conv", "x w b", "a", conv), ("BatchNormalization", "a s c m v", "n", {}), ("Relu", "n", "y", {})],
-        {"x": [1, 5, 9, 7]}, {"y": [1, 20, 9, 7]}, weights(rng, w=[20, 5, 3, 3], b=[20]) + norm)
-    add("residual", [("Conv", "x w b", "a", conv), ("Relu", "a", "r", {}), ("Conv", "r w2 b", "d", conv), ("Add", "d x", "e", {}), ("Sigmoid", "e", "g", {}), ("Mul", "e g", "y", {})],
-        {"x": [1, 16, 8, 8]}, {"y": [1, 16, 8, 8]}, weights(rng, w=[16, 16, 3, 3], w2=[16, 16, 3, 3], b=[16]))
-    add("transposes", [("Transpose", "x", "a", dict(perm=[0, 3, 1, 2])), ("Conv", "a w b", "c", conv), ("Relu", "c", "d", {}), ("Transpose", "d", "e", dict(perm=[0, 2, 3, 1])),
-                       ("Transpose", "e", "f", dict(perm=[0, 3, 1, 2])), ("Reshape", "f shape", "g", {}), ("Reshape", "g shape2", "y", {})],
-        {"x": [1, 6, 5, 3]}, {"y": [2, 120]}, weights(rng, w=[8, 3, 3, 3], b=[8]) + [integer("shape", [1, 8, 30]), integer("shape2", [2, -1])])
-    add("shape_values", [("Shape", "x", "s", {}), ("Gather", "s zero", "n", {}), ("Unsqueeze", "n ax", "n1", {}), ("Concat", "n1 minus", "t", dict(axis=0)), ("Reshape", "x t", "r", {}),
-                         ("MatMul", "r w", "y", {})],
-        {"x": [3, 4, 5]}, {"y": [3, 7]}, weights(rng, w=[20, 7]) + [numpy_helper.from_array(np.array(0, np.int64), "zero"), integer("ax", [0]), integer("minus", [-1])])
-    add("constants_and_twins", [("Add", "p q", "pq", {}), ("Mul", "x pq", "a", {}), ("Mul", "x pq", "b", {}), ("Exp", "a", "ea", {}), ("Exp", "b", "eb", {}), ("Sub", "ea p", "u", {}),
-                                ("Tanh", "u", "unused", {}), ("Add", "ea eb", "c", {}), ("Mul", "c one", "d", {}), ("Add", "d zero", "y", {})],
-        {"x": [3, 8]}, {"y": [3, 8]}, weights(rng, p=[8], q=[8]) + [numpy_helper.from_array(np.array(v, np.float32), n) for n, v in (("one", 1), ("zero", 0))])
-    add("gemm_batchnorm", [("Gemm", "x w b", "a", {}), ("BatchNormalization", "a s c m v", "n", {}), ("LeakyRelu", "n", "y", dict(alpha=.1))],
-        {"x": [4, 12]}, {"y": [4, 20]}, weights(rng, w=[12, 20], b=[20]) + norm)
-    add("attention", [("MatMul", "x wq", "q", {}), ("MatMul", "x wk", "k", {}), ("Transpose", "k", "kt", dict(perm=[0, 2, 1])), ("MatMul", "q kt", "s", {}), ("Softmax", "s", "p", dict(axis=-1)),
-                      ("MatMul", "p x", "o", {}), ("LayerNormalization", "o g h", "y", {})],
-        {"x": [2, 7, 18]}, {"y": [2, 7, 18]}, weights(rng, wq=[18, 10], wk=[18, 10], g=[18], h=[18]))
-    add("split_concat", [("Split", "x", "a b", dict(axis=1, num_outputs=2)), ("Relu", "a", "c", {}), ("Concat", "b c a", "y", dict(axis=1))], {"x": [2, 6, 5]}, {"y": [2, 9, 5]}, [])
+    norm = [
+        numpy_helper.from_array(np.abs(rng.standard_normal(20)).astype(np.float32) + np.float32(0.2), n)
+        for n in ("s", "v")
+    ] + weights(rng, c=[20], m=[20])
+    add(
+        "conv_batchnorm_relu",
+        [("Conv", "x w b", "a", conv), ("BatchNormalization", "a s c m v", "n", {}), ("Relu", "n", "y", {})],
+        {"x": [1, 5, 9, 7]},
+        {"y": [1, 20, 9, 7]},
+        weights(rng, w=[20, 5, 3, 3], b=[20]) + norm,
+    )
+    add(
+        "residual",
+        [
+            ("Conv", "x w b", "a", conv),
+            ("Relu", "a", "r", {}),
+            ("Conv", "r w2 b", "d", conv),
+            ("Add", "d x", "e", {}),
+            ("Sigmoid", "e", "g", {}),
+            ("Mul", "e g", "y", {}),
+        ],
+        {"x": [1, 16, 8, 8]},
+        {"y": [1, 16, 8, 8]},
+        weights(rng, w=[16, 16, 3, 3], w2=[16, 16, 3, 3], b=[16]),
+    )
+    add(
+        "transposes",
+        [
+            ("Transpose", "x", "a", dict(perm=[0, 3, 1, 2])),
+            ("Conv", "a w b", "c", conv),
+            ("Relu", "c", "d", {}),
+            ("Transpose", "d", "e", dict(perm=[0, 2, 3, 1])),
+            ("Transpose", "e", "f", dict(perm=[0, 3, 1, 2])),
+            ("Reshape", "f shape", "g", {}),
+            ("Reshape", "g shape2", "y", {}),
+        ],
+        {"x": [1, 6, 5, 3]},
+        {"y": [2, 120]},
+        weights(rng, w=[8, 3, 3, 3], b=[8]) + [integer("shape", [1, 8, 30]), integer("shape2", [2, -1])],
+    )
+    add(
+        "shape_values",
+        [
+            ("Shape", "x", "s", {}),
+            ("Gather", "s zero", "n", {}),
+            ("Unsqueeze", "n ax", "n1", {}),
+            ("Concat", "n1 minus", "t", dict(axis=0)),
+            ("Reshape", "x t", "r", {}),
+            ("MatMul", "r w", "y", {}),
+        ],
+        {"x": [3, 4, 5]},
+        {"y": [3, 7]},
+        weights(rng, w=[20, 7])
+        + [numpy_helper.from_array(np.array(0, np.int64), "zero"), integer("ax", [0]), integer("minus", [-1])],
+    )
+    add(
+        "constants_and_twins",
+        [
+            ("Add", "p q", "pq", {}),
+            ("Mul", "x pq", "a", {}),
+            ("Mul", "x pq", "b", {}),
+            ("Exp", "a", "ea", {}),
+            ("Exp", "b", "eb", {}),
+            ("Sub", "ea p", "u", {}),
+            ("Tanh", "u", "unused", {}),
+            ("Add", "ea eb", "c", {}),
+            ("Mul", "c one", "d", {}),
+            ("Add", "d zero", "y", {}),
+        ],
+        {"x": [3, 8]},
+        {"y": [3, 8]},
+        weights(rng, p=[8], q=[8])
+        + [numpy_helper.from_array(np.array(v, np.float32), n) for n, v in (("one", 1), ("zero", 0))],
+    )
+    add(
+        "gemm_batchnorm",
+        [
+            ("Gemm", "x w b", "a", {}),
+            ("BatchNormalization", "a s c m v", "n", {}),
+            ("LeakyRelu", "n", "y", dict(alpha=0.1)),
+        ],
+        {"x": [4, 12]},
+        {"y": [4, 20]},
+        weights(rng, w=[12, 20], b=[20]) + norm,
+    )
+    add(
+        "attention",
+        [
+            ("MatMul", "x wq", "q", {}),
+            ("MatMul", "x wk", "k", {}),
+            ("Transpose", "k", "kt", dict(perm=[0, 2, 1])),
+            ("MatMul", "q kt", "s", {}),
+            ("Softmax", "s", "p", dict(axis=-1)),
+            ("MatMul", "p x", "o", {}),
+            ("LayerNormalization", "o g h", "y", {}),
+        ],
+        {"x": [2, 7, 18]},
+        {"y": [2, 7, 18]},
+        weights(rng, wq=[18, 10], wk=[18, 10], g=[18], h=[18]),
+    )
+    add(
+        "split_concat",
+        [
+            ("Split", "x", "a b", dict(axis=1, num_outputs=2)),
+            ("Relu", "a", "c", {}),
+            ("Concat", "b c a", "y", dict(axis=1)),
+        ],
+        {"x": [2, 6, 5]},
+        {"y": [2, 9, 5]},
+        [],
+    )
     return made
 
 

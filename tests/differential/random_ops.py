@@ -6,6 +6,7 @@ onnx's reference evaluator where ONNX Runtime has no kernel.
 
 A model that onnxc does not support is reported and is no failure; a wrong value, a crash or a wrong refusal is. A failing
 case is named OP:SEED:NUMBER and can be run alone: -k OP --seed SEED --only NUMBER --keep DIR."""
+
 import argparse
 import collections
 import pathlib
@@ -51,7 +52,9 @@ def make_case(op, seed, number):
     graph = helper.make_graph([node], "random", inputs, [onnx.ValueInfoProto(name=o) for o in outputs], initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=False, data_prop=True)
-    if not all(out.type.tensor_type.elem_type for out in inferred.graph.output):  # onnx's inference gives up: ask its evaluator
+    if not all(
+        out.type.tensor_type.elem_type for out in inferred.graph.output
+    ):  # onnx's inference gives up: ask its evaluator
         values = onnx.reference.ReferenceEvaluator(model).run(None, feeds)
         for out, value in zip(inferred.graph.output, values):
             out.CopyFrom(helper.make_tensor_value_info(out.name, elements.elem_of(value), value.shape))
@@ -60,6 +63,7 @@ def make_case(op, seed, number):
 
 def expected_outputs(model, feeds):
     import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 4
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -95,7 +99,13 @@ class Worker:
             for k, (a, e) in enumerate(zip(actual, expected)):
                 top = np.abs(e[np.isfinite(e)]).max(initial=0) if e.dtype.kind == "f" else 0
                 rtol = 2e-3 if e.dtype == np.float16 else single.rtol
-                compare(a, np.asarray(e), 0 if e.dtype.kind != "f" else rtol, 0 if e.dtype.kind != "f" else single.atol + rtol * min(float(top), 1e30), where=f"y{k}")
+                compare(
+                    a,
+                    np.asarray(e),
+                    0 if e.dtype.kind != "f" else rtol,
+                    0 if e.dtype.kind != "f" else single.atol + rtol * min(float(top), 1e30),
+                    where=f"y{k}",
+                )
         except Mismatch as e:
             return "failed", f"{e} {describe(single)}"
         except Exception as e:
@@ -104,7 +114,10 @@ class Worker:
 
 
 def describe(single):
-    shapes = [None if a is None else f"{np.asarray(a).dtype}{list(np.shape(a))}{'c' if k in single.constant else ''}" for k, a in enumerate(single.inputs)]
+    shapes = [
+        None if a is None else f"{np.asarray(a).dtype}{list(np.shape(a))}{'c' if k in single.constant else ''}"
+        for k, a in enumerate(single.inputs)
+    ]
     return f"{shapes} {single.attributes}"
 
 
@@ -138,7 +151,14 @@ def run(jobs, options):
     with tempfile.TemporaryDirectory(prefix="onnxc-random-") as scratch:
         folder = options.keep or scratch
         pathlib.Path(folder).mkdir(exist_ok=True, parents=True)
-        run_jobs(jobs, Worker(folder, options.flags.split()), on_result, options.j, 60, lambda job, text: ("failed", text.splitlines()[0]))
+        run_jobs(
+            jobs,
+            Worker(folder, options.flags.split()),
+            on_result,
+            options.j,
+            60,
+            lambda job, text: ("failed", text.splitlines()[0]),
+        )
     if unsupported:
         print("not supported:", ", ".join(f"{op} ({n})" for op, n in sorted(unsupported.items())))
     print(f"{tally['unsupported']} unsupported, {tally['no case']} without a reference")

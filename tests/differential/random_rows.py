@@ -2,6 +2,7 @@
 
 Shapes are odd on purpose (1, primes, just off multiples of 16, sometimes 0), axes are negative as often as not, floats hold
 NaN, infinities, signed zeros and denormals where the operator's answer is defined for them, integers their extremes."""
+
 import dataclasses
 
 import numpy as np
@@ -15,12 +16,13 @@ SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 3.4e38, 0.5, -0.5,
 @dataclasses.dataclass
 class Single:
     """One node. inputs: arrays that are fed; constants: index -> array, initializers in between; None: absent."""
+
     op: str
     inputs: list
     attributes: dict = dataclasses.field(default_factory=dict)
     outputs: int = 1
-    constant: tuple = ()   # which inputs are initializers
-    rtol: float = 1e-5     # of the largest magnitude in the output
+    constant: tuple = ()  # which inputs are initializers
+    rtol: float = 1e-5  # of the largest magnitude in the output
     atol: float = 1e-7
 
 
@@ -32,6 +34,7 @@ def row(*names):
         for name in names:
             ROWS[name] = lambda r, name=name: function(r, name)
         return function
+
     return add
 
 
@@ -67,9 +70,11 @@ def integers(r, shape, dtype, extremes=True, small=False):
 
 def broadcast_pair(r):
     full = dims(r)
+
     def part():
-        cut = full[int(r.integers(0, len(full) + 1)):] if r.random() < 0.4 else list(full)
+        cut = full[int(r.integers(0, len(full) + 1)) :] if r.random() < 0.4 else list(full)
         return [1 if r.random() < 0.25 else d for d in cut]
+
     return part(), part()
 
 
@@ -77,13 +82,17 @@ def axis_of(r, rank):
     return int(r.integers(-rank, rank))
 
 
-UNARY = ("Abs Neg Floor Ceil Round Sqrt Exp Log Sin Cos Tan Asin Acos Atan Sinh Cosh Tanh Asinh Acosh Atanh Erf Sigmoid Relu Elu Selu "
-         "Softplus Softsign Reciprocal LeakyRelu HardSigmoid HardSwish ThresholdedRelu Celu Mish Sign IsNaN IsInf").split()
+UNARY = (
+    "Abs Neg Floor Ceil Round Sqrt Exp Log Sin Cos Tan Asin Acos Atan Sinh Cosh Tanh Asinh Acosh Atanh Erf Sigmoid Relu Elu Selu "
+    "Softplus Softsign Reciprocal LeakyRelu HardSigmoid HardSwish ThresholdedRelu Celu Mish Sign IsNaN IsInf"
+).split()
 
 
 @row(*UNARY)
 def unary(r, op):
-    return Single(op, [floats(r, dims(r), np.float32, 3.0, special=op not in ("Sin", "Cos", "Tan", "Mish"))], rtol=1e-5, atol=2e-6)
+    return Single(
+        op, [floats(r, dims(r), np.float32, 3.0, special=op not in ("Sin", "Cos", "Tan", "Mish"))], rtol=1e-5, atol=2e-6
+    )
 
 
 @row("Add", "Sub", "Mul", "Div", "Max", "Min", "PRelu", "Pow")
@@ -99,7 +108,7 @@ def arithmetic(r, op):
         return Single(op, [np.abs(floats(r, a)), floats(r, b, scale=1.5)], rtol=1e-5)
     if op == "PRelu":
         full = dims(r, low=1)
-        return Single(op, [floats(r, full), floats(r, [1 if r.random() < .3 else d for d in full])])
+        return Single(op, [floats(r, full), floats(r, [1 if r.random() < 0.3 else d for d in full])])
     t = r.choice(FLOATS[:2])
     return Single(op, [floats(r, a, t, special=True), floats(r, b, t, special=True)])
 
@@ -109,8 +118,16 @@ def modulus(r, op):
     a, b = broadcast_pair(r)
     t = r.choice(INTS)
     divisor = integers(r, b, t)
-    return Single(op, [integers(r, a, t), np.where((divisor == 0) | (divisor == t(0) - t(1) if np.iinfo(t).min < 0 else False), t(3), divisor).astype(t)],
-                  {"fmod": int(r.integers(2))})
+    return Single(
+        op,
+        [
+            integers(r, a, t),
+            np.where((divisor == 0) | (divisor == t(0) - t(1) if np.iinfo(t).min < 0 else False), t(3), divisor).astype(
+                t
+            ),
+        ],
+        {"fmod": int(r.integers(2))},
+    )
 
 
 @row("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual")
@@ -125,7 +142,7 @@ def comparison(r, op):
 @row("And", "Or", "Xor")
 def logic(r, op):
     a, b = broadcast_pair(r)
-    return Single(op, [np.asarray(r.random(a) < .5), np.asarray(r.random(b) < .5)])
+    return Single(op, [np.asarray(r.random(a) < 0.5), np.asarray(r.random(b) < 0.5)])
 
 
 @row("BitwiseAnd", "BitwiseOr", "BitwiseXor")
@@ -138,24 +155,29 @@ def bits(r, op):
 @row("Where")
 def where(r, op):
     a, b = broadcast_pair(r)
-    return Single(op, [np.asarray(r.random(a) < .5), floats(r, b, special=True), floats(r, a, special=True)])
+    return Single(op, [np.asarray(r.random(a) < 0.5), floats(r, b, special=True), floats(r, a, special=True)])
 
 
 @row("Clip")
 def clip(r, op):
     t = r.choice([np.float32, np.int32, np.int64, np.uint8])
     x = floats(r, dims(r), special=True) if t is np.float32 else integers(r, dims(r), t)
-    return Single(op, [x, np.asarray(-1 if t is not np.uint8 else 3, t), np.asarray(100, t)], constant=(1, 2) if r.random() < .5 else ())
+    return Single(
+        op,
+        [x, np.asarray(-1 if t is not np.uint8 else 3, t), np.asarray(100, t)],
+        constant=(1, 2) if r.random() < 0.5 else (),
+    )
 
 
 @row("Cast")
 def cast(r, op):
     from support.elements import ELEM
+
     kinds = [np.float32, np.float64, np.float16, np.int32, np.int64, np.uint8, np.int8, np.bool_]
     source, target = kinds[r.integers(len(kinds))], kinds[r.integers(len(kinds))]
     shape = dims(r)
     if source is np.bool_:
-        x = np.asarray(r.random(shape) < .5)
+        x = np.asarray(r.random(shape) < 0.5)
     elif np.dtype(source).kind == "f":
         x = floats(r, shape, source, 30 if np.dtype(target).kind != "u" else 1)
         x = np.abs(x) if np.dtype(target).kind == "u" else x
@@ -178,7 +200,7 @@ def reduction(r, op):
     if r.random() < 0.8:
         count = int(r.integers(1, len(shape) + 1))
         axes = r.permutation(len(shape))[:count]
-        inputs.append(np.array([a - len(shape) if r.random() < .5 else a for a in axes], np.int64))
+        inputs.append(np.array([a - len(shape) if r.random() < 0.5 else a for a in axes], np.int64))
         constant = (1,)
     return Single(op, inputs, {"keepdims": int(r.integers(2))}, constant=constant, rtol=2e-5, atol=1e-5)
 
@@ -186,8 +208,12 @@ def reduction(r, op):
 @row("ArgMax", "ArgMin")
 def arg(r, op):
     shape = dims(r, low=1, empty=False)
-    x = floats(r, shape) if r.random() < .5 else integers(r, shape, np.int32, small=True)
-    return Single(op, [x], {"axis": axis_of(r, len(shape)), "keepdims": int(r.integers(2)), "select_last_index": int(r.integers(2))})
+    x = floats(r, shape) if r.random() < 0.5 else integers(r, shape, np.int32, small=True)
+    return Single(
+        op,
+        [x],
+        {"axis": axis_of(r, len(shape)), "keepdims": int(r.integers(2)), "select_last_index": int(r.integers(2))},
+    )
 
 
 @row("Softmax", "LogSoftmax", "Hardmax")
@@ -199,21 +225,27 @@ def softmax(r, op):
 @row("CumSum")
 def cumsum(r, op):
     shape = dims(r, low=1)
-    return Single(op, [floats(r, shape), np.asarray(axis_of(r, len(shape)), np.int64)],
-                  {"exclusive": int(r.integers(2)), "reverse": int(r.integers(2))}, constant=(1,), rtol=2e-5, atol=1e-5)
+    return Single(
+        op,
+        [floats(r, shape), np.asarray(axis_of(r, len(shape)), np.int64)],
+        {"exclusive": int(r.integers(2)), "reverse": int(r.integers(2))},
+        constant=(1,),
+        rtol=2e-5,
+        atol=1e-5,
+    )
 
 
 @row("MatMul")
 def matmul(r, op):
     m, k, n = (int(r.choice(ODD + [48, 65, 130])) for _ in range(3))
     batch = dims(r, high=2, empty=False)
-    a = [*[1 if r.random() < .3 else d for d in batch], m, k]
-    b = [*[1 if r.random() < .3 else d for d in batch][int(r.integers(0, len(batch) + 1)):], k, n]
-    if r.random() < .1:
+    a = [*[1 if r.random() < 0.3 else d for d in batch], m, k]
+    b = [*[1 if r.random() < 0.3 else d for d in batch][int(r.integers(0, len(batch) + 1)) :], k, n]
+    if r.random() < 0.1:
         a = [k]
-    elif r.random() < .1:
+    elif r.random() < 0.1:
         b = [k]
-    return Single(op, [floats(r, a), floats(r, b)], constant=(1,) if r.random() < .5 else (), rtol=1e-5, atol=1e-5)
+    return Single(op, [floats(r, a), floats(r, b)], constant=(1,) if r.random() < 0.5 else (), rtol=1e-5, atol=1e-5)
 
 
 @row("Gemm")
@@ -221,9 +253,14 @@ def gemm(r, op):
     m, k, n = (int(r.choice(ODD + [48, 65, 130])) for _ in range(3))
     ta, tb = int(r.integers(2)), int(r.integers(2))
     c = [[], [n], [1, n], [m, 1], [m, n], [1]][r.integers(6)]
-    return Single(op, [floats(r, [k, m] if ta else [m, k]), floats(r, [n, k] if tb else [k, n]), floats(r, c)],
-                  {"transA": ta, "transB": tb, "alpha": float(r.choice([1, .5])), "beta": float(r.choice([1, 2]))},
-                  constant=(1, 2) if r.random() < .6 else (), rtol=1e-5, atol=1e-5)
+    return Single(
+        op,
+        [floats(r, [k, m] if ta else [m, k]), floats(r, [n, k] if tb else [k, n]), floats(r, c)],
+        {"transA": ta, "transB": tb, "alpha": float(r.choice([1, 0.5])), "beta": float(r.choice([1, 2]))},
+        constant=(1, 2) if r.random() < 0.6 else (),
+        rtol=1e-5,
+        atol=1e-5,
+    )
 
 
 def window_attributes(r, n, size, kernel, dilate=True):
@@ -253,9 +290,15 @@ def conv(r, op):
     if kind == 2:  # depthwise
         group = cin = cout = int(r.choice([1, 3, 16, 20, 33]))
     x, w = floats(r, [int(r.integers(1, 3)), cin, *size], scale=1), floats(r, [cout, cin // group, *kernel], scale=1)
-    inputs = [x, w] + ([floats(r, [cout])] if r.random() < .6 else [])
-    return Single(op, inputs, {"group": group, **window_attributes(r, n, size, kernel)}, constant=(1, 2)[:len(inputs) - 1] if r.random() < .8 else (),
-                  rtol=1e-5, atol=1e-5)
+    inputs = [x, w] + ([floats(r, [cout])] if r.random() < 0.6 else [])
+    return Single(
+        op,
+        inputs,
+        {"group": group, **window_attributes(r, n, size, kernel)},
+        constant=(1, 2)[: len(inputs) - 1] if r.random() < 0.8 else (),
+        rtol=1e-5,
+        atol=1e-5,
+    )
 
 
 @row("ConvTranspose")
@@ -265,9 +308,20 @@ def conv_transpose(r, op):
     group = int(r.integers(1, 3))
     cin, cout = group * int(r.choice([1, 3, 16])), int(r.choice([1, 4, 17]))
     strides = [int(r.integers(1, 4)) for _ in range(n)]
-    attributes = {"group": group, "strides": strides, "pads": [int(r.integers(0, (kernel[k % n] + 1) // 2)) for k in range(2 * n)],
-                  "output_padding": [int(r.integers(0, s)) for s in strides]}
-    return Single(op, [floats(r, [1, cin, *size]), floats(r, [cin, cout, *kernel]), floats(r, [cout * group])], attributes, constant=(1, 2), rtol=1e-5, atol=1e-5)
+    attributes = {
+        "group": group,
+        "strides": strides,
+        "pads": [int(r.integers(0, (kernel[k % n] + 1) // 2)) for k in range(2 * n)],
+        "output_padding": [int(r.integers(0, s)) for s in strides],
+    }
+    return Single(
+        op,
+        [floats(r, [1, cin, *size]), floats(r, [cin, cout, *kernel]), floats(r, [cout * group])],
+        attributes,
+        constant=(1, 2),
+        rtol=1e-5,
+        atol=1e-5,
+    )
 
 
 @row("MaxPool", "AveragePool")
@@ -285,14 +339,22 @@ def pool(r, op):
 
 @row("GlobalAveragePool", "GlobalMaxPool")
 def global_pool(r, op):
-    return Single(op, [floats(r, [2, int(r.choice([1, 3, 16, 19])), *dims(r, int(r.integers(1, 4)), empty=False)])], atol=1e-6)
+    return Single(
+        op, [floats(r, [2, int(r.choice([1, 3, 16, 19])), *dims(r, int(r.integers(1, 4)), empty=False)])], atol=1e-6
+    )
 
 
 @row("BatchNormalization")
 def batch_norm(r, op):
     c = int(r.choice([1, 3, 16, 19]))
     x = floats(r, [2, c, *dims(r, int(r.integers(0, 3)), empty=False)])
-    return Single(op, [x, floats(r, [c]), floats(r, [c]), floats(r, [c]), np.abs(floats(r, [c])) + np.float32(.1)], {"epsilon": 1e-3}, constant=(1, 2, 3, 4), atol=1e-5)
+    return Single(
+        op,
+        [x, floats(r, [c]), floats(r, [c]), floats(r, [c]), np.abs(floats(r, [c])) + np.float32(0.1)],
+        {"epsilon": 1e-3},
+        constant=(1, 2, 3, 4),
+        atol=1e-5,
+    )
 
 
 @row("LayerNormalization")
@@ -300,7 +362,9 @@ def layer_norm(r, op):
     shape = dims(r, low=1, empty=False)
     axis = axis_of(r, len(shape))
     part = shape[axis:]
-    return Single(op, [floats(r, shape), floats(r, part), floats(r, part)], {"axis": axis}, constant=(1, 2), rtol=1e-4, atol=1e-4)
+    return Single(
+        op, [floats(r, shape), floats(r, part), floats(r, part)], {"axis": axis}, constant=(1, 2), rtol=1e-4, atol=1e-4
+    )
 
 
 @row("InstanceNormalization")
@@ -323,7 +387,13 @@ def transpose(r, op):
 
 def any_values(r, shape):
     t = [np.float32, np.int64, np.uint8, np.float16, np.bool_, np.float64][r.integers(6)]
-    return np.asarray(r.random(shape) < .5) if t is np.bool_ else floats(r, shape, t) if np.dtype(t).kind == "f" else integers(r, shape, t)
+    return (
+        np.asarray(r.random(shape) < 0.5)
+        if t is np.bool_
+        else floats(r, shape, t)
+        if np.dtype(t).kind == "f"
+        else integers(r, shape, t)
+    )
 
 
 @row("Concat")
@@ -344,7 +414,9 @@ def split(r, op):
     axis = axis_of(r, len(shape))
     parts = [int(r.integers(1, 5)) for _ in range(int(r.integers(1, 4)))]
     shape[axis] = sum(parts)
-    return Single(op, [any_values(r, shape), np.array(parts, np.int64)], {"axis": axis}, outputs=len(parts), constant=(1,))
+    return Single(
+        op, [any_values(r, shape), np.array(parts, np.int64)], {"axis": axis}, outputs=len(parts), constant=(1,)
+    )
 
 
 @row("Slice")
@@ -355,10 +427,12 @@ def slicing(r, op):
     starts = [int(r.integers(-shape[a] - 2, shape[a] + 3)) for a in axes]
     steps = [int(r.choice([1, 1, 2, 3, -1, -2])) for _ in axes]
     # Beyond the far end only: ONNX Runtime takes the largest integer as "to the end" even when it walks backwards.
-    far = [[2**31 - 1, 2**63 - 1] if step > 0 else [-2**31, -2**63 + 1] for step in steps]
+    far = [[2**31 - 1, 2**63 - 1] if step > 0 else [-(2**31), -(2**63) + 1] for step in steps]
     ends = [int(r.choice([int(r.integers(-shape[a] - 2, shape[a] + 3)), *f])) for a, f in zip(axes, far)]
-    axes = [a - len(shape) if r.random() < .5 else a for a in axes]
-    return Single(op, [any_values(r, shape), *(np.array(v, np.int64) for v in (starts, ends, axes, steps))], constant=(1, 2, 3, 4))
+    axes = [a - len(shape) if r.random() < 0.5 else a for a in axes]
+    return Single(
+        op, [any_values(r, shape), *(np.array(v, np.int64) for v in (starts, ends, axes, steps))], constant=(1, 2, 3, 4)
+    )
 
 
 @row("Pad")
@@ -366,7 +440,7 @@ def pad(r, op):
     mode = str(r.choice(["constant", "edge", "reflect"]))
     shape = dims(r, low=1, high=4, empty=False)
     low = [int(r.integers(0, d)) if mode == "reflect" else int(r.integers(0, 4)) for d in shape * 2]
-    if mode == "constant" and r.random() < .3:
+    if mode == "constant" and r.random() < 0.3:
         low = [p - 1 if shape[k % len(shape)] > 3 else p for k, p in enumerate(low)]
     inputs = [floats(r, shape), np.array(low, np.int64)] + ([np.asarray(1.5, np.float32)] if mode == "constant" else [])
     return Single(op, inputs, {"mode": mode}, constant=tuple(range(1, len(inputs))))
@@ -390,7 +464,11 @@ def reshape(r, op):
     flat = int(np.prod(shape))
     divisors = [d for d in range(1, flat + 1) if flat % d == 0]
     first = int(r.choice(divisors))
-    return Single(op, [any_values(r, shape), np.array([first, -1] if r.random() < .5 else [first, 1, flat // first], np.int64)], constant=(1,))
+    return Single(
+        op,
+        [any_values(r, shape), np.array([first, -1] if r.random() < 0.5 else [first, 1, flat // first], np.int64)],
+        constant=(1,),
+    )
 
 
 @row("Gather")
@@ -398,7 +476,9 @@ def gather(r, op):
     shape = dims(r, low=1, empty=False)
     axis = axis_of(r, len(shape))
     index = r.integers(-shape[axis], shape[axis], dims(r, high=2, empty=False)).astype(r.choice([np.int64, np.int32]))
-    return Single(op, [any_values(r, shape), np.asarray(index)], {"axis": axis}, constant=(1,) if r.random() < .5 else ())
+    return Single(
+        op, [any_values(r, shape), np.asarray(index)], {"axis": axis}, constant=(1,) if r.random() < 0.5 else ()
+    )
 
 
 @row("GatherElements")
@@ -422,7 +502,7 @@ def gather_nd(r, op):
 @row("ScatterND")
 def scatter_nd(r, op):
     shape = dims(r, low=1, empty=False)
-    rows = r.permutation(shape[0])[:max(1, shape[0] // 2)].reshape(-1, 1).astype(np.int64)
+    rows = r.permutation(shape[0])[: max(1, shape[0] // 2)].reshape(-1, 1).astype(np.int64)
     return Single(op, [floats(r, shape), rows, floats(r, [len(rows), *shape[1:]])])
 
 
@@ -440,7 +520,12 @@ def scatter_elements(r, op):
 def one_hot(r, op):
     index = r.integers(-5, 5, dims(r, high=3, empty=False))
     rank = index.ndim
-    return Single(op, [np.asarray(index, np.int64), np.asarray(5, np.int64), np.array([0, 2], np.float32)], {"axis": axis_of(r, rank + 1)}, constant=(1, 2))
+    return Single(
+        op,
+        [np.asarray(index, np.int64), np.asarray(5, np.int64), np.array([0, 2], np.float32)],
+        {"axis": axis_of(r, rank + 1)},
+        constant=(1, 2),
+    )
 
 
 @row("TopK")
@@ -448,8 +533,14 @@ def top_k(r, op):
     shape = dims(r, low=1, empty=False)
     axis = axis_of(r, len(shape))
     k = int(r.integers(1, shape[axis] + 1))
-    x = floats(r, shape) if r.random() < .7 else integers(r, shape, np.int64, small=True)
-    return Single(op, [x, np.array([k], np.int64)], {"axis": axis, "largest": int(r.integers(2)), "sorted": 1}, outputs=2, constant=(1,))
+    x = floats(r, shape) if r.random() < 0.7 else integers(r, shape, np.int64, small=True)
+    return Single(
+        op,
+        [x, np.array([k], np.int64)],
+        {"axis": axis, "largest": int(r.integers(2)), "sorted": 1},
+        outputs=2,
+        constant=(1,),
+    )
 
 
 @row("Resize")
@@ -478,17 +569,31 @@ def depth_space(r, op):
 @row("Trilu")
 def trilu(r, op):
     shape = dims(r, low=2)
-    return Single(op, [floats(r, shape), np.asarray(int(r.integers(-4, 5)), np.int64)], {"upper": int(r.integers(2))}, constant=(1,))
+    return Single(
+        op,
+        [floats(r, shape), np.asarray(int(r.integers(-4, 5)), np.int64)],
+        {"upper": int(r.integers(2))},
+        constant=(1,),
+    )
 
 
 @row("LSTM", "GRU")
 def recurrent(r, op):
     gates = 4 if op == "LSTM" else 3
-    steps, batch, inputs, hidden = int(r.integers(1, 6)), int(r.integers(1, 3)), int(r.choice([1, 5, 16])), int(r.choice([1, 3, 16]))
+    steps, batch, inputs, hidden = (
+        int(r.integers(1, 6)),
+        int(r.integers(1, 3)),
+        int(r.choice([1, 5, 16])),
+        int(r.choice([1, 3, 16])),
+    )
     direction = str(r.choice(["forward", "reverse", "bidirectional"]))
     d = 2 if direction == "bidirectional" else 1
-    arrays = [floats(r, [steps, batch, inputs], scale=1), floats(r, [d, gates * hidden, inputs], scale=.5), floats(r, [d, gates * hidden, hidden], scale=.5),
-              floats(r, [d, 2 * gates * hidden], scale=.5)]
+    arrays = [
+        floats(r, [steps, batch, inputs], scale=1),
+        floats(r, [d, gates * hidden, inputs], scale=0.5),
+        floats(r, [d, gates * hidden, hidden], scale=0.5),
+        floats(r, [d, 2 * gates * hidden], scale=0.5),
+    ]
     attributes = {"hidden_size": hidden, "direction": direction}
     if op == "GRU":
         attributes["linear_before_reset"] = int(r.integers(2))

@@ -5,6 +5,7 @@
 
 Correct: max |onnxc - truth| <= 4 x max |ONNX Runtime - truth| + 1e-6 x RMS(truth), for every output. Times: medians of runs
 that alternate between onnxc and ONNX Runtime, one thread each."""
+
 import argparse
 import json
 import pathlib
@@ -132,9 +133,22 @@ def compile_memory(model):
     """Peak RSS of one compile, and how many times the weights that is."""
     weights = model.path().stat().st_size
     with tempfile.TemporaryDirectory(prefix="onnxc-rss-") as folder:
-        command = [str(find_onnxc()), str(model.path()), "-o", f"{folder}/model.so", "-q", *model.shape_arguments(model.feeds())]
+        command = [
+            str(find_onnxc()),
+            str(model.path()),
+            "-o",
+            f"{folder}/model.so",
+            "-q",
+            *model.shape_arguments(model.feeds()),
+        ]
         code, seconds, peak = peak_rss(command)
-    return {"model": model.name, "exit": code, "compile_s": round(seconds, 2), "peak_rss": peak, "of_weights": round(peak / weights, 2)}
+    return {
+        "model": model.name,
+        "exit": code,
+        "compile_s": round(seconds, 2),
+        "peak_rss": peak,
+        "of_weights": round(peak / weights, 2),
+    }
 
 
 HEADER = f"{'model':26} {'back end':8} {'max error':>10} {'ORT error':>10} {'arena bytes':>12} {'compile s':>10} {'run ms':>9} {'ORT ms':>9}  verdict"
@@ -143,8 +157,10 @@ HEADER = f"{'model':26} {'back end':8} {'max error':>10} {'ORT error':>10} {'are
 def text_row(row):
     if "error" not in row:
         return f"{row['model']:26} {row['backend']:8} {'':10} {'':10} {'':12} {row['compile_s']:10.2f} {'':9} {'':9}  {row['wrong'][0]}"
-    return (f"{row['model']:26} {row['backend']:8} {row['error']:10.3g} {row['ort_error']:10.3g} {row['arena_bytes']:12} {row['compile_s']:10.2f} "
-            f"{row.get('run_ms', 0):9.2f} {row.get('ort_ms', 0):9.2f}  {'; '.join(row['wrong']) or 'correct'}")
+    return (
+        f"{row['model']:26} {row['backend']:8} {row['error']:10.3g} {row['ort_error']:10.3g} {row['arena_bytes']:12} {row['compile_s']:10.2f} "
+        f"{row.get('run_ms', 0):9.2f} {row.get('ort_ms', 0):9.2f}  {'; '.join(row['wrong']) or 'correct'}"
+    )
 
 
 def main():
@@ -164,12 +180,16 @@ def main():
             try:
                 rows.append(measure(model, backend, options.runs, options.flags.split()))
             except Exception as e:
-                rows.append({"model": model.name, "backend": backend, "compile_s": 0, "wrong": [f"{type(e).__name__}: {e}"]})
+                rows.append(
+                    {"model": model.name, "backend": backend, "compile_s": 0, "wrong": [f"{type(e).__name__}: {e}"]}
+                )
             print(text_row(rows[-1]), flush=True)
     for model in models.MODELS:
         if model.name == options.rss:
             memory = compile_memory(model)
-            print(f"{model.name}: compiles in {memory['compile_s']} s, peak RSS {memory['peak_rss'] / 1e6:.0f} MB, {memory['of_weights']} x its weights")
+            print(
+                f"{model.name}: compiles in {memory['compile_s']} s, peak RSS {memory['peak_rss'] / 1e6:.0f} MB, {memory['of_weights']} x its weights"
+            )
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps({"models": rows, "memory": memory}, indent=1) + "\n")
     wrong = sum(bool(r["wrong"]) for r in rows)

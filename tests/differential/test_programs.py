@@ -1,4 +1,5 @@
 """Runs the programs of this folder that count for themselves, as tests/differential/README.md says."""
+
 import os
 import pathlib
 import subprocess
@@ -19,7 +20,15 @@ def test_random_single_operators():
 
 
 def test_random_single_operators_with_guarded_buffers():
-    run("random_ops.py", "--count", "2" if EVERYTHING else "1", "--seed", "1", "--flags=--debug-plan", *([] if EVERYTHING else ["-k", "Conv|Pool|MatMul|LSTM|Softmax"]))
+    run(
+        "random_ops.py",
+        "--count",
+        "2" if EVERYTHING else "1",
+        "--seed",
+        "1",
+        "--flags=--debug-plan",
+        *([] if EVERYTHING else ["-k", "Conv|Pool|MatMul|LSTM|Softmax"]),
+    )
 
 
 def test_every_pass_on_against_off():

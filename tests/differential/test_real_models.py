@@ -1,8 +1,8 @@
 """The real models, correct through both back ends. The larger ones go through the C++ back end only with ONNXC_TEST_ALL=1."""
+
 import os
 
 import pytest
-
 from differential import models
 from differential.real_models import compile_memory, measure
 

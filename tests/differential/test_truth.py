@@ -1,13 +1,16 @@
 """The truth is checked before it is trusted: ONNX Runtime must agree with it, model by model, to float32's precision."""
+
 import numpy as np
 import pytest
-
 from differential import models
 from differential.truth import errors, truth
 
 # Outputs that jump: ONNX Runtime's own error is far above rounding there.
 JUMPS = {
-    ("mlsd_tiny_320", "scores"): "keeps a score only where it equals the maximum of its neighbourhood; near-equal neighbours change places",
+    (
+        "mlsd_tiny_320",
+        "scores",
+    ): "keeps a score only where it equals the maximum of its neighbourhood; near-equal neighbours change places",
 }
 
 

@@ -3,6 +3,7 @@
 Cast targets are float64, with the operators of truth_ops.py. Results are kept under build/truth/, keyed by their makings.
 
     tests/differential/truth.py [MODEL ...]     # ONNX Runtime's error against the truth, per model and output"""
+
 import hashlib
 import pathlib
 import sys
@@ -27,7 +28,9 @@ def truth(path, feeds):
     for source in ("truth.py", "truth_ops.py"):
         key.update((HERE / source).read_bytes())
     for name in sorted(feeds):
-        key.update(name.encode() + str(feeds[name].dtype).encode() + str(feeds[name].shape).encode() + feeds[name].tobytes())
+        key.update(
+            name.encode() + str(feeds[name].dtype).encode() + str(feeds[name].shape).encode() + feeds[name].tobytes()
+        )
     kept = CACHE / f"{pathlib.Path(path).stem}-{key.hexdigest()[:16]}.npz"
     if kept.exists():
         with np.load(kept) as data:
@@ -118,7 +121,11 @@ def attribute_to_float64(node, attribute):
         graph_to_float64(attribute.g)
     elif node.op_type == "Constant" and attribute.name in ("value_float", "value_floats"):
         values = attribute.f if attribute.name == "value_float" else list(attribute.floats)
-        attribute.CopyFrom(onnx.helper.make_attribute("value", numpy_helper.from_array(np.array(values, np.float32).astype(np.float64))))
+        attribute.CopyFrom(
+            onnx.helper.make_attribute(
+                "value", numpy_helper.from_array(np.array(values, np.float32).astype(np.float64))
+            )
+        )
     elif attribute.name in ("to", "dtype") and attribute.i in FLOATS:
         if node.op_type in ("Cast", "EyeLike", "RandomNormal", "RandomUniform"):
             attribute.i = TensorProto.DOUBLE
@@ -145,8 +152,10 @@ def errors(actual, exact):
 
 def main():
     from differential import models
+
     print(f"{'model':26} {'output':36} {'shape':22} {'ORT error':>10} {'RMS':>10} {'of RMS':>9}  seconds")
     import time
+
     for model in models.MODELS:
         if len(sys.argv) > 1 and model.name not in sys.argv[1:]:
             continue
@@ -156,7 +165,10 @@ def main():
         session = models.ort_session(model.path())
         for output, value in zip(session.get_outputs(), session.run(None, feeds)):
             error, rms = errors(value, exact[output.name])
-            print(f"{model.name:26} {output.name:36} {str(value.shape):22} {error:10.3g} {rms:10.3g} {error / rms if rms else 0:9.2g}  {spent:.1f}", flush=True)
+            print(
+                f"{model.name:26} {output.name:36} {str(value.shape):22} {error:10.3g} {rms:10.3g} {error / rms if rms else 0:9.2g}  {spent:.1f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Operators for the float64 truth, where onnx's reference evaluator is slow or wrong: Conv, ConvTranspose, pools, Resize,
 Erf, GlobalMaxPool, LSTM. Each follows ONNX's newest definition, in numpy, in the element type of its input, and is
 checked against ONNX Runtime in test_truth.py."""
+
 import math
 
 import numpy as np
@@ -27,7 +28,9 @@ def windows(x, kernel, strides, dilations, out):
     """A view of shape x.shape[:2] + out + kernel on the already padded x."""
     step = x.strides
     shape = x.shape[:2] + tuple(out) + tuple(kernel)
-    strides_ = step[:2] + tuple(s * t for s, t in zip(step[2:], strides)) + tuple(s * d for s, d in zip(step[2:], dilations))
+    strides_ = (
+        step[:2] + tuple(s * t for s, t in zip(step[2:], strides)) + tuple(s * d for s, d in zip(step[2:], dilations))
+    )
     return np.lib.stride_tricks.as_strided(x, shape, strides_, writeable=False)
 
 
@@ -56,15 +59,27 @@ class Conv(OpRun):
             y[...] = (view * wide).sum(axis=tuple(range(2 + n, 2 + 2 * n)))
         else:
             for g in range(group):
-                part = view[:, g * per_in:(g + 1) * per_in].transpose(axes).reshape(batch * math.prod(out), -1)
-                product = part @ w[g * per_out:(g + 1) * per_out].reshape(per_out, -1).T
-                y[:, g * per_out:(g + 1) * per_out] = np.moveaxis(product.reshape(batch, *out, per_out), -1, 1)
+                part = view[:, g * per_in : (g + 1) * per_in].transpose(axes).reshape(batch * math.prod(out), -1)
+                product = part @ w[g * per_out : (g + 1) * per_out].reshape(per_out, -1).T
+                y[:, g * per_out : (g + 1) * per_out] = np.moveaxis(product.reshape(batch, *out, per_out), -1, 1)
         return (y if b is None else y + b.reshape(1, -1, *[1] * n),)
 
 
 class ConvTranspose(OpRun):
-    def _run(self, x, w, b=None, auto_pad=None, dilations=None, group=None, kernel_shape=None, output_padding=None,
-             output_shape=None, pads=None, strides=None):
+    def _run(
+        self,
+        x,
+        w,
+        b=None,
+        auto_pad=None,
+        dilations=None,
+        group=None,
+        kernel_shape=None,
+        output_padding=None,
+        output_shape=None,
+        pads=None,
+        strides=None,
+    ):
         n, group = x.ndim - 2, group or 1
         kernel, strides, dilations = w.shape[2:], strides or [1] * n, dilations or [1] * n
         extra = output_padding or [0] * n
@@ -78,11 +93,18 @@ class ConvTranspose(OpRun):
         per_in, per_out = x.shape[1] // group, w.shape[1]
         grown = np.zeros((x.shape[0], per_out * group, *full), x.dtype)
         for g in range(group):
-            part = x[:, g * per_in:(g + 1) * per_in]
+            part = x[:, g * per_in : (g + 1) * per_in]
             for at in np.ndindex(*kernel):
-                place = tuple(slice(at[k] * dilations[k], at[k] * dilations[k] + (x.shape[2 + k] - 1) * strides[k] + 1, strides[k]) for k in range(n))
+                place = tuple(
+                    slice(
+                        at[k] * dilations[k], at[k] * dilations[k] + (x.shape[2 + k] - 1) * strides[k] + 1, strides[k]
+                    )
+                    for k in range(n)
+                )
                 weights = w[(slice(g * per_in, (g + 1) * per_in), slice(None), *at)]
-                grown[(slice(None), slice(g * per_out, (g + 1) * per_out), *place)] += np.moveaxis(np.tensordot(part, weights, (1, 0)), -1, 1)
+                grown[(slice(None), slice(g * per_out, (g + 1) * per_out), *place)] += np.moveaxis(
+                    np.tensordot(part, weights, (1, 0)), -1, 1
+                )
         y = grown[(slice(None), slice(None), *[slice(h[0], full[k] - h[1]) for k, h in enumerate(halves)])]
         return (y if b is None else y + b.reshape(1, -1, *[1] * n),)
 
@@ -99,7 +121,17 @@ def pool_view(x, fill, auto_pad, kernel, pads, strides, dilations, ceil_mode):
 
 
 class MaxPool(OpRun):
-    def _run(self, x, auto_pad=None, ceil_mode=None, dilations=None, kernel_shape=None, pads=None, storage_order=None, strides=None):
+    def _run(
+        self,
+        x,
+        auto_pad=None,
+        ceil_mode=None,
+        dilations=None,
+        kernel_shape=None,
+        pads=None,
+        storage_order=None,
+        strides=None,
+    ):
         fill = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
         n = x.ndim - 2
         view = pool_view(x, fill, auto_pad, kernel_shape, pads, strides, dilations, ceil_mode)[0]
@@ -107,10 +139,22 @@ class MaxPool(OpRun):
 
 
 class AveragePool(OpRun):
-    def _run(self, x, auto_pad=None, ceil_mode=None, count_include_pad=None, dilations=None, kernel_shape=None, pads=None, strides=None):
+    def _run(
+        self,
+        x,
+        auto_pad=None,
+        ceil_mode=None,
+        count_include_pad=None,
+        dilations=None,
+        kernel_shape=None,
+        pads=None,
+        strides=None,
+    ):
         n = x.ndim - 2
         axes = tuple(range(2 + n, 2 + 2 * n))
-        view, pad, more, out, strides, dilations = pool_view(x, 0, auto_pad, kernel_shape, pads, strides, dilations, ceil_mode)
+        view, pad, more, out, strides, dilations = pool_view(
+            x, 0, auto_pad, kernel_shape, pads, strides, dilations, ceil_mode
+        )
         ones = np.ones((1, 1, *x.shape[2:]), x.dtype)
         ones = np.pad(ones, [(0, 0), (0, 0), *pad], constant_values=1 if count_include_pad else 0)
         ones = np.pad(ones, [(0, 0), (0, 0), *[(0, m[1] - p[1]) for m, p in zip(more, pad)]])
@@ -172,9 +216,28 @@ def cubic_taps(r, a):
 class Resize(OpRun):
     """nearest, linear and cubic, along the axes that change; no antialias, no roi, no exclude_outside."""
 
-    def _run(self, x, roi=None, scales=None, sizes=None, antialias=None, axes=None, coordinate_transformation_mode=None, cubic_coeff_a=None,
-             exclude_outside=None, extrapolation_value=None, keep_aspect_ratio_policy=None, mode=None, nearest_mode=None):
-        if antialias or exclude_outside or coordinate_transformation_mode == "tf_crop_and_resize" or keep_aspect_ratio_policy not in (None, "stretch"):
+    def _run(
+        self,
+        x,
+        roi=None,
+        scales=None,
+        sizes=None,
+        antialias=None,
+        axes=None,
+        coordinate_transformation_mode=None,
+        cubic_coeff_a=None,
+        exclude_outside=None,
+        extrapolation_value=None,
+        keep_aspect_ratio_policy=None,
+        mode=None,
+        nearest_mode=None,
+    ):
+        if (
+            antialias
+            or exclude_outside
+            or coordinate_transformation_mode == "tf_crop_and_resize"
+            or keep_aspect_ratio_policy not in (None, "stretch")
+        ):
             raise NotImplementedError(f"Resize: mode {mode}")
         axes = list(range(x.ndim)) if axes is None else list(axes)
         for k, axis in enumerate(axes):
@@ -183,7 +246,9 @@ class Resize(OpRun):
             out = int(np.floor(size * scale)) if scales is not None and len(scales) else int(sizes[k])
             if out == size and scale == 1:
                 continue
-            position = source_position(coordinate_transformation_mode or "half_pixel", np.arange(out, dtype=np.float64), size, out, scale, roi)
+            position = source_position(
+                coordinate_transformation_mode or "half_pixel", np.arange(out, dtype=np.float64), size, out, scale, roi
+            )
             if mode == "nearest":
                 x = np.take(x, np.clip(nearest_index(position, nearest_mode), 0, size - 1).astype(int), axis)
                 continue
@@ -197,9 +262,31 @@ class Resize(OpRun):
 class LSTM(OpRun):
     """Default activations, no clip, layout 0: forward, reverse, bidirectional; with peepholes."""
 
-    def _run(self, X, W, R, B=None, sequence_lens=None, initial_h=None, initial_c=None, P=None, activation_alpha=None, activation_beta=None,
-             activations=None, clip=None, direction=None, hidden_size=None, input_forget=None, layout=None):
-        if clip or layout or input_forget or (activations and [a.lower() for a in activations[:3]] != ["sigmoid", "tanh", "tanh"]):
+    def _run(
+        self,
+        X,
+        W,
+        R,
+        B=None,
+        sequence_lens=None,
+        initial_h=None,
+        initial_c=None,
+        P=None,
+        activation_alpha=None,
+        activation_beta=None,
+        activations=None,
+        clip=None,
+        direction=None,
+        hidden_size=None,
+        input_forget=None,
+        layout=None,
+    ):
+        if (
+            clip
+            or layout
+            or input_forget
+            or (activations and [a.lower() for a in activations[:3]] != ["sigmoid", "tanh", "tanh"])
+        ):
             raise NotImplementedError("LSTM: attributes other than the defaults")
         steps, batch, _ = X.shape
         directions, hidden = W.shape[0], R.shape[2]
@@ -210,12 +297,16 @@ class LSTM(OpRun):
             backwards = d == 1 or direction == "reverse"
             h = np.zeros((batch, hidden), X.dtype) if initial_h is None else initial_h[d]
             c = np.zeros((batch, hidden), X.dtype) if initial_c is None else initial_c[d]
-            bias = 0 if B is None else B[d, :4 * hidden] + B[d, 4 * hidden:]
+            bias = 0 if B is None else B[d, : 4 * hidden] + B[d, 4 * hidden :]
             p = np.zeros((3, hidden)) if P is None else P[d].reshape(3, hidden)
             for t in reversed(range(steps)) if backwards else range(steps):
                 i, o, f, g = np.split(X[t] @ W[d].T + h @ R[d].T + bias, 4, axis=1)
                 i, f, g = sigmoid(i + p[0] * c), sigmoid(f + p[2] * c), np.tanh(g)
-                live = np.ones((batch, 1), bool) if sequence_lens is None else (t < np.asarray(sequence_lens)).reshape(-1, 1)
+                live = (
+                    np.ones((batch, 1), bool)
+                    if sequence_lens is None
+                    else (t < np.asarray(sequence_lens)).reshape(-1, 1)
+                )
                 new_c = f * c + i * g
                 new_h = sigmoid(o + p[1] * new_c) * np.tanh(new_c)
                 h, c = np.where(live, new_h, h), np.where(live, new_c, c)

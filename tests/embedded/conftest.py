@@ -1,4 +1,5 @@
 """The model `tiny` (Conv, Relu, MaxPool, Gemm, Tanh, Softmax), what it should answer, and the compiler."""
+
 import os
 import pathlib
 import subprocess
@@ -27,18 +28,28 @@ def onnxc(*arguments):
 
 def tiny_model():
     rng = np.random.default_rng(1)
-    weights = {"w1": rng.standard_normal((3, 1, 3, 3)) * 0.4, "b1": rng.standard_normal(3) * 0.1,
-               "w2": rng.standard_normal((48, 4)) * 0.2, "b2": rng.standard_normal(4) * 0.1}
-    nodes = [helper.make_node("Conv", ["x", "w1", "b1"], ["c"], "conv", pads=[1, 1, 1, 1]),
-             helper.make_node("Relu", ["c"], ["r"], "relu"),
-             helper.make_node("MaxPool", ["r"], ["p"], "pool", kernel_shape=[2, 2], strides=[2, 2]),
-             helper.make_node("Flatten", ["p"], ["f"], "flatten"),
-             helper.make_node("Gemm", ["f", "w2", "b2"], ["l"], "dense"),
-             helper.make_node("Tanh", ["l"], ["t"], "tanh"),
-             helper.make_node("Softmax", ["t"], ["probabilities"], "softmax")]
-    graph = helper.make_graph(nodes, "tiny", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 8, 8])],
-                              [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [1, 4])],
-                              [numpy_helper.from_array(v.astype(np.float32), k) for k, v in weights.items()])
+    weights = {
+        "w1": rng.standard_normal((3, 1, 3, 3)) * 0.4,
+        "b1": rng.standard_normal(3) * 0.1,
+        "w2": rng.standard_normal((48, 4)) * 0.2,
+        "b2": rng.standard_normal(4) * 0.1,
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w1", "b1"], ["c"], "conv", pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c"], ["r"], "relu"),
+        helper.make_node("MaxPool", ["r"], ["p"], "pool", kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Flatten", ["p"], ["f"], "flatten"),
+        helper.make_node("Gemm", ["f", "w2", "b2"], ["l"], "dense"),
+        helper.make_node("Tanh", ["l"], ["t"], "tanh"),
+        helper.make_node("Softmax", ["t"], ["probabilities"], "softmax"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 8, 8])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [1, 4])],
+        [numpy_helper.from_array(v.astype(np.float32), k) for k, v in weights.items()],
+    )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
@@ -53,6 +64,7 @@ def tiny(tmp_path_factory):
 def expected(tiny):
     """Millionths, by onnx's reference evaluator."""
     from onnx.reference import ReferenceEvaluator
+
     x = (np.arange(64) * 37 % 17 - 8).astype(np.float32).reshape(1, 1, 8, 8) / 8
     return ReferenceEvaluator(str(tiny)).run(None, {"x": x})[0].ravel() * 1e6
 
@@ -63,4 +75,5 @@ def check(expected):
         numbers = [int(line) for line in text.split()]
         assert len(numbers) == len(expected), text
         assert np.allclose(numbers, expected, rtol=0, atol=2), (numbers, expected)
+
     return compare

@@ -1,4 +1,5 @@
 """A compiled model in a C or C++ program on this machine: dlopen, static archive and header, emitted sources, and alone with libc."""
+
 import os
 import shutil
 import subprocess
@@ -20,8 +21,20 @@ def test_dlopen(tiny, tmp_path, check, backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_archive_and_header(tiny, tmp_path, check, backend):
     onnxc(tiny, f"--backend={backend}", "-o", tmp_path / "tiny.a")
-    run("c++", "-std=c++17", "-Wall", "-Wextra", "-Werror", INCLUDE, f"-I{tmp_path}", HERE / "classify.cc", HERE / "host.cc",
-        tmp_path / "tiny.a", "-o", tmp_path / "program")
+    run(
+        "c++",
+        "-std=c++17",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        INCLUDE,
+        f"-I{tmp_path}",
+        HERE / "classify.cc",
+        HERE / "host.cc",
+        tmp_path / "tiny.a",
+        "-o",
+        tmp_path / "program",
+    )
     check(run(tmp_path / "program"))
 
 
@@ -35,7 +48,8 @@ def test_emitted_project(tiny, tmp_path, check, compiler):
     onnxc(tiny, "--emit=cpp", "-o", tmp_path / "tiny")
     (tmp_path / "CMakeLists.txt").write_text(
         "cmake_minimum_required(VERSION 3.16)\nproject(program CXX)\nadd_subdirectory(tiny)\n"
-        f"add_executable(program {HERE}/classify.cc {HERE}/host.cc)\ntarget_link_libraries(program tiny)\n")
+        f"add_executable(program {HERE}/classify.cc {HERE}/host.cc)\ntarget_link_libraries(program tiny)\n"
+    )
     run("cmake", "-S", tmp_path, "-B", tmp_path / "build", "-G", "Ninja", f"-DCMAKE_CXX_COMPILER={compiler}")
     run("cmake", "--build", tmp_path / "build")
     check(run(tmp_path / "build/program"))
@@ -45,9 +59,22 @@ def test_generic_sources_need_no_vectors(tiny, tmp_path, check):
     """--mcpu=generic: what firmware gets, here for the host's baseline."""
     onnxc(tiny, "--mcpu=generic", "--emit=cpp", "-o", tmp_path / "tiny")
     sources = sorted((tmp_path / "tiny").glob("*.cc"))
-    run("c++", "-std=c++17", "-O2", "-ffp-contract=off", f"-I{tmp_path}/tiny", f"-I{tmp_path}/tiny/runtime",
-        f"-I{tmp_path}/tiny/runtime/include", f'-DONNXC_WEIGHTS_FILE="{tmp_path}/tiny/tiny.weights.bin"', *sources,
-        tmp_path / "tiny/tiny_weights.S", HERE / "classify.cc", HERE / "host.cc", "-o", tmp_path / "program")
+    run(
+        "c++",
+        "-std=c++17",
+        "-O2",
+        "-ffp-contract=off",
+        f"-I{tmp_path}/tiny",
+        f"-I{tmp_path}/tiny/runtime",
+        f"-I{tmp_path}/tiny/runtime/include",
+        f'-DONNXC_WEIGHTS_FILE="{tmp_path}/tiny/tiny.weights.bin"',
+        *sources,
+        tmp_path / "tiny/tiny_weights.S",
+        HERE / "classify.cc",
+        HERE / "host.cc",
+        "-o",
+        tmp_path / "program",
+    )
     check(run(tmp_path / "program"))
 
 
@@ -78,6 +105,11 @@ def test_old_processor_is_refused_with_a_message(tiny, tmp_path, backend):
     """A Nehalem (x86-64-v2), as QEMU plays it: never SIGILL."""
     onnxc(tiny, "--mcpu=x86-64-v4", f"--backend={backend}", "-o", tmp_path / "tiny.so")
     run("cc", INCLUDE, HERE / "open.c", "-o", tmp_path / "open", "-ldl")
-    done = subprocess.run(["qemu-x86_64", "-cpu", "Nehalem", tmp_path / "open", tmp_path / "tiny.so"], capture_output=True, text=True)
-    assert done.returncode == 1 and "compiled for x86-64-v4; this machine lacks" in done.stderr, (done.returncode, done.stderr)
+    done = subprocess.run(
+        ["qemu-x86_64", "-cpu", "Nehalem", tmp_path / "open", tmp_path / "tiny.so"], capture_output=True, text=True
+    )
+    assert done.returncode == 1 and "compiled for x86-64-v4; this machine lacks" in done.stderr, (
+        done.returncode,
+        done.stderr,
+    )
     assert "AVX2" in done.stderr and "AVX512F" in done.stderr and "POPCNT" not in done.stderr

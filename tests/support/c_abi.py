@@ -2,6 +2,7 @@
 
 The harnesses use this instead of the package `onnxc`, so that a fault is the compiler's or the model's and not the
 package's. Arena and session memory are given by the caller: the model runs without a host table unless one is needed."""
+
 import _ctypes
 import ctypes as C
 import pathlib
@@ -11,12 +12,28 @@ import numpy as np
 from . import elements
 
 MAX_RANK = 8
-STATUS = {0: "ok", 1: "invalid argument", 2: "out of memory", 3: "incompatible", 4: "failed", 5: "cancelled", 6: "internal"}
+STATUS = {
+    0: "ok",
+    1: "invalid argument",
+    2: "out of memory",
+    3: "incompatible",
+    4: "failed",
+    5: "cancelled",
+    6: "internal",
+}
 
 
 class Value(C.Structure):
-    _fields_ = [("struct_size", C.c_uint32), ("kind", C.c_uint32), ("elem", C.c_int32), ("rank", C.c_uint32),
-                ("dims", C.c_int64 * MAX_RANK), ("data", C.c_void_p), ("capacity", C.c_uint64), ("object", C.c_void_p)]
+    _fields_ = [
+        ("struct_size", C.c_uint32),
+        ("kind", C.c_uint32),
+        ("elem", C.c_int32),
+        ("rank", C.c_uint32),
+        ("dims", C.c_int64 * MAX_RANK),
+        ("data", C.c_void_p),
+        ("capacity", C.c_uint64),
+        ("object", C.c_void_p),
+    ]
 
 
 class Message(C.Structure):
@@ -28,15 +45,31 @@ RELEASE = C.CFUNCTYPE(None, C.c_void_p, C.c_void_p)
 
 
 class Host(C.Structure):
-    _fields_ = [("struct_size", C.c_uint32), ("abi_version", C.c_uint32), ("user", C.c_void_p), ("allocate", ALLOCATE),
-                ("release", RELEASE), ("parallel", C.c_void_p), ("max_threads", C.c_int32), ("profile", C.c_void_p),
-                ("cancel", C.c_void_p)]
+    _fields_ = [
+        ("struct_size", C.c_uint32),
+        ("abi_version", C.c_uint32),
+        ("user", C.c_void_p),
+        ("allocate", ALLOCATE),
+        ("release", RELEASE),
+        ("parallel", C.c_void_p),
+        ("max_threads", C.c_int32),
+        ("profile", C.c_void_p),
+        ("cancel", C.c_void_p),
+    ]
 
 
 class ValueInfo(C.Structure):
-    _fields_ = [("struct_size", C.c_uint32), ("kind", C.c_uint32), ("name", C.c_char_p), ("elem", C.c_int32),
-                ("rank", C.c_int32), ("dims", C.POINTER(C.c_int64)), ("dim_names", C.POINTER(C.c_char_p)),
-                ("alias_of", C.c_int32), ("flags", C.c_uint32)]
+    _fields_ = [
+        ("struct_size", C.c_uint32),
+        ("kind", C.c_uint32),
+        ("name", C.c_char_p),
+        ("elem", C.c_int32),
+        ("rank", C.c_int32),
+        ("dims", C.POINTER(C.c_int64)),
+        ("dim_names", C.POINTER(C.c_char_p)),
+        ("alias_of", C.c_int32),
+        ("flags", C.c_uint32),
+    ]
 
 
 class Metadata(C.Structure):
@@ -44,24 +77,53 @@ class Metadata(C.Structure):
 
 
 class ModelInfo(C.Structure):
-    _fields_ = [("struct_size", C.c_uint32), ("abi_version", C.c_uint32), ("name", C.c_char_p), ("compiler", C.c_char_p),
-                ("target", C.c_char_p), ("required_features", C.c_uint64), ("model_hash", C.c_uint8 * 32),
-                ("weights_hash", C.c_uint64), ("weights_bytes", C.c_uint64), ("weights", C.c_void_p),
-                ("arena_bytes", C.c_uint64), ("session_bytes", C.c_uint64), ("num_inputs", C.c_uint32),
-                ("num_outputs", C.c_uint32), ("num_metadata", C.c_uint32), ("num_operations", C.c_uint32),
-                ("inputs", C.POINTER(ValueInfo)), ("outputs", C.POINTER(ValueInfo)), ("metadata", C.POINTER(Metadata)),
-                ("operations", C.POINTER(C.c_char_p))]
+    _fields_ = [
+        ("struct_size", C.c_uint32),
+        ("abi_version", C.c_uint32),
+        ("name", C.c_char_p),
+        ("compiler", C.c_char_p),
+        ("target", C.c_char_p),
+        ("required_features", C.c_uint64),
+        ("model_hash", C.c_uint8 * 32),
+        ("weights_hash", C.c_uint64),
+        ("weights_bytes", C.c_uint64),
+        ("weights", C.c_void_p),
+        ("arena_bytes", C.c_uint64),
+        ("session_bytes", C.c_uint64),
+        ("num_inputs", C.c_uint32),
+        ("num_outputs", C.c_uint32),
+        ("num_metadata", C.c_uint32),
+        ("num_operations", C.c_uint32),
+        ("inputs", C.POINTER(ValueInfo)),
+        ("outputs", C.POINTER(ValueInfo)),
+        ("metadata", C.POINTER(Metadata)),
+        ("operations", C.POINTER(C.c_char_p)),
+    ]
 
 
 class CreateArgs(C.Structure):
-    _fields_ = [("struct_size", C.c_uint32), ("abi_version", C.c_uint32), ("host", C.POINTER(Host)),
-                ("session_memory", C.c_void_p), ("session_memory_bytes", C.c_uint64), ("weights", C.c_void_p),
-                ("weights_bytes", C.c_uint64), ("num_threads", C.c_int32)]
+    _fields_ = [
+        ("struct_size", C.c_uint32),
+        ("abi_version", C.c_uint32),
+        ("host", C.POINTER(Host)),
+        ("session_memory", C.c_void_p),
+        ("session_memory_bytes", C.c_uint64),
+        ("weights", C.c_void_p),
+        ("weights_bytes", C.c_uint64),
+        ("num_threads", C.c_int32),
+    ]
 
 
 class RunArgs(C.Structure):
-    _fields_ = [("struct_size", C.c_uint32), ("num_inputs", C.c_uint32), ("num_outputs", C.c_uint32),
-                ("inputs", C.POINTER(Value)), ("outputs", C.POINTER(Value)), ("arena", C.c_void_p), ("arena_bytes", C.c_uint64)]
+    _fields_ = [
+        ("struct_size", C.c_uint32),
+        ("num_inputs", C.c_uint32),
+        ("num_outputs", C.c_uint32),
+        ("inputs", C.POINTER(Value)),
+        ("outputs", C.POINTER(Value)),
+        ("arena", C.c_void_p),
+        ("arena_bytes", C.c_uint64),
+    ]
 
 
 CREATE = C.CFUNCTYPE(C.c_int, C.POINTER(CreateArgs), C.POINTER(C.c_void_p), C.POINTER(Message))
@@ -70,8 +132,14 @@ DESTROY = C.CFUNCTYPE(None, C.c_void_p)
 
 
 class Model(C.Structure):
-    _fields_ = [("struct_size", C.c_uint32), ("abi_version", C.c_uint32), ("info", C.POINTER(ModelInfo)),
-                ("create", CREATE), ("run", RUN), ("destroy", DESTROY)]
+    _fields_ = [
+        ("struct_size", C.c_uint32),
+        ("abi_version", C.c_uint32),
+        ("info", C.POINTER(ModelInfo)),
+        ("create", CREATE),
+        ("run", RUN),
+        ("destroy", DESTROY),
+    ]
 
 
 class ModelError(RuntimeError):
@@ -83,7 +151,7 @@ def aligned(nbytes, alignment):
     nbytes = max(int(nbytes), 1)  # numpy puts an empty slice anywhere
     raw = np.empty(nbytes + alignment, np.uint8)
     start = -raw.ctypes.data % alignment
-    return raw[start:start + nbytes]
+    return raw[start : start + nbytes]
 
 
 def make_host():
@@ -117,8 +185,16 @@ class CompiledModel:
         self.host = make_host() if host else None
         self.arena = aligned(self.info.arena_bytes, 64)
         self.session_memory = aligned(self.info.session_bytes, 16)
-        args = CreateArgs(C.sizeof(CreateArgs), 1, C.pointer(self.host) if host else None,
-                          self.session_memory.ctypes.data or None, self.info.session_bytes, None, 0, 1)
+        args = CreateArgs(
+            C.sizeof(CreateArgs),
+            1,
+            C.pointer(self.host) if host else None,
+            self.session_memory.ctypes.data or None,
+            self.info.session_bytes,
+            None,
+            0,
+            1,
+        )
         self.session = C.c_void_p()
         self.check(self.model.create, C.byref(args), C.byref(self.session))
 
@@ -144,7 +220,9 @@ class CompiledModel:
         return [self.read_output(o, b) for o, b in zip(outs, buffers)]
 
     def call(self, ins, outs):
-        args = RunArgs(C.sizeof(RunArgs), len(ins), len(outs), ins, outs, self.arena.ctypes.data or None, self.info.arena_bytes)
+        args = RunArgs(
+            C.sizeof(RunArgs), len(ins), len(outs), ins, outs, self.arena.ctypes.data or None, self.info.arena_bytes
+        )
         self.check(self.model.run, self.session, C.byref(args))
 
     def prepare_inputs(self, feeds):
@@ -155,8 +233,13 @@ class CompiledModel:
                 raise ModelError(f"input {info.name.decode()}: only tensors can be given here")
             data = elements.pack(np.asarray(array))
             keep.append(data)
-            value.struct_size, value.kind, value.elem, value.rank = C.sizeof(Value), 1, elements.elem_of(array), array.ndim
-            value.dims[:array.ndim] = array.shape
+            value.struct_size, value.kind, value.elem, value.rank = (
+                C.sizeof(Value),
+                1,
+                elements.elem_of(array),
+                array.ndim,
+            )
+            value.dims[: array.ndim] = array.shape
             value.data, value.capacity = data.ctypes.data, data.nbytes
         return ins, keep
 
@@ -174,12 +257,12 @@ class CompiledModel:
             buffer[...] = 0xA5  # what is not written shows
             buffers.append(buffer)
             value.rank = info.rank
-            value.dims[:info.rank] = dims
+            value.dims[: info.rank] = dims
             value.data, value.capacity = buffer.ctypes.data, buffer.nbytes
         return outs, buffers
 
     def read_output(self, value, buffer):
-        shape = tuple(value.dims[:value.rank])
+        shape = tuple(value.dims[: value.rank])
         nbytes = elements.packed_bytes(value.elem, int(np.prod(shape, dtype=np.int64)))
         if buffer is None:
             buffer = np.ctypeslib.as_array(C.cast(value.data, C.POINTER(C.c_uint8)), (nbytes,)).copy()

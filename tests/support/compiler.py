@@ -1,4 +1,5 @@
 """Finds and runs `onnxc`. One compile is a process of its own, or a line given to a persistent `onnxc --batch` process."""
+
 import dataclasses
 import json
 import os
@@ -20,8 +21,8 @@ def find_onnxc():
 
 @dataclasses.dataclass
 class Outcome:
-    code: int      # exit code; negative: killed by that signal; -1000: timed out
-    text: str      # what it printed
+    code: int  # exit code; negative: killed by that signal; -1000: timed out
+    text: str  # what it printed
     seconds: float
 
     @property
@@ -43,7 +44,9 @@ def compile_model(model, output, args=(), timeout=600, onnxc=None):
     command = [str(onnxc or find_onnxc()), str(model), "-o", str(output), *map(str, args)]
     start = time.monotonic()
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, stdin=subprocess.DEVNULL
+        )
         return Outcome(done.returncode, done.stdout.decode(errors="replace"), time.monotonic() - start)
     except subprocess.TimeoutExpired as e:
         return Outcome(-1000, (e.stdout or b"").decode(errors="replace"), time.monotonic() - start)
@@ -63,7 +66,9 @@ class BatchCompiler:
             return compile_model(model, output, args, timeout, self.onnxc)
         start = time.monotonic()
         if self.process is None or self.process.poll() is not None:
-            self.process = subprocess.Popen([str(self.onnxc), "--batch", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self.process = subprocess.Popen(
+                [str(self.onnxc), "--batch", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
         try:
             line = "\t".join([str(model), str(output), " ".join(map(str, args))]) + "\n"
             self.process.stdin.write(line.encode())

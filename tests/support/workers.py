@@ -2,6 +2,7 @@
 
 run_jobs(jobs, work, ...) forks workers; each calls work(job) for one job at a time and sends the result back. What `work`
 needs is inherited by the fork, so starting a worker again is cheap. Tested in tests/api/test_support.py."""
+
 import multiprocessing
 import multiprocessing.connection
 import os

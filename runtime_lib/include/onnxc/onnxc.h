@@ -41,9 +41,10 @@ typedef enum onnxc_kind {
   ONNXC_OPTIONAL = 5
 } onnxc_kind;
 
-/* One value at the boundary. For ONNXC_TENSOR: row-major bytes at `data`, aligned to the element, no more. The other kinds hold an object of
- * libonnxc_rt in `object`. Outputs: `data` may be null where the model knows the dims beforehand only at run time, or
- * where the host shall allocate; then host->allocate provides it and the caller frees it by host->release. */
+/* One value at the boundary. For ONNXC_TENSOR: row-major bytes at `data`, aligned to the element, no more. The other
+ * kinds hold an object of libonnxc_rt in `object`. Outputs: `data` may be null where the model knows the dims
+ * beforehand only at run time, or where the host shall allocate; then host->allocate provides it and the caller frees
+ * it by host->release. */
 typedef struct onnxc_value {
   uint32_t struct_size;
   uint32_t kind; /* onnxc_kind */
@@ -68,9 +69,10 @@ typedef struct onnxc_host {
   void* user;
   void* (*allocate)(void* user, uint64_t bytes, uint64_t alignment); /* null when it cannot */
   void (*release)(void* user, void* memory);
-  /* Runs task(argument, thread, n) for every thread in 0 .. n - 1, at the same time, and returns when all have ended. n is
-   * `threads`, or less where the host cannot get so many: the task goes by the n that it is given. */
-  void (*parallel)(void* user, int32_t threads, void (*task)(void* argument, int32_t thread, int32_t threads), void* argument);
+  /* Runs task(argument, thread, n) for every thread in 0 .. n - 1, at the same time, and returns when all have ended. n
+   * is `threads`, or less where the host cannot get so many: the task goes by the n that it is given. */
+  void (*parallel)(void* user, int32_t threads, void (*task)(void* argument, int32_t thread, int32_t threads),
+                   void* argument);
   int32_t max_threads;
   /* Called by thread 0 at the start (phase 0) and end (phase 1) of operation `index`; null: no profile. */
   void (*profile)(void* user, uint32_t index, int32_t phase);
@@ -82,11 +84,11 @@ typedef struct onnxc_value_info {
   uint32_t kind;
   const char* name;
   onnxc_elem elem;
-  int32_t rank;                  /* -1: unknown */
-  const int64_t* dims;           /* -1: free */
-  const char* const* dim_names;  /* symbol, or "" */
-  int32_t alias_of;              /* outputs: index of the input whose memory may be given for it, or -1 */
-  uint32_t flags;                /* ONNXC_STATIC: all dims are known */
+  int32_t rank;                 /* -1: unknown */
+  const int64_t* dims;          /* -1: free */
+  const char* const* dim_names; /* symbol, or "" */
+  int32_t alias_of;             /* outputs: index of the input whose memory may be given for it, or -1 */
+  uint32_t flags;               /* ONNXC_STATIC: all dims are known */
 } onnxc_value_info;
 #define ONNXC_STATIC 1u
 
@@ -96,9 +98,9 @@ typedef struct onnxc_metadata {
 } onnxc_metadata;
 
 /* CPU features that the code needs. Bits of onnxc_model_info.required_features on x86-64. */
-#define ONNXC_X86_V2 1ull   /* SSE4.2, SSSE3, POPCNT, CX16, LAHF */
-#define ONNXC_X86_V3 2ull   /* AVX2, FMA, BMI1/2, F16C, LZCNT, MOVBE */
-#define ONNXC_X86_V4 4ull   /* AVX-512 F, BW, CD, DQ, VL */
+#define ONNXC_X86_V2 1ull /* SSE4.2, SSSE3, POPCNT, CX16, LAHF */
+#define ONNXC_X86_V3 2ull /* AVX2, FMA, BMI1/2, F16C, LZCNT, MOVBE */
+#define ONNXC_X86_V4 4ull /* AVX-512 F, BW, CD, DQ, VL */
 #define ONNXC_X86_AVX512_VNNI 8ull
 #define ONNXC_X86_AVX512_BF16 16ull
 
@@ -109,11 +111,11 @@ typedef struct onnxc_model_info {
   const char* compiler; /* "onnxc 0.1.0" */
   const char* target;   /* "x86-64-v4" ... */
   uint64_t required_features;
-  uint8_t model_hash[32];   /* sha256 of the .onnx file */
-  uint64_t weights_hash;    /* of the weights blob; 0: no weights */
+  uint8_t model_hash[32]; /* sha256 of the .onnx file */
+  uint64_t weights_hash;  /* of the weights blob; 0: no weights */
   uint64_t weights_bytes;
-  const void* weights;      /* null: the caller gives them at create */
-  uint64_t arena_bytes;     /* per concurrent run; 64-byte aligned */
+  const void* weights;  /* null: the caller gives them at create */
+  uint64_t arena_bytes; /* per concurrent run; 64-byte aligned */
   uint64_t session_bytes;
   uint32_t num_inputs, num_outputs, num_metadata, num_operations;
   const onnxc_value_info* inputs;
@@ -126,13 +128,13 @@ typedef struct onnxc_session onnxc_session;
 
 typedef struct onnxc_create_args {
   uint32_t struct_size;
-  uint32_t abi_version;          /* ONNXC_ABI_VERSION of the caller */
-  const onnxc_host* host;        /* may be null; must outlive the session */
-  void* session_memory;          /* >= session_bytes, 16-byte aligned; null: host->allocate */
+  uint32_t abi_version;   /* ONNXC_ABI_VERSION of the caller */
+  const onnxc_host* host; /* may be null; must outlive the session */
+  void* session_memory;   /* >= session_bytes, 16-byte aligned; null: host->allocate */
   uint64_t session_memory_bytes;
-  const void* weights;           /* null: the model's own */
+  const void* weights; /* null: the model's own */
   uint64_t weights_bytes;
-  int32_t num_threads;           /* <= 0: host->max_threads; 1 without a host */
+  int32_t num_threads; /* <= 0: host->max_threads; 1 without a host */
 } onnxc_create_args;
 
 typedef struct onnxc_run_args {
