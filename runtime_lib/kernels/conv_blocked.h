@@ -112,6 +112,7 @@ struct BlockedTile {
         Tile<float, MR, NV>::flush_one(p, tile.acc[r][n], first);
       }
     }
+    Tile<float, MR, NV>::keep_in_memory(c.y);
   }
 
   // The first pixel of the tile in y.

@@ -79,7 +79,10 @@ struct Tile {
       ONNXC_UNROLL
       for (int n = 0; n < NV; ++n) flush_one(p + r * step + column_offset(n * kLanes<T>, stride), acc[r][n], first);
     }
+    keep_in_memory(p);
   }
+  // After a flush: the sums stay in memory, so that they take no register from the tile.
+  static ONNXC_INLINE void keep_in_memory(T* sums) { __asm__ volatile("" ::"r"(sums) : "memory"); }
   static ONNXC_INLINE void flush_one(T* at, V& v, bool first) {
     store<V>(at, first ? v : load<V>(at) + v);
     v = V{};
