@@ -127,7 +127,8 @@ struct Island {
 bool may_run(const Node& n, const std::set<const Node*>& inside, const PassContext& context) {
   const OpDef* def = find_op(n.domain, n.op);
   if (!def || def->random || context.unfoldable.count(n.id) || !n.subgraphs().empty()) return false;
-  if (is_op(&n, "Identity") || !(def->compute || def->lower || def->decompose)) return false;
+  if (is_op(&n, "Identity") || !(def->compute || def->lower)) return false;
+  if (def->decompose && (!def->decompose_if || def->decompose_if(n))) return false;  // its parts are folded later
   int64_t in = 0, out = 0;
   for (const Value* v : n.inputs()) {
     if (!v) continue;
