@@ -89,10 +89,6 @@ class GraphLowering {
   uint32_t next_name_ = 0;
 };
 
-// A loop nest over `dims` whose loop variables are named by `name(k)`; see make_nest of ops/lowering.h.
-Operation nest_over(const Shape& dims, const std::function<std::string()>& name,
-                    const std::function<Block(std::span<const Expr>)>& body);
-
 // Names shared subexpressions of the stores in `block` by Let statements, so that no printer evaluates them twice.
 void name_shared_subexpressions(Block& block, const std::function<std::string()>& name);
 

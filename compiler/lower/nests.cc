@@ -1,29 +1,9 @@
-// Small tools on loop nests: building them, naming shared subexpressions, finding operands that may be in place.
+// Small tools on loop nests: naming shared subexpressions, finding operands that may be in place.
 #include <map>
 
 #include "compiler/lower/graph_lowering.h"
 
 namespace onnxc {
-
-Operation nest_over(const Shape& dims, const std::function<std::string()>& name,
-                    const std::function<Block(std::span<const Expr>)>& body) {
-  std::vector<LoopVar> vars;
-  std::vector<Expr> idx;
-  for (const Dim& d : dims) {
-    vars.push_back({name(), d});
-    idx.push_back(expr::index(Dim::symbol(vars.back().name)));
-  }
-  Block block = body(idx);
-  for (size_t i = vars.size(); i-- > 0;) {
-    Block outer;
-    outer.push_back(Stmt{For{vars[i], std::move(block)}});
-    block = std::move(outer);
-  }
-  Operation op;
-  if (!vars.empty()) op.partition = Partition{vars[0].name, vars[0].extent, 1, 0, 0};
-  op.node = Nest{std::move(block)};
-  return op;
-}
 
 namespace {
 

@@ -103,7 +103,11 @@ class Call {
   std::vector<std::pair<BufferId, BufferId>> in_place_;
 };
 
-// Perfect nests: for each point of `dims`, `body(idx)` gives the innermost statements.
+// A perfect nest over `dims` whose loop variables are named by `name()`: for each point, `body(idx)` gives the
+// innermost statements.
+Operation nest_over(const Shape& dims, const std::function<std::string()>& name,
+                    const std::function<Block(std::span<const Expr>)>& body);
+// The same with names of the context's.
 Operation make_nest(LowerContext& c, const Shape& dims, const std::function<Block(std::span<const Expr>)>& body);
 
 }  // namespace onnxc
