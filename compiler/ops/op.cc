@@ -66,6 +66,14 @@ Status check_outputs(const Node& node, const InferContext& c) {
 
 }  // namespace
 
+WayDown way_down(const OpDef* def, const Node& node) {
+  const auto agrees = [&](ConditionFn condition) { return !condition || condition(node); };
+  if (def && def->decompose && agrees(def->decompose_if)) return WayDown::Decompose;
+  if (def && def->compute && agrees(def->compute_if)) return WayDown::Compute;
+  if (def && def->lower && agrees(def->lower_if)) return WayDown::Lower;
+  return WayDown::Body;
+}
+
 const OpDef* find_op(std::string_view domain, std::string_view name) {
   if (domain == "ai.onnx") domain = "";
   const auto& index = op_index();

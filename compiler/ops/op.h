@@ -63,7 +63,7 @@ using ComputeFn = Result<Expr> (*)(ComputeContext& c, std::span<const Expr> idx)
 using LowerFn = Status (*)(LowerContext& c);
 // Replaces the node by others in the Graph, once types are known.
 using DecomposeFn = Status (*)(Graph& graph, Node& node);
-// True when this node (types known) is taken by decompose / compute; default: always.
+// True when this node (types known) is taken by decompose / compute / lower; default: always.
 using ConditionFn = bool (*)(const Node& node);
 
 struct OpDef {
@@ -71,18 +71,23 @@ struct OpDef {
   std::string_view domain = "";
   InferFn infer = nullptr;
   // Exactly one way down, tried in this order: decompose (if `decompose_if` agrees), compute (if `compute_if` agrees),
-  // lower. Without any: the function body that ONNX gives (pass `decompose`).
+  // lower (if `lower_if` agrees). Without any: the function body that ONNX gives (pass `decompose`).
   DecomposeFn decompose = nullptr;
   ConditionFn decompose_if = nullptr;
   ComputeFn compute = nullptr;
   ConditionFn compute_if = nullptr;
   LowerFn lower = nullptr;
+  ConditionFn lower_if = nullptr;
   std::vector<Upgrade> upgrades = {};
   LayoutBehaviour layout = LayoutBehaviour::Opaque;
   Accuracy accuracy = Accuracy::Exact;
   bool random = false;     // never folded, never merged by CSE
   bool expensive = false;  // compute: worth storing rather than evaluating twice
 };
+
+// The way down that a node takes, its types being known.
+enum class WayDown : uint8_t { Decompose, Compute, Lower, Body };
+WayDown way_down(const OpDef* def, const Node& node);
 
 // The operator, or null. Domain "ai.onnx" is "".
 const OpDef* find_op(std::string_view domain, std::string_view name);

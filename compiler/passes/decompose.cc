@@ -12,15 +12,6 @@ namespace {
 
 constexpr int kMostRounds = 32;
 
-enum class Way { Decompose, Own, Body };
-
-Way way_down(const OpDef* def, const Node& n) {
-  if (!def) return Way::Body;
-  if (def->decompose && (!def->decompose_if || def->decompose_if(n))) return Way::Decompose;
-  if (def->compute && (!def->compute_if || def->compute_if(n))) return Way::Own;
-  return def->lower ? Way::Own : Way::Body;
-}
-
 bool inputs_typed(const Node& n) {
   for (const Value* v : n.inputs()) {
     if (v && v->type.kind == Type::Kind::None) return false;
@@ -60,9 +51,9 @@ Result<bool> expand_once(Graph& g, FunctionBodies* functions) {
     // What an expansion before it has typed by now is passed on, so that a chain of functions takes one round.
     if (changed) ONNXC_TRY(infer_node(*n));
     const OpDef* def = find_op(n->domain, n->op);
-    const Way way = way_down(def, *n);
-    if (way == Way::Own) continue;
-    if (way == Way::Decompose) {
+    const WayDown way = way_down(def, *n);
+    if (way == WayDown::Compute || way == WayDown::Lower) continue;
+    if (way == WayDown::Decompose) {
       ONNXC_TRY(def->decompose(g, *n));
       changed = true;
       continue;

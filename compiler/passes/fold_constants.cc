@@ -127,8 +127,9 @@ struct Island {
 bool may_run(const Node& n, const std::set<const Node*>& inside, const PassContext& context) {
   const OpDef* def = find_op(n.domain, n.op);
   if (!def || def->random || context.unfoldable.count(n.id) || !n.subgraphs().empty()) return false;
-  if (is_op(&n, "Identity") || !(def->compute || def->lower)) return false;
-  if (def->decompose && (!def->decompose_if || def->decompose_if(n))) return false;  // its parts are folded later
+  if (is_op(&n, "Identity")) return false;
+  const WayDown way = way_down(def, n);
+  if (way == WayDown::Decompose || way == WayDown::Body) return false;  // its parts are folded later
   int64_t in = 0, out = 0;
   for (const Value* v : n.inputs()) {
     if (!v) continue;

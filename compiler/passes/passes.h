@@ -16,6 +16,7 @@ Result<bool> cleanup_transposes(Graph& graph, PassContext& context);
 Result<bool> fuse_conv_batchnorm(Graph& graph, PassContext& context);
 Result<bool> recognise_layer_norm(Graph& graph, PassContext& context);
 Result<bool> recognise_hard_swish(Graph& graph, PassContext& context);
+Result<bool> recognise_attention(Graph& graph, PassContext& context);
 Result<bool> recognise_gelu(Graph& graph, PassContext& context);
 Result<bool> fuse_matmul_bias(Graph& graph, PassContext& context);
 Result<bool> fuse_activations(Graph& graph, PassContext& context);

@@ -26,6 +26,7 @@ constexpr Pass kPasses[] = {
      fuse_conv_batchnorm},
     {"recognise_layer_norm", "the operators of a layer normalisation become one", recognise_layer_norm},
     {"recognise_gelu", "the operators of a Gelu become one", recognise_gelu},
+    {"recognise_attention", "scaled dot products with softmax become Attention", recognise_attention, true},
     {"recognise_hard_swish", "the operators of a HardSwish become one", recognise_hard_swish},
     {"decompose", "replace operators without a kernel by simpler ones", decompose, true},
     {"fuse_matmul_bias", "bias and residual sum become inputs of the MatMul before", fuse_matmul_bias, true},

@@ -2,6 +2,7 @@
 #ifndef ONNXC_KERNELS_ALL_KERNELS_H
 #define ONNXC_KERNELS_ALL_KERNELS_H
 
+#include "attention.h"
 #include "conv_blocked.h"
 #include "conv_depthwise.h"
 #include "conv_first.h"

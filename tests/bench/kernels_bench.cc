@@ -113,6 +113,16 @@ void rows(benchmark::State& state) {
     if (Which == 1) onnxc_layer_norm_f32(y.p, x.p, s.p, s.p, Rows, Cols, 1e-5f);
   });
 }
+template <int64_t Heads, int64_t Rows, int64_t Depth>
+void attention(benchmark::State& state) {
+  constexpr int64_t row = Heads * Depth, cols = (Rows + 15) / 16 * 16, block = 28;
+  Buffer y(Rows * row), q(Rows * row), k(Rows * row), v(Rows * row),
+      scratch(cols * Depth + Depth * Rows + block * (Depth + cols));
+  report(state, 4.0 * Heads * Rows * Rows * Depth, [&] {
+    onnxc_attention_f32(y.p, q.p, k.p, v.p, nullptr, scratch.p, 1, Heads, Heads, Rows, Rows, Depth, Depth, block, 0,
+                        Depth, row, 0, Depth, row, 0, Depth, row, 0, Depth, row, 0, 0, 0, 0.125f, 0, 0);
+  });
+}
 template <int Which>
 void elementwise(benchmark::State& state) {
   constexpr int64_t n = 8192;
@@ -161,6 +171,8 @@ CASE(plain<64, 28, 3, 1>);
 CASE(plain<64, 28, 1, 4>);
 CASE(rows<0, 12 * 128, 128>);
 CASE(rows<1, 128, 384>);
+CASE(attention<6, 257, 64>);
+CASE(attention<12, 128, 32>);
 CASE(elementwise<0>)->Name("exp");
 CASE(elementwise<1>)->Name("tanh");
 CASE(elementwise<2>)->Name("erf");
