@@ -6,10 +6,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 namespace onnxc {
+
+namespace {
+
+// The file is removed when a signal ends the process. LLVM's handlers also take signals that the process was started to
+// ignore (nohup, a job in the background), remove the file, and let the process go on without it: those stay ignored.
+void remove_on_signal(const std::string& name) {
+  constexpr std::array<int, 7> kIgnorable = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR2, SIGXCPU, SIGXFSZ};
+  std::array<struct sigaction, kIgnorable.size()> before;
+  for (size_t i = 0; i < kIgnorable.size(); ++i) ::sigaction(kIgnorable[i], nullptr, &before[i]);
+  llvm::sys::RemoveFileOnSignal(name);
+  for (size_t i = 0; i < kIgnorable.size(); ++i)
+    if (before[i].sa_handler == SIG_IGN) ::sigaction(kIgnorable[i], &before[i], nullptr);
+}
+
+}  // namespace
 
 TemporaryFile::TemporaryFile(std::string path, std::string name, int descriptor)
     : path_(std::move(path)), name_(std::move(name)), descriptor_(descriptor) {}
@@ -39,7 +56,7 @@ Result<TemporaryFile> TemporaryFile::create(const std::string& path) {
   if (const std::error_code code = llvm::sys::fs::createUniqueFile(path + ".%%%%%%.tmp", descriptor, name))
     return Error(ErrorKind::Environment, "cannot create a file here: " + code.message(), path,
                  "check that the folder exists and may be written");
-  llvm::sys::RemoveFileOnSignal(name);
+  remove_on_signal(std::string(name));
   return TemporaryFile(path, std::string(name), descriptor);
 }
 

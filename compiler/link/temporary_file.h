@@ -1,6 +1,6 @@
 // A file that appears only when it is whole: written under a temporary name in the folder of its final name, renamed by
-// commit(), removed by the destructor and by SIGINT, SIGTERM and the like otherwise. Every write and close is checked,
-// since that is where a full disk shows. Tested in tests/unit/link_test.cc.
+// commit(), removed by the destructor and by SIGINT, SIGTERM and the like (unless the process ignores them) otherwise.
+// Every write and close is checked, since that is where a full disk shows. Tested in tests/unit/link_test.cc.
 #pragma once
 
 #include <cstddef>

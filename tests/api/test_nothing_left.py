@@ -37,7 +37,11 @@ def write_model(path, megabytes=4, layers=24):
 FORMS = {"llvm.so": [], "llvm.a": [], "cpp.so": ["--backend=cpp"], "sources": ["--emit=cpp"]}
 
 
-def start(model, output, arguments, scratch):
+def ignore_interrupts():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def start(model, output, arguments, scratch, before=None):
     scratch.mkdir(exist_ok=True)
     return subprocess.Popen(
         [str(find_onnxc()), str(model), "-o", str(output), "-q", *arguments],
@@ -45,6 +49,7 @@ def start(model, output, arguments, scratch):
         stderr=subprocess.STDOUT,
         env={**os.environ, "TMPDIR": str(scratch)},
         start_new_session=True,
+        preexec_fn=before,
     )
 
 
@@ -69,6 +74,20 @@ def test_interrupted(tmp_path, form, delay):
     if process.returncode == 0:
         pytest.skip("done before the signal came")
     assert left_in(out, scratch) == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_ignored_interrupt(tmp_path, form):
+    """As under nohup, or in a script's background job: the compilation goes on and its files stay."""
+    model, out, scratch = tmp_path / "chain.onnx", tmp_path / "out", tmp_path / "scratch"
+    out.mkdir()
+    write_model(model, megabytes=60)
+    process = start(model, output_path(out, form), FORMS[form], scratch, ignore_interrupts)
+    while process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.01)
+    assert process.returncode == 0, process.stdout.read().decode()
+    assert output_path(out, form).exists() and left_in(scratch) == []
 
 
 @pytest.mark.parametrize("form", FORMS)

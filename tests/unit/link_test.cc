@@ -204,5 +204,20 @@ TEST_F(LinkTest, InterruptRemovesTemporaryFiles) {
   EXPECT_EQ(files(), 0u);
 }
 
+TEST_F(LinkTest, AnIgnoredInterruptLeavesTemporaryFiles) {
+  const pid_t child = fork();
+  if (child == 0) {
+    signal(SIGINT, SIG_IGN);
+    auto file = TemporaryFile::create(path("tiny.so"));
+    if (!file.ok() || !file->write("half").ok()) _exit(1);
+    raise(SIGINT);
+    _exit(file->commit(0666).ok() ? 0 : 2);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_TRUE(fs::exists(path("tiny.so")));
+}
+
 }  // namespace
 }  // namespace onnxc

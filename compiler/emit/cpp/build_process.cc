@@ -38,7 +38,10 @@ HeldSignals::HeldSignals() {
   signal_that_came = 0;
   struct sigaction action{};
   action.sa_handler = [](int number) { signal_that_came = number; };
-  for (int i = 0; i < 3; ++i) sigaction(kSignals[i], &action, &before_[i]);
+  for (int i = 0; i < 3; ++i) {
+    sigaction(kSignals[i], &action, &before_[i]);
+    if (before_[i].sa_handler == SIG_IGN) sigaction(kSignals[i], &before_[i], nullptr);
+  }
 }
 
 HeldSignals::~HeldSignals() {

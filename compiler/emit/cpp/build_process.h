@@ -12,8 +12,8 @@
 
 namespace onnxc::cpp {
 
-// While one lives, SIGINT, SIGTERM and SIGHUP only set a flag; the last thing that its destructor does is to deliver
-// the signal.
+// While one lives, SIGINT, SIGTERM and SIGHUP only set a flag, unless they are ignored; the last thing that its
+// destructor does is to deliver the signal.
 class HeldSignals {
  public:
   HeldSignals();
