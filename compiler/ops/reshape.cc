@@ -110,7 +110,8 @@ Status infer_squeeze(InferContext& c) {
       drop[axis] = true;
     }
   } else {
-    for (size_t d = 0; d < x.size(); ++d) drop[d] = x[d].is_const() && x[d].value() == 1;
+    if (!is_static(x)) return c.set_unranked(0, c.elem(0)), ok();  // a dim that is not known yet may be 1
+    for (size_t d = 0; d < x.size(); ++d) drop[d] = x[d].value() == 1;
   }
   Shape out;
   for (size_t d = 0; d < x.size(); ++d)

@@ -27,8 +27,8 @@ Status upgrade_upsample_8(Graph& g, Node& n) {
   n.attrs.erase("scales");
   return ok();
 }
-Status upgrade_upsample_9(Graph& g, Node& n) {
-  ONNXC_TRY(upgrade_resize_10(g, n));
+// Has the form of Resize 10, whose own row goes on from here.
+Status upgrade_upsample_9(Graph&, Node& n) {
   n.op = "Resize";
   return ok();
 }

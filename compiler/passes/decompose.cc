@@ -1,7 +1,7 @@
 // decompose: replaces operators that have no kernel and no expression of their own by simpler ones: by the operator's
 // own rule (OpDef::decompose), or, where it has no way down at all, by the function body that ONNX gives for the node's
 // types. Runs to its own fixpoint, since bodies hold operators that decompose in turn. Tested in
-// tests/lit/passes/decompose.txt.
+// tests/lit/passes/decompose.txt and decompose_dead_branch.txt.
 #include "compiler/ir/clone_graph.h"
 #include "compiler/ops/op.h"
 #include "compiler/passes/passes.h"
@@ -40,26 +40,30 @@ Result<bool> inline_body(Graph& g, Node* n, FunctionBodies* functions) {
   return true;
 }
 
+// The node itself, when its types are known; true when another has taken its place.
+Result<bool> expand(Graph& g, Node* n, bool retype, FunctionBodies* functions) {
+  if (!inputs_typed(*n)) return false;
+  if (retype) ONNXC_TRY(infer_node(*n));
+  const OpDef* def = find_op(n->domain, n->op);
+  const WayDown way = way_down(def, *n);
+  if (way == WayDown::Compute || way == WayDown::Lower) return false;
+  if (way != WayDown::Decompose) return inline_body(g, n, functions);
+  ONNXC_TRY(def->decompose(g, *n));
+  return true;
+}
+
 Result<bool> expand_once(Graph& g, FunctionBodies* functions) {
   bool changed = false;
   for (Node* n : nodes_of(g)) {
+    // What an expansion before it has typed by now is passed on, so that a chain of functions takes one round.
+    ONNXC_ASSIGN(const bool expanded, expand(g, n, changed, functions));
+    changed |= expanded;
+    // After the node itself: of an If whose condition is known only the branch that is taken needs to fit its inputs.
+    if (expanded) continue;
     for (Graph* s : n->subgraphs()) {
       ONNXC_ASSIGN(const bool inner, expand_once(*s, functions));
       changed |= inner;
     }
-    if (!inputs_typed(*n)) continue;
-    // What an expansion before it has typed by now is passed on, so that a chain of functions takes one round.
-    if (changed) ONNXC_TRY(infer_node(*n));
-    const OpDef* def = find_op(n->domain, n->op);
-    const WayDown way = way_down(def, *n);
-    if (way == WayDown::Compute || way == WayDown::Lower) continue;
-    if (way == WayDown::Decompose) {
-      ONNXC_TRY(def->decompose(g, *n));
-      changed = true;
-      continue;
-    }
-    ONNXC_ASSIGN(const bool inlined, inline_body(g, n, functions));
-    changed |= inlined;
   }
   return changed;
 }

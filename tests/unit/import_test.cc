@@ -87,6 +87,24 @@ TEST_F(Import, InitializersThatAreInputsAreConstants) {
   EXPECT_EQ(r->graph->nodes()[0]->input(1)->constant->float_at(1), 2);
 }
 
+TEST_F(Import, UpsampleBecomesResize) {
+  for (const char* text : {R"(<ir_version: 3, opset_import: ["" : 7]>
+         g (float[1, 1, 2, 2] x) => (float[1, 1, 4, 6] z) { z = Upsample<scales = [1.0, 1.0, 2.0, 3.0]>(x) })",
+                           R"(<ir_version: 4, opset_import: ["" : 9]>
+         g (float[1, 1, 2, 2] x) => (float[1, 1, 4, 6] z) <float[4] s = {1, 1, 2, 3}> { z = Upsample(x, s) })",
+                           R"(<ir_version: 5, opset_import: ["" : 10]>
+         g (float[1, 1, 2, 2] x) => (float[1, 1, 4, 6] z) <float[4] s = {1, 1, 2, 3}> { z = Resize(x, s) })"}) {
+    auto r = import_text(text);
+    ASSERT_TRUE(r.ok()) << r.error().str();
+    const Node& n = *r->graph->nodes()[0];
+    EXPECT_EQ(n.op, "Resize");
+    EXPECT_EQ(n.input(1), nullptr);
+    ASSERT_TRUE(n.input(2) && n.input(2)->constant) << text;
+    EXPECT_EQ(n.input(2)->constant->float_at(3), 3);
+    EXPECT_EQ(n.attr_string("coordinate_transformation_mode", ""), "asymmetric");
+  }
+}
+
 TEST_F(Import, UnusedOpsetImportsAreIgnored) {
   auto r = import_text(kAddChain, [](onnx::ModelProto& m) {
     auto* import = m.add_opset_import();

@@ -1,0 +1,71 @@
+// The table of operators, and what shape rules make of dims and values that are not known yet.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "compiler/ir/graph_text.h"
+#include "compiler/ops/op.h"
+
+namespace onnxc {
+namespace {
+
+// The type of the output `name` of a textual graph, after inference; or the error.
+std::string type_of(const char* text, const char* name = "y") {
+  auto graph = parse_graph(text);
+  if (!graph.ok()) return graph.error().str();
+  if (const Status s = infer_graph(**graph); !s.ok()) return s.error().str();
+  return (*graph)->find_value(name)->type.str();
+}
+
+TEST(Ops, EachStandsOnceInTheTable) {
+  std::set<std::pair<std::string_view, std::string_view>> seen;
+  for (const OpDef* op : all_ops()) {
+    EXPECT_TRUE(seen.insert({op->domain, op->name}).second) << op->name;
+    EXPECT_EQ(find_op(op->domain, op->name), op);
+  }
+  EXPECT_EQ(find_op("ai.onnx", "Relu"), find_op("", "Relu"));
+  EXPECT_EQ(find_op("", "Relo"), nullptr);
+}
+
+TEST(Ops, WhatHasAWayDownHasAShapeRule) {
+  for (const OpDef* op : all_ops()) EXPECT_TRUE(op->infer || !(op->compute || op->lower)) << op->name;
+}
+
+TEST(Ops, BroadcastingKeepsSymbols) {
+  EXPECT_EQ(type_of(R"(graph @g {
+    input %a: f32[N, 1, 4]
+    input %b: f32[3, 1]
+    %y: ? = Add(%a, %b)
+    output %y
+  })"),
+            "f32[N, 3, 4]");
+}
+
+TEST(Ops, SqueezeWithoutAxesNeedsEachDim) {
+  EXPECT_EQ(type_of(R"(graph @g {
+    input %x: f32[1, 3, 1]
+    %y: ? = Squeeze(%x)
+    output %y
+  })"),
+            "f32[3]");
+  EXPECT_EQ(type_of(R"(graph @g {
+    input %x: f32[N, 3, 1]
+    %y: ? = Squeeze(%x)
+    output %y
+  })"),
+            "f32[*]");
+}
+
+TEST(Ops, ShapesThatDoNotFitNameTheNode) {
+  const std::string error = type_of(R"(graph @g {
+    input %a: f32[2, 3]
+    input %b: f32[2, 4]
+    %y: ? = Add(%a, %b)
+    output %y
+  })");
+  EXPECT_NE(error.find("node (Add, #"), std::string::npos) << error;
+  EXPECT_NE(error.find("[2, 3] and [2, 4]"), std::string::npos) << error;
+}
+
+}  // namespace
+}  // namespace onnxc
