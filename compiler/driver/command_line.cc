@@ -76,6 +76,10 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
   app.add_option("--dim", dims, "NAME=N: fix the free dimension NAME; may be repeated")->take_all();
   app.add_option("--shape", shapes, "INPUT=N,N,...: fix the shape of an input; may be repeated")->take_all();
   app.add_option("--mcpu", o.cpu, "native (default), x86-64-v2, x86-64-v3, x86-64-v4, generic");
+  std::string weights = "embedded";
+  app.add_option("--weights", weights,
+                 "embedded (default), or separate: in NAME.weights beside NAME.so or NAME.a, which the loader maps")
+      ->check(CLI::IsMember({"embedded", "separate"}).description(""));
   app.add_option("-O,--opt-level", o.opt_level, "0 to 3 (default): -O0 compiles fastest")->check(CLI::Range(0, 3));
   app.add_option("--disable-pass", o.disabled_passes, "leave out a pass (names: --help-passes); may be repeated")
       ->take_all();
@@ -107,6 +111,7 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
   ONNXC_TRY(parse_dims(dims, o));
   ONNXC_TRY(parse_shapes(shapes, o));
   o.sanitize_address = sanitize == "address";
+  o.embed_weights = weights == "embedded";
   if (line.help_passes || !line.batch.empty()) return line;
   if (o.input.empty()) return Error(ErrorKind::Usage, "no model given", "", "onnxc model.onnx -o model.so");
   if (!line.describe && o.emit == Emit::Artefact && o.output.empty())

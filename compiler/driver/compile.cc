@@ -42,6 +42,13 @@ Status print(const std::string& text) {
   return ok();
 }
 
+// What belongs beside the artefact: the header of an archive, weights that are kept apart.
+Status write_companions(const Plan& plan, const ModelIdentity& identity, const std::string& artefact) {
+  if (!identity.embed_weights && plan.blob_bytes)
+    ONNXC_TRY(write_weights(plan, std::filesystem::path(artefact).replace_extension(".weights")));
+  return identity.shared ? ok() : write_header(plan, identity, artefact);
+}
+
 Status emit_artefact(const Plan& plan, const ModelIdentity& identity, const Target& target, const Options& options,
                      Progress& progress) {
   const bool shared = has_suffix(options.output, ".so"), archive = has_suffix(options.output, ".a");
@@ -57,9 +64,12 @@ Status emit_artefact(const Plan& plan, const ModelIdentity& identity, const Targ
   progress.phase("generate code");
   ONNXC_ASSIGN(const std::string object, emit_llvm(plan, identity, target, options, LlvmOutput::Object));
   progress.phase("link");
-  if (shared) return link_shared(object, plan, identity, options.output);
-  ONNXC_TRY(write_archive(object, plan, identity, options.output));
-  return write_header(plan, identity, options.output);
+  ONNXC_TRY(shared ? link_shared(object, plan, identity, options.output)
+                   : write_archive(object, plan, identity, options.output));
+  const Status rest = write_companions(plan, identity, options.output);
+  std::error_code ignored;
+  if (!rest.ok()) std::filesystem::remove(options.output, ignored);
+  return rest;
 }
 
 void report(const Plan& plan, const Options& options, const Progress& progress) {

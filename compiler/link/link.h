@@ -16,7 +16,7 @@ Status link_shared(const std::string& object, const Plan& plan, const ModelIdent
 // model.a: the object and the weights object, every symbol but <name>_get_model hidden.
 Status write_archive(const std::string& object, const Plan& plan, const ModelIdentity& identity,
                      const std::string& path);
-// The weights alone (options.embed_weights false), for onnxc_create_args.weights.
+// The weights alone (--weights=separate), for onnxc_create_args.weights.
 Status write_weights(const Plan& plan, const std::string& path);
 
 }  // namespace onnxc

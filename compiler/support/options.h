@@ -31,7 +31,7 @@ struct Options {
   bool fold_constants = true;
   std::vector<std::string> disabled_passes;  // --disable-pass=NAME
   int opt_bisect = -1;                       // --opt-bisect=N: run only the first N pass applications; -1 = all
-  bool embed_weights = true;
+  bool embed_weights = true;                 // --weights=embedded; separate: a file NAME.weights beside it
 
   // Looking inside, and catching what hides.
   std::vector<std::string> dump_after;  // pass names, or "all"

@@ -2,11 +2,16 @@
 #include "python/src/loaded_model.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <climits>
 #include <cstdlib>
+#include <cstring>
+#include <filesystem>
 
 namespace onnxc::python {
 
@@ -50,13 +55,33 @@ LoadedModel::LoadedModel(const std::string& path) {
     if (entry_->abi_version != ONNXC_ABI_VERSION)
       problem = path + " was made for version " + std::to_string(entry_->abi_version) +
                 " of the C ABI, this is version " + std::to_string(ONNXC_ABI_VERSION) + ": compile it again";
+    else if (info().weights_bytes && !info().weights)
+      problem = map_weights(path);
   }
   if (problem.empty()) return;
   dlclose(library_);
   throw ModelError(ONNXC_INCOMPATIBLE, problem);
 }
 
-LoadedModel::~LoadedModel() { dlclose(library_); }
+LoadedModel::~LoadedModel() {
+  if (weights_) munmap(weights_, info().weights_bytes);
+  dlclose(library_);
+}
+
+// By --weights=separate: model.weights beside model.so, mapped and read only where the model reads.
+std::string LoadedModel::map_weights(const std::string& path) {
+  const std::string name = std::filesystem::path(path).replace_extension(".weights");
+  const int file = open(name.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return path + " keeps its weights apart in " + name + ", which cannot be opened: " + strerror(errno);
+  struct stat status;
+  const bool whole = fstat(file, &status) == 0 && static_cast<uint64_t>(status.st_size) >= info().weights_bytes;
+  void* mapped = whole ? mmap(nullptr, info().weights_bytes, PROT_READ, MAP_PRIVATE, file, 0) : MAP_FAILED;
+  close(file);
+  if (mapped == MAP_FAILED)
+    return name + " does not hold the " + std::to_string(info().weights_bytes) + " bytes of " + path;
+  weights_ = mapped;
+  return "";
+}
 
 ModelSession::ModelSession(std::shared_ptr<LoadedModel> model, int32_t threads) : model_(std::move(model)) {
   host_.struct_size = sizeof host_;
@@ -66,6 +91,8 @@ ModelSession::ModelSession(std::shared_ptr<LoadedModel> model, int32_t threads) 
   args.abi_version = ONNXC_ABI_VERSION;
   args.host = &host_;
   args.num_threads = host_.max_threads;
+  args.weights = model_->weights();
+  args.weights_bytes = model_->info().weights_bytes;
   onnxc_message message = empty_message();
   const onnxc_status status = model_->entry().create(&args, &session_, &message);
   if (status != ONNXC_OK) throw ModelError(status, with_text("the model refused to make a session", message));

@@ -20,7 +20,7 @@ class ModelError : public std::runtime_error {
   onnxc_status status;
 };
 
-// The library stays open for as long as this object lives.
+// The library stays open, and weights that are kept apart stay mapped, for as long as this object lives.
 class LoadedModel {
  public:
   explicit LoadedModel(const std::string& path);  // throws ModelError
@@ -30,10 +30,14 @@ class LoadedModel {
 
   const onnxc_model& entry() const { return *entry_; }
   const onnxc_model_info& info() const { return *entry_->info; }
+  const void* weights() const { return weights_; }  // null: they are in the library
 
  private:
+  std::string map_weights(const std::string& path);  // the problem, or ""
+
   void* library_ = nullptr;
   const onnxc_model* entry_ = nullptr;
+  void* weights_ = nullptr;
 };
 
 // A session with a host of its own. run() may be called by several threads at a time.

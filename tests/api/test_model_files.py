@@ -7,8 +7,11 @@ import subprocess
 
 import ml_dtypes
 import numpy
+import onnx
 import onnxc
 import pytest
+import small_models
+from support.compiler import compile_model
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 X = numpy.arange(6, dtype=numpy.float32).reshape(2, 3)
@@ -144,3 +147,35 @@ def test_a_file_written_again_is_loaded_anew(handmade, tmp_path):
     shutil.copy(handmade(21), path)
     second = onnxc.InferenceSession(str(path))
     assert [s.get_inputs()[1].type for s in (first, second)] == ["tensor(int4)", "tensor(uint4)"]
+
+
+@pytest.mark.parametrize("form", ["model.so", "model.a"])
+def test_weights_apart(form, tmp_path):
+    onnx.save(small_models.matmul_relu(rows=3), tmp_path / "model.onnx")
+    outcome = compile_model(tmp_path / "model.onnx", tmp_path / form, ["--weights=separate"])
+    assert outcome.ok, outcome.text
+    header = ["model.h"] if form == "model.a" else []
+    assert sorted(p.name for p in tmp_path.glob("model.*")) == sorted([form, *header, "model.onnx", "model.weights"])
+
+
+def test_weights_apart_are_found_and_checked(tmp_path):
+    onnx.save(small_models.matmul_relu(rows=3), tmp_path / "model.onnx")
+    path, weights = tmp_path / "model.so", tmp_path / "model.weights"
+    for arguments, name in ([], "whole.so"), (["--weights=separate"], "model.so"):
+        assert compile_model(tmp_path / "model.onnx", tmp_path / name, arguments).ok
+    x = numpy.random.default_rng(3).standard_normal((3, 8)).astype(numpy.float32)
+    whole = onnxc.InferenceSession(str(tmp_path / "whole.so")).run(None, {"x": x})[0]
+    assert (onnxc.InferenceSession(str(path)).run(None, {"x": x})[0] == whole).all()
+
+    kept = weights.read_bytes()
+    weights.write_bytes(kept[:-1])
+    with pytest.raises(onnxc.Fail, match=r"model\.weights does not hold the \d+ bytes"):
+        onnxc.InferenceSession(str(path))
+    onnx.save(small_models.matmul_relu(rows=3, columns=32), tmp_path / "other.onnx")
+    assert compile_model(tmp_path / "other.onnx", tmp_path / "other.so", ["--weights=separate"]).ok
+    (tmp_path / "other.weights").replace(weights)
+    with pytest.raises(onnxc.Fail, match="belong to another model"):
+        onnxc.InferenceSession(str(path))
+    weights.unlink()
+    with pytest.raises(onnxc.Fail, match=r"apart in .*model\.weights, which cannot be opened: No such file"):
+        onnxc.InferenceSession(str(path))

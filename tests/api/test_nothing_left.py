@@ -34,7 +34,13 @@ def write_model(path, megabytes=4, layers=24):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), path)
 
 
-FORMS = {"llvm.so": [], "llvm.a": [], "cpp.so": ["--backend=cpp"], "sources": ["--emit=cpp"]}
+FORMS = {
+    "llvm.so": [],
+    "apart.so": ["--weights=separate"],
+    "llvm.a": [],
+    "cpp.so": ["--backend=cpp"],
+    "sources": ["--emit=cpp"],
+}
 
 
 def ignore_interrupts():

@@ -1,5 +1,5 @@
 /* Opens a model.so by its path and runs it on the same input as classify.cc does, in C, with no other library than
- * libc. */
+ * libc. A second argument is the file of its weights, where they are kept apart. */
 #include <dlfcn.h>
 #include <onnxc/onnxc.h>
 #include <stdio.h>
@@ -25,6 +25,19 @@ static onnxc_value value_of(const onnxc_value_info* info, void* data) {
   return v;
 }
 
+/* The file's contents, aligned to 64 bytes. */
+static void* read_file(const char* path, uint64_t* bytes) {
+  FILE* file = fopen(path, "rb");
+  if (!file) return NULL;
+  fseek(file, 0, SEEK_END);
+  *bytes = (uint64_t)ftell(file);
+  rewind(file);
+  void* memory = aligned_alloc(64, (*bytes + 63) / 64 * 64);
+  const size_t read = fread(memory, 1, *bytes, file);
+  fclose(file);
+  return read == *bytes ? memory : NULL;
+}
+
 int main(int argc, char** argv) {
   void* library = argc > 1 ? dlopen(argv[1], RTLD_NOW) : NULL;
   if (!library) return fprintf(stderr, "%s\n", dlerror()), 1;
@@ -36,6 +49,7 @@ int main(int argc, char** argv) {
   onnxc_create_args create = {sizeof create, ONNXC_ABI_VERSION, NULL, NULL, 0, NULL, 0, 0};
   create.session_memory_bytes = (info->session_bytes + 15) / 16 * 16;
   create.session_memory = aligned_alloc(16, create.session_memory_bytes);
+  if (argc > 2) create.weights = read_file(argv[2], &create.weights_bytes);
   onnxc_session* session;
   if (model->create(&create, &session, &message) != ONNXC_OK) return fprintf(stderr, "%s\n", message.text), 1;
 

@@ -19,6 +19,16 @@ def test_dlopen(tiny, tmp_path, check, backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_weights_apart(tiny, tmp_path, check, backend):
+    onnxc(tiny, f"--backend={backend}", "--weights=separate", "-o", tmp_path / "tiny.so")
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith("tiny.")) == ["tiny.so", "tiny.weights"]
+    run("cc", "-Wall", "-Wextra", "-Werror", INCLUDE, HERE / "open.c", "-o", tmp_path / "open", "-ldl")
+    check(run(tmp_path / "open", tmp_path / "tiny.so", tmp_path / "tiny.weights"))
+    alone = subprocess.run([tmp_path / "open", tmp_path / "tiny.so"], capture_output=True, text=True)
+    assert alone.returncode == 1 and "kept apart" in alone.stderr
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_archive_and_header(tiny, tmp_path, check, backend):
     onnxc(tiny, f"--backend={backend}", "-o", tmp_path / "tiny.a")
     run(

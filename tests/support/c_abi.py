@@ -185,14 +185,17 @@ class CompiledModel:
         self.host = make_host() if host else None
         self.arena = aligned(self.info.arena_bytes, 64)
         self.session_memory = aligned(self.info.session_bytes, 16)
+        self.weights = None  # the model's own, unless they are kept apart (--weights=separate)
+        if self.info.weights_bytes and not self.info.weights:
+            self.weights = np.memmap(pathlib.Path(path).with_suffix(".weights"), np.uint8, "r")
         args = CreateArgs(
             C.sizeof(CreateArgs),
             1,
             C.pointer(self.host) if host else None,
             self.session_memory.ctypes.data or None,
             self.info.session_bytes,
-            None,
-            0,
+            None if self.weights is None else self.weights.ctypes.data,
+            0 if self.weights is None else self.weights.size,
             1,
         )
         self.session = C.c_void_p()
