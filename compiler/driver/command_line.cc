@@ -96,6 +96,7 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
                  "FILE of lines MODEL<TAB>OUTPUT[<TAB>flags], or -: compile one after the other");
   app.add_flag("--describe", line.describe, "print inputs, outputs and metadata of the model as JSON");
   app.add_flag("--help-passes", line.help_passes, "list the graph passes in their order");
+  app.add_flag("--help-ops", line.help_ops, "list the operators: how exact each is, and what becomes of it");
   app.add_flag("-q,--quiet", o.quiet, "no progress");
 
   try {
@@ -112,7 +113,7 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
   ONNXC_TRY(parse_shapes(shapes, o));
   o.sanitize_address = sanitize == "address";
   o.embed_weights = weights == "embedded";
-  if (line.help_passes || !line.batch.empty()) return line;
+  if (line.help_passes || line.help_ops || !line.batch.empty()) return line;
   if (o.input.empty()) return Error(ErrorKind::Usage, "no model given", "", "onnxc model.onnx -o model.so");
   if (!line.describe && o.emit == Emit::Artefact && o.output.empty())
     return Error(ErrorKind::Usage, "no output given", "", "onnxc " + o.input + " -o model.so");

@@ -13,6 +13,7 @@ struct CommandLine {
   Options options;
   bool describe = false;     // --describe: inputs and outputs of the model as JSON
   bool help_passes = false;  // --help-passes
+  bool help_ops = false;     // --help-ops
   std::string batch;         // --batch FILE ("-": standard input)
   bool exit_now = false;     // --help, --version: text was printed
 };

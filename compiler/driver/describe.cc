@@ -1,9 +1,11 @@
 #include "compiler/driver/describe.h"
 
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "compiler/driver/compile.h"
 #include "compiler/import/function_bodies.h"
+#include "compiler/ops/op.h"
 #include "compiler/passes/pass.h"
 
 namespace onnxc {
@@ -29,7 +31,40 @@ json describe(const Value& value) {
   return out;
 }
 
+const char* accuracy_name(Accuracy a) {
+  return a == Accuracy::Exact ? "exact" : a == Accuracy::Rounding ? "rounding" : "accumulating";
+}
+
+// In the order in which the ways are tried (OpDef).
+std::string ways_down(const OpDef& op) {
+  std::string ways;
+  auto add = [&](bool there, bool conditional, const char* way) {
+    if (there) ways += std::string(ways.empty() ? "" : ", else ") + way + (conditional ? " (where possible)" : "");
+  };
+  add(op.decompose, op.decompose_if, "other operators");
+  add(op.compute, op.compute_if, "a fused expression");
+  add(op.lower, false, "kernels and loops");
+  if (!ways.empty()) return ways;
+  return op.upgrades.empty() ? "not executed yet" : "other operators, at import";
+}
+
 }  // namespace
+
+std::string describe_operators() {
+  std::string text;
+  for (const OpDef* op : all_ops()) {
+    std::string name(op->domain.empty() ? "" : std::string(op->domain) + "::");
+    name += op->name;
+    char row[200];
+    std::snprintf(row, sizeof row, "  %-38s %-13s %s\n", name.c_str(), accuracy_name(op->accuracy),
+                  ways_down(*op).c_str());
+    text += row;
+  }
+  return text +
+         "Other operators of ONNX are taken where the standard gives their function body in terms of these.\n"
+         "exact: the bits of the formula; rounding: a few units in the last place of each element; accumulating: sums, "
+         "by\ntheir largest term.\n";
+}
 
 Result<std::string> describe_model(const Options& options) {
   ONNXC_ASSIGN(const ImportedModel model, import_model(options));

@@ -9,6 +9,9 @@
 
 namespace onnxc {
 
+// `onnxc --help-ops`: a line per operator of ops.inc: name, accuracy class, ways down. tests/differential reads it.
+std::string describe_operators();
+
 Result<std::string> describe_model(const Options& options);
 
 }  // namespace onnxc

@@ -27,6 +27,10 @@ int run(int argc, char** argv) {
   if (!line.ok()) return fail(line.error());
   if (line->exit_now) return 0;
   if (line->help_passes) return print_passes();
+  if (line->help_ops) {
+    std::fputs(describe_operators().c_str(), stdout);
+    return 0;
+  }
   if (!line->batch.empty()) {
     const Status s = run_batch(line->batch);
     return s.ok() ? 0 : fail(s.error());

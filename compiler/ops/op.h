@@ -53,7 +53,9 @@ enum class LayoutBehaviour : uint8_t {
   Mapped,    // the lowering asks for layouts itself (Conv, pools, Concat on channels ...)
 };
 
-// Tolerance class for tests: Exact (bits), Rounding (few ULP per element), Accumulating (dot products, sums).
+// How far results may be from the formula's: Exact (bits), Rounding (a few units in the last place of each element),
+// Accumulating (dot products, sums: relative to the largest). tests/differential/random_ops.py holds each operator to
+// it.
 enum class Accuracy : uint8_t { Exact, Rounding, Accumulating };
 
 using InferFn = Status (*)(InferContext&);

@@ -317,7 +317,7 @@ OP(Resize) = [] {
   d.lower = lower_resize;
   d.upgrades = {{10, upgrade_resize_10}};
   d.layout = LayoutBehaviour::Mapped;
-  d.accuracy = Accuracy::Rounding;
+  d.accuracy = Accuracy::Accumulating;
   return d;
 }();
 
