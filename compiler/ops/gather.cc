@@ -116,18 +116,10 @@ Result<Expr> compute_gather_nd(ComputeContext& c, std::span<const Expr> idx) {
   return c.load(0, at);
 }
 
-OpDef make(std::string_view name, InferFn infer, ComputeFn compute) {
-  OpDef d;
-  d.name = name;
-  d.infer = infer;
-  d.compute = compute;
-  return d;
-}
-
 }  // namespace
 
-OP(Gather) = make("Gather", infer_gather, compute_gather);
-OP(GatherElements) = make("GatherElements", infer_gather_elements, compute_gather_elements);
-OP(GatherND) = make("GatherND", infer_gather_nd, compute_gather_nd);
+OP(Gather) = {.name = "Gather", .infer = infer_gather, .compute = compute_gather};
+OP(GatherElements) = {.name = "GatherElements", .infer = infer_gather_elements, .compute = compute_gather_elements};
+OP(GatherND) = {.name = "GatherND", .infer = infer_gather_nd, .compute = compute_gather_nd};
 
 }  // namespace onnxc

@@ -125,28 +125,13 @@ Status decompose_compress(Graph& graph, Node& node) {
   return ok();
 }
 
-OpDef make(std::string_view name, InferFn infer, ComputeFn compute) {
-  OpDef d;
-  d.name = name;
-  d.infer = infer;
-  d.compute = compute;
-  return d;
-}
-OpDef make_compress() {
-  OpDef d;
-  d.name = "Compress";
-  d.infer = infer_compress;
-  d.decompose = decompose_compress;
-  d.decompose_if = known_condition;
-  return d;
-}
-
 }  // namespace
 
-OP(Trilu) = make("Trilu", infer_trilu, compute_trilu);
-OP(EyeLike) = make("EyeLike", infer_eye_like, compute_eye_like);
-OP(OneHot) = make("OneHot", infer_one_hot, compute_one_hot);
-OP(ReverseSequence) = make("ReverseSequence", infer_reverse_sequence, compute_reverse_sequence);
-OP(Compress) = make_compress();
+OP(Trilu) = {.name = "Trilu", .infer = infer_trilu, .compute = compute_trilu};
+OP(EyeLike) = {.name = "EyeLike", .infer = infer_eye_like, .compute = compute_eye_like};
+OP(OneHot) = {.name = "OneHot", .infer = infer_one_hot, .compute = compute_one_hot};
+OP(ReverseSequence) = {.name = "ReverseSequence", .infer = infer_reverse_sequence, .compute = compute_reverse_sequence};
+OP(Compress) = {
+    .name = "Compress", .infer = infer_compress, .decompose = decompose_compress, .decompose_if = known_condition};
 
 }  // namespace onnxc

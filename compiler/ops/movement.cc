@@ -123,10 +123,7 @@ Status lower_concat(LowerContext& c) {
 // ---- Split
 
 Status upgrade_split_12(Graph& g, Node& n) {
-  if (!n.has("split")) return ok();
-  const auto split = n.attr_ints("split");
-  n.set_input(1, g.add_constant(Tensor::i64({static_cast<int64_t>(split.size())}, split)));
-  n.attrs.erase("split");
+  indexing::attribute_to_input(g, n, "split", 1);
   return ok();
 }
 // Extents of the parts along the axis.

@@ -53,12 +53,10 @@ int64_t scale_axis(const Node& node, size_t rank) {
   return axis < 0 ? axis + static_cast<int64_t>(rank) : axis;
 }
 
-// ---- QuantizeLinear
-
-Status infer_quantize(InferContext& c) {
-  ONNXC_TRY(require_inputs(c, 2));
+// The shape of input 0, and the attribute output_dtype or else `otherwise`.
+Status infer_scaled(InferContext& c, Elem otherwise) {
   Elem elem = static_cast<Elem>(c.node.attr_int("output_dtype", 0));
-  if (elem == Elem::Undefined) elem = c.has_input(2) ? c.elem(2) : Elem::U8;
+  if (elem == Elem::Undefined) elem = otherwise;
   if (c.has_shape(0))
     c.set(0, elem, c.shape(0));
   else
@@ -66,23 +64,32 @@ Status infer_quantize(InferContext& c) {
   return check_scale(c);
 }
 
+// The element of the scale or of the zero point (input i) that belongs to the element of input 0 at `idx`.
+Expr load_scale(ComputeContext& c, size_t i, std::span<const Expr> idx) {
+  return c.load(i, scale_place(c.in_shape(i), c.in_shape(0), scale_axis(c.node(), c.in_shape(0).size()), idx));
+}
+
+// ---- QuantizeLinear
+
+Status infer_quantize(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 2));
+  return infer_scaled(c, c.has_input(2) ? c.elem(2) : Elem::U8);
+}
+
 // In f32, or f64 for doubles: round(x / scale) to even, plus the zero point, saturated.
 Result<Expr> compute_quantize(ComputeContext& c, std::span<const Expr> idx) {
-  const auto place = [&](size_t i) {
-    return scale_place(c.in_shape(i), c.in_shape(0), scale_axis(c.node(), c.in_shape(0).size()), idx);
-  };
-  Expr x = c.load(0, idx), scale = c.load(1, place(1));
+  Expr x = c.load(0, idx), scale = load_scale(c, 1, idx);
   const Elem wide = x->type == Elem::F64 ? Elem::F64 : Elem::F32;
   x = cast(x, wide);
   scale = cast(scale, wide);
   Expr q = binary(ExprOp::Div, x, scale);
   const Elem out = c.out_elem();
   if (is_float(out)) {
-    if (c.has_input(2)) q = q + cast(c.load(2, place(2)), wide);
+    if (c.has_input(2)) q = q + cast(load_scale(c, 2, idx), wide);
     return cast(q, expr::arithmetic_type(out));
   }
   q = expr::unary(ExprOp::Round, q);
-  if (c.has_input(2)) q = q + cast(c.load(2, place(2)), wide);
+  if (c.has_input(2)) q = q + cast(load_scale(c, 2, idx), wide);
   const Expr low = cast(lowest(out), wide), high = cast(highest(out), wide);
   q = binary(ExprOp::Min, binary(ExprOp::Max, q, low), high);
   return cast(q, expr::arithmetic_type(out));
@@ -92,25 +99,16 @@ Result<Expr> compute_quantize(ComputeContext& c, std::span<const Expr> idx) {
 
 Status infer_dequantize(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 2));
-  Elem elem = static_cast<Elem>(c.node.attr_int("output_dtype", 0));
-  if (elem == Elem::Undefined) elem = c.elem(1);
-  if (c.has_shape(0))
-    c.set(0, elem, c.shape(0));
-  else
-    c.set_unranked(0, elem);
-  return check_scale(c);
+  return infer_scaled(c, c.elem(1));
 }
 
 Result<Expr> compute_dequantize(ComputeContext& c, std::span<const Expr> idx) {
-  const auto place = [&](size_t i) {
-    return scale_place(c.in_shape(i), c.in_shape(0), scale_axis(c.node(), c.in_shape(0).size()), idx);
-  };
-  Expr x = c.load(0, idx), scale = c.load(1, place(1));
+  Expr x = c.load(0, idx), scale = load_scale(c, 1, idx);
   if (is_float(c.in_elem(0))) {
-    if (c.has_input(2)) x = x - c.load(2, place(2));
+    if (c.has_input(2)) x = x - load_scale(c, 2, idx);
   } else {
     x = cast(x, Elem::I32);
-    if (c.has_input(2)) x = x - cast(c.load(2, place(2)), Elem::I32);
+    if (c.has_input(2)) x = x - cast(load_scale(c, 2, idx), Elem::I32);
   }
   const Elem wide = scale->type == Elem::F64 ? Elem::F64 : Elem::F32;
   return cast(cast(x, wide) * cast(scale, wide), expr::arithmetic_type(c.out_elem()));
@@ -321,37 +319,23 @@ Status decompose_qlinear_conv(Graph& graph, Node& n) {
   return ok();
 }
 
-OpDef computed(std::string_view name, InferFn infer, ComputeFn compute) {
-  OpDef d;
-  d.name = name;
-  d.infer = infer;
-  d.compute = compute;
-  d.accuracy = Accuracy::Rounding;
-  return d;
-}
-OpDef lowered(std::string_view name, InferFn infer, LowerFn lower) {
-  OpDef d;
-  d.name = name;
-  d.infer = infer;
-  d.lower = lower;
-  return d;
-}
-OpDef decomposed(std::string_view name, InferFn infer, DecomposeFn decompose) {
-  OpDef d;
-  d.name = name;
-  d.infer = infer;
-  d.decompose = decompose;
-  d.accuracy = Accuracy::Rounding;
-  return d;
-}
-
 }  // namespace
 
-OP(QuantizeLinear) = computed("QuantizeLinear", infer_quantize, compute_quantize);
-OP(DequantizeLinear) = computed("DequantizeLinear", infer_dequantize, compute_dequantize);
-OP(MatMulInteger) = lowered("MatMulInteger", infer_matmul_integer, lower_matmul_integer);
-OP(ConvInteger) = lowered("ConvInteger", infer_conv_integer, lower_conv_integer);
-OP(QLinearMatMul) = decomposed("QLinearMatMul", infer_qlinear_matmul, decompose_qlinear_matmul);
-OP(QLinearConv) = decomposed("QLinearConv", infer_qlinear_conv, decompose_qlinear_conv);
+OP(QuantizeLinear) = {
+    .name = "QuantizeLinear", .infer = infer_quantize, .compute = compute_quantize, .accuracy = Accuracy::Rounding};
+OP(DequantizeLinear) = {.name = "DequantizeLinear",
+                        .infer = infer_dequantize,
+                        .compute = compute_dequantize,
+                        .accuracy = Accuracy::Rounding};
+OP(MatMulInteger) = {.name = "MatMulInteger", .infer = infer_matmul_integer, .lower = lower_matmul_integer};
+OP(ConvInteger) = {.name = "ConvInteger", .infer = infer_conv_integer, .lower = lower_conv_integer};
+OP(QLinearMatMul) = {.name = "QLinearMatMul",
+                     .infer = infer_qlinear_matmul,
+                     .decompose = decompose_qlinear_matmul,
+                     .accuracy = Accuracy::Rounding};
+OP(QLinearConv) = {.name = "QLinearConv",
+                   .infer = infer_qlinear_conv,
+                   .decompose = decompose_qlinear_conv,
+                   .accuracy = Accuracy::Rounding};
 
 }  // namespace onnxc

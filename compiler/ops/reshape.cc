@@ -1,7 +1,7 @@
 // Operators that give the same bytes another shape or type: Reshape, Flatten, Squeeze, Unsqueeze, BitCast
 // (onnx/docs/Operators.md). They are views.
 // Tested by tests/conformance and tests/unit/ops_test.cc.
-#include "compiler/ops/axes.h"
+#include "compiler/ops/indexing.h"
 
 namespace onnxc {
 namespace {
@@ -87,10 +87,7 @@ Status infer_flatten(InferContext& c) {
 // ---- Squeeze, Unsqueeze: axes are input 1 since opset 13
 
 Status upgrade_axes_attribute_12(Graph& g, Node& n) {
-  if (!n.has("axes")) return ok();
-  const auto axes = n.attr_ints("axes");
-  n.set_input(1, g.add_constant(Tensor::i64({static_cast<int64_t>(axes.size())}, axes)));
-  n.attrs.erase("axes");
+  indexing::attribute_to_input(g, n, "axes", 1);
   return ok();
 }
 

@@ -148,34 +148,11 @@ Status rename_scatter(Graph&, Node& node) {
   return ok();
 }
 
-OpDef make(std::string_view name, InferFn infer, LowerFn lower) {
-  OpDef d;
-  d.name = name;
-  d.infer = infer;
-  d.lower = lower;
-  return d;
-}
-
-OpDef old_scatter() {
-  OpDef d;
-  d.name = "Scatter";
-  d.upgrades = {{10, rename_scatter}};
-  return d;
-}
-
-OpDef tensor_scatter() {
-  OpDef d;
-  d.name = "TensorScatter";
-  d.infer = infer_tensor_scatter;
-  d.compute = compute_tensor_scatter;
-  return d;
-}
-
 }  // namespace
 
-OP(ScatterElements) = make("ScatterElements", infer_scatter_elements, lower_scatter_elements);
-OP(ScatterND) = make("ScatterND", infer_scatter_nd, lower_scatter_nd);
-OP(Scatter) = old_scatter();
-OP(TensorScatter) = tensor_scatter();
+OP(ScatterElements) = {.name = "ScatterElements", .infer = infer_scatter_elements, .lower = lower_scatter_elements};
+OP(ScatterND) = {.name = "ScatterND", .infer = infer_scatter_nd, .lower = lower_scatter_nd};
+OP(Scatter) = {.name = "Scatter", .upgrades = {{10, rename_scatter}}};
+OP(TensorScatter) = {.name = "TensorScatter", .infer = infer_tensor_scatter, .compute = compute_tensor_scatter};
 
 }  // namespace onnxc
