@@ -2,6 +2,7 @@
 // trying things out. FILE is a textual graph, - for standard input, or an .onnx model.
 //   onnxc-opt [--passes=a,b,c | --pipeline] [--opt-bisect=N] [--dump-after=PASS] [--dim=NAME=N] [--shape=INPUT=1,2]
 //             [--time-passes] [--verify-each] FILE
+//   onnxc-opt --lower [--mcpu=x86-64-v3] FILE    the same, then the Program that the graph becomes
 //   onnxc-opt --program [--plan] FILE    verifies a Program and prints it, or plans it and prints the Plan
 // Named passes run once each, in the order given; --pipeline runs all of them to a fixpoint. Constants are folded only
 // where that needs no execution: this program holds no back end.
@@ -18,6 +19,7 @@
 #include "compiler/ir/program_text.h"
 #include "compiler/ir/verify_graph.h"
 #include "compiler/ir/verify_program.h"
+#include "compiler/lower/lower.h"
 #include "compiler/ops/op.h"
 #include "compiler/passes/pass.h"
 #include "compiler/plan/make_plan.h"
@@ -28,7 +30,7 @@ namespace {
 struct Arguments {
   std::vector<std::string> passes;
   bool pipeline = false;
-  bool program = false, plan = false;
+  bool lower = false, program = false, plan = false;
   std::string file;
   Options options;
 };
@@ -50,6 +52,10 @@ Result<Arguments> parse_arguments(int argc, char** argv) {
       a.passes = split(value);
     } else if (name == "--pipeline") {
       a.pipeline = true;
+    } else if (name == "--lower") {
+      a.lower = true;
+    } else if (name == "--mcpu") {
+      a.options.cpu = value;
     } else if (name == "--program") {
       a.program = true;
     } else if (name == "--plan") {
@@ -137,7 +143,14 @@ Status run(const Arguments& a) {
     ONNXC_TRY(graph->sort());
     ONNXC_TRY(verify_graph(*graph));
   }
-  std::fputs(print_graph(*graph).c_str(), stdout);
+  if (!a.lower) {
+    std::fputs(print_graph(*graph).c_str(), stdout);
+    return ok();
+  }
+  ONNXC_ASSIGN(const Target target, Target::from_options(a.options));
+  ONNXC_ASSIGN(const Program program, lower(*graph, target, a.options));
+  ONNXC_TRY(verify_program(program));
+  std::fputs(print_program(program).c_str(), stdout);
   return ok();
 }
 
