@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks what reviewers should not have to: formatting, the order of rooms, the length of files, a README per folder.
+"""Checks what reviewers should not have to: formatting, the order of rooms, the length of files, a README per folder,
+and that the files which comments and READMEs name are there.
 
 tools/check_style.py          each check is counted; the last line is "N passed, N failed"
 tools/check_style.py --fix    formats what can be formatted
@@ -103,6 +104,20 @@ def readmes(fix: bool) -> list[str]:
     return problems
 
 
+PATH = re.compile(r"(?<![\w/.<{$-])((?:compiler|runtime_lib|codegen_templates|python|tests|tools)/[\w./-]*\w)")
+
+
+def named_files(fix: bool) -> list[str]:
+    """Comments and READMEs that send the reader to a file that is not there."""
+    problems = []
+    for name in [*cpp_files(), *tracked("*.md", "*.py", "*.txt", "*.cmake")]:
+        for number, line in enumerate((ROOT / name).read_text().splitlines(), 1):
+            problems += [
+                f"{name}:{number}: there is no {path}" for path in PATH.findall(line) if not (ROOT / path).exists()
+            ]
+    return problems
+
+
 CHECKS = {
     "clang-format": clang_format,
     "ruff format": ruff_format,
@@ -110,6 +125,7 @@ CHECKS = {
     "rooms include only what is below them": rooms,
     "files have at most 800 lines": lengths,
     "folders have a short README": readmes,
+    "files that texts name are there": named_files,
 }
 
 

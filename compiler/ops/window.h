@@ -26,7 +26,7 @@ Result<Window> make_window(const Node& node, const Shape& in, std::vector<int64_
 Expr load_padded(LowerContext& c, BufferId buffer, Elem elem, std::vector<Expr> at, const Shape& spatial,
                  const Expr& outside);
 
-// The activation that pass fuse_activations put on a node, as kernels take it (runtime_lib/kernels/activation.h).
+// The activation that pass fuse_activations put on a node, as kernels take it (runtime_lib/kernels/conv_args.h).
 struct Activation {
   int code = 0;
   double alpha = 0, beta = 0;

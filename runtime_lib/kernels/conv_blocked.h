@@ -3,7 +3,7 @@
 // lanes of y beyond OC get whatever the padding of w and bias gives (zero weights: the activation of 0). Sums longer
 // than kChain wait in y, so residual must not be y. A tile is up to kMaxRows pixels (rows x columns of the output) by 2
 // vectors of output channels. Tiles inside read pixels at fixed offsets; tiles at an edge read through pointers, of
-// which those outside point at zeros. Tested in tests/unit/kernels_conv_test.cc.
+// which those outside point at zeros. Tested in tests/unit/kernels/conv_test.cc.
 #ifndef ONNXC_KERNELS_CONV_BLOCKED_H
 #define ONNXC_KERNELS_CONV_BLOCKED_H
 

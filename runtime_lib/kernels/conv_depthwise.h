@@ -1,6 +1,6 @@
 // conv_depthwise_f32: depthwise convolution, blocked x and y [N][ceil(C/16)][H][W][16], w [ceil(C/16)][KH][KW][16];
 // lanes never mix, so pad lanes may hold anything. A tile is a few pixels of a row by one vector of channels; a row of
-// x is loaded once for all taps of a 3 or 5 wide window. Tested in tests/unit/kernels_conv_test.cc.
+// x is loaded once for all taps of a 3 or 5 wide window. Tested in tests/unit/kernels/conv_test.cc.
 #ifndef ONNXC_KERNELS_CONV_DEPTHWISE_H
 #define ONNXC_KERNELS_CONV_DEPTHWISE_H
 

@@ -1,6 +1,6 @@
 // conv_first_f32: the first convolution of an image network: plain x [N][IC][IH][IW] with few channels, blocked y; w
 // [ceil(OC/16)][IC][KH][KW][16 oc]. Tiles at the left and right edges read each input row through a small zero-filled
-// copy. Tested in tests/unit/kernels_conv_test.cc.
+// copy. Tested in tests/unit/kernels/conv_test.cc.
 #ifndef ONNXC_KERNELS_CONV_FIRST_H
 #define ONNXC_KERNELS_CONV_FIRST_H
 

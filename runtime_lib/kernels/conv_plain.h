@@ -1,7 +1,7 @@
 // conv_plain_f32: convolution of plain tensors with any groups: x [N][IC][IH][IW], w [OC][IC/groups][KH][KW], y
 // [N][OC][OH][OW], residual as y, bias [OC] or null. The general fallback, and what firmware uses.
 // Where columns are dense (stride 1), tiles are up to 8 output channels by vectors of pixels; elsewhere pixels.
-// Tested in tests/unit/kernels_conv_test.cc.
+// Tested in tests/unit/kernels/conv_test.cc.
 #ifndef ONNXC_KERNELS_CONV_PLAIN_H
 #define ONNXC_KERNELS_CONV_PLAIN_H
 

@@ -5,7 +5,7 @@
 //   onnxc_f32_to_<f8>_unsaturated onnxc_f32_to_f8e8m0 (rounds up, Cast's default), ..._nearest, ..._down
 //   onnxc_cast_{f32,f64}_<integer>, onnxc_cast_{f32,f64}_bool; onnxc_wrap_{i4,u4,i2,u2}(int64_t): ONNX's integer ->
 //   small
-// Codes of special values follow ONNX's Cast tables. Tested in tests/unit/kernels_scalar_test.cc.
+// Codes of special values follow ONNX's Cast tables. Tested in tests/unit/kernels/scalar_test.cc.
 #ifndef ONNXC_KERNELS_CONVERT_H
 #define ONNXC_KERNELS_CONVERT_H
 

@@ -2,7 +2,7 @@
 // with rows lda and ldy apart (residual as y), b is packed: [ceil(N/16)][K][16], padded with anything finite.
 // pack_b_f32, pack_b_f64: that packing, of a b of any strides, zeros as padding. bias and residual may be null.
 // Each element is a sum of chains of kChain madd, in order of k; chains but the last wait in y (or `stage`), so
-// residual must not be y. Tested in tests/unit/kernels_gemm_test.cc.
+// residual must not be y. Tested in tests/unit/kernels/gemm_test.cc.
 #ifndef ONNXC_KERNELS_GEMM_H
 #define ONNXC_KERNELS_GEMM_H
 

@@ -1,5 +1,5 @@
 // Integer operations of expressions, made total: arithmetic wraps, x / 0 == 0, MIN / -1 == MIN, a shift by the width or
-// more gives 0 (or the sign, for >> on signed types). onnxc_<op>_<elem>. Tested in tests/unit/kernels_scalar_test.cc.
+// more gives 0 (or the sign, for >> on signed types). onnxc_<op>_<elem>. Tested in tests/unit/kernels/scalar_test.cc.
 #ifndef ONNXC_KERNELS_INTEGER_H
 #define ONNXC_KERNELS_INTEGER_H
 

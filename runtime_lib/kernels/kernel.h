@@ -2,7 +2,7 @@
 // store, select, madd, bit casts, polynomials) that kernels and math functions are written in. Self-contained C++17 for
 // clang and g++ (12 or later), hosted or freestanding: no libc, libm, heap, exceptions, RTTI; <stdint.h> and <stddef.h>
 // only. Invariants: contraction is off wherever this is compiled (-ffp-contract=off), madd() says where an FMA may
-// stand; vector types never cross a call that is not inlined. Tested in tests/unit/kernels_*_test.cc.
+// stand; vector types never cross a call that is not inlined. Tested in tests/unit/kernels/.
 #ifndef ONNXC_KERNELS_KERNEL_H
 #define ONNXC_KERNELS_KERNEL_H
 

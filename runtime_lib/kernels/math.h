@@ -1,7 +1,7 @@
 // Elementary functions without libm, for a scalar or vector V of float or double: the algorithms; the polynomials stand
 // in math_f32.h and math_f64.h. Without branches (but for huge arguments of sin, cos, tan), so that loops over them
 // vectorise. IEEE special values as in C's Annex F. Greatest errors: README.md. Tested in
-// tests/unit/kernels_math_test.cc.
+// tests/unit/kernels/math_test.cc.
 #ifndef ONNXC_KERNELS_MATH_H
 #define ONNXC_KERNELS_MATH_H
 

@@ -1,5 +1,5 @@
 // Elementary functions of single precision: polynomials (from tools/fit_math_coefficients.py f32) and the C functions
-// onnxc_<op>_f32. Algorithms: math.h, math_more.h. Tested in tests/unit/kernels_math_test.cc.
+// onnxc_<op>_f32. Algorithms: math.h, math_more.h. Tested in tests/unit/kernels/math_test.cc.
 #ifndef ONNXC_KERNELS_MATH_F32_H
 #define ONNXC_KERNELS_MATH_F32_H
 

@@ -1,5 +1,5 @@
 // Elementary functions of double precision: polynomials (from tools/fit_math_coefficients.py f64) and the C functions
-// onnxc_<op>_f64. Algorithms: math.h, math_more.h. Tested in tests/unit/kernels_math_test.cc.
+// onnxc_<op>_f64. Algorithms: math.h, math_more.h. Tested in tests/unit/kernels/math_test.cc.
 #ifndef ONNXC_KERNELS_MATH_F64_H
 #define ONNXC_KERNELS_MATH_F64_H
 

@@ -1,5 +1,5 @@
 // sin, cos, tan, pow and remainders: the functions that need more than working precision inside. Same rules as math.h.
-// Tested in tests/unit/kernels_math_test.cc.
+// Tested in tests/unit/kernels/math_test.cc.
 #ifndef ONNXC_KERNELS_MATH_MORE_H
 #define ONNXC_KERNELS_MATH_MORE_H
 

@@ -1,6 +1,6 @@
 // Pools of blocked tensors [N][ceil(C/16)][H][W][16]: max, average, and over the whole map. Lanes never mix, so pad
 // lanes may hold anything; a window without any element gives -inf (max) or 0 (average). NaN wins a maximum. Tested in
-// tests/unit/kernels_pool_test.cc.
+// tests/unit/kernels/pool_test.cc.
 #ifndef ONNXC_KERNELS_POOL_H
 #define ONNXC_KERNELS_POOL_H
 

@@ -1,6 +1,6 @@
 // The register tile of GEMM and convolutions, and what is done to it before it is stored (bias, residual, activation).
 // A tile is MR rows (rows of A, or pixels) by NV vectors of columns (columns of B, or output channels). The loop over k
-// is rolled; only the tile is unrolled (both measured: README.md). Tested in tests/unit/kernels_gemm_test.cc.
+// is rolled; only the tile is unrolled (both measured: README.md). Tested in tests/unit/kernels/gemm_test.cc.
 #ifndef ONNXC_KERNELS_TILE_H
 #define ONNXC_KERNELS_TILE_H
 

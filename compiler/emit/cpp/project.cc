@@ -135,8 +135,8 @@ Status build(const Plan& plan, const ModelIdentity& identity, const Target& targ
   const std::string result = beside.path() + "/result";
   ONNXC_TRY(finish(compiler, folder.path(), objects, result));
   if (plan.blob_bytes && !identity.embed_weights)
-    ONNXC_TRY(move_file(folder.path() + "/" + identity.name + ".weights.bin",
-                        fs::path(path).replace_extension(".weights")));
+    ONNXC_TRY(
+        move_file(folder.path() + "/" + identity.name + ".weights.bin", fs::path(path).replace_extension(".weights")));
   return move_file(result, path);
 }
 
