@@ -76,6 +76,8 @@ class GraphLowering {
   void convert_to_plain(BufferId from, BufferId to, const Shape& shape, Layout layout, const Node* origin);
   void copy(BufferId from, BufferId to, const Shape& shape, const Node* origin);
   void set_home(const Value* value, Layout layout, size_t rank, BufferId buffer);
+  // Makes the buffer of a value a view of `whole`, if the arena holds it alone.
+  bool place_in(const Value* value, Layout layout, BufferId whole, const Dim& offset);
   int output_index(const Value* value) const;  // index of the graph output that this value is stored as, or -1
 
   const Graph& graph_;

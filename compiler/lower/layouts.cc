@@ -43,6 +43,18 @@ BufferId GraphLowering::new_buffer(const Value* value, Layout layout) {
   return program_.add_buffer(std::move(b));
 }
 
+bool GraphLowering::place_in(const Value* value, Layout layout, BufferId whole, const Dim& offset) {
+  const auto& homes = homes_[value];
+  const auto found = homes.find({layout, value->type.shape->size()});
+  if (found == homes.end()) return false;
+  Buffer& b = program_.buffers[found->second];
+  if (b.storage != Buffer::Storage::Arena || !b.strides.empty() || !b.halo.empty()) return false;
+  b.storage = Buffer::Storage::View;
+  b.base = whole;
+  b.offset = offset;
+  return true;
+}
+
 BufferId GraphLowering::constant_buffer(Tensor tensor, Packing packing, std::string name) {
   auto& same = constants_[{tensor.hash(), packing.str()}];
   for (BufferId id : same)

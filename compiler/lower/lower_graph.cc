@@ -78,6 +78,11 @@ Status GraphLowering::lower_node(const Node& node) {
     return Error(ErrorKind::Unsupported, "operator " + full + " is not supported yet", node.where());
   for (const Value* out : node.outputs())
     if (out) ONNXC_TRY(check_output(graph_, node, *out));
+  if (def->view) {
+    OpContext context(*this, node);
+    ONNXC_ASSIGN(const bool done, def->view(context));
+    if (done) return ok();
+  }
   // Whatever decomposes has done so, if the pass was not disabled.
   if (def->compute && (!def->compute_if || def->compute_if(node))) return lower_compute(node, *def);
   if (!def->lower || (def->lower_if && !def->lower_if(node)))

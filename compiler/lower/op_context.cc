@@ -16,19 +16,30 @@ BufferId OpContext::out(size_t i, Layout layout) {
   return b;
 }
 
-BufferId OpContext::out_view(size_t i, BufferId base, Dim offset, Shape strides) {
+BufferId OpContext::out_view(size_t i, BufferId base, Dim offset, Shape strides, Layout layout) {
   const Value* v = node_ptr->output(i);
   Buffer b;
   b.name = v->name;
   b.elem = v->type.elem;
-  b.dims = *v->type.shape;
+  b.dims = lowering_.physical_shape(*v->type.shape, layout);
+  b.layout = layout;
+  if (!layout.plain()) b.pad_lanes = PadLanes::Unspecified;
   b.strides = std::move(strides);
   b.storage = Buffer::Storage::View;
   b.base = base;
   b.offset = std::move(offset);
   const BufferId id = lowering_.program_.add_buffer(std::move(b));
-  lowering_.set_home(v, {}, v->type.shape->size(), id);
+  lowering_.set_home(v, layout, v->type.shape->size(), id);
   return id;
+}
+
+bool OpContext::is_stored(size_t i) const {
+  const Value* v = node_ptr->input(i);
+  return !v->is_constant() && !lowering_.pending_.count(v);
+}
+
+bool OpContext::place_in(size_t i, Layout layout, BufferId whole, const Dim& offset) {
+  return is_stored(i) && lowering_.place_in(node_ptr->input(i), layout, whole, offset);
 }
 
 BufferId OpContext::temporary(Elem elem, Shape dims) {

@@ -12,7 +12,9 @@ class OpContext final : public LowerContext {
   Layout layout_of(size_t i) const override;
   int channel_block() const override;
   BufferId out(size_t i, Layout layout) override;
-  BufferId out_view(size_t i, BufferId base, Dim offset, Shape strides) override;
+  BufferId out_view(size_t i, BufferId base, Dim offset, Shape strides, Layout layout) override;
+  bool is_stored(size_t i) const override;
+  bool place_in(size_t i, Layout layout, BufferId whole, const Dim& offset) override;
   BufferId temporary(Elem elem, Shape dims) override;
   BufferId constant_buffer(Tensor tensor, Packing packing, std::string name) override;
   BufferId packed(size_t i, Packing packing) override;

@@ -51,8 +51,13 @@ class LowerContext {
   // A new buffer for output i; call once per output that exists. For a plain graph output it is the output buffer
   // itself.
   virtual BufferId out(size_t i = 0, Layout layout = {}) = 0;
-  // Output i is a view of / the same memory as `base` (Reshape, Split along the outermost dim ...).
-  virtual BufferId out_view(size_t i, BufferId base, Dim offset, Shape strides = {}) = 0;
+  // Output i, in `layout`, is a view of / the same memory as `base` (Reshape, Split along the outermost dim ...).
+  virtual BufferId out_view(size_t i, BufferId base, Dim offset, Shape strides = {}, Layout layout = {}) = 0;
+  // Whether input i lies in a buffer: it is neither a constant nor an expression that waits for its reader.
+  virtual bool is_stored(size_t i) const = 0;
+  // Lets whoever computes input i write it right into `whole`, `offset` elements in, where it is one piece in `layout`.
+  // False: its memory is already someone else's, or not in this layout; then it must be copied.
+  virtual bool place_in(size_t i, Layout layout, BufferId whole, const Dim& offset) = 0;
   virtual BufferId temporary(Elem elem, Shape dims) = 0;
   // A constant made here (tables ...), or input i packed for a kernel; equal (source, packing) pairs are one constant.
   virtual BufferId constant_buffer(Tensor tensor, Packing packing = {}, std::string name = {}) = 0;

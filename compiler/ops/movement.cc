@@ -13,6 +13,25 @@ using expr::binary;
 
 bool is_one(const Dim& d) { return d.is_const() && d.value() == 1; }
 Expr at_dim(Dim d) { return expr::index(std::move(d)); }
+
+// Where the part [begin, begin + extent) of `axis` lies in one piece of a tensor of dims `x` in `layout`: its offset in
+// elements.
+std::optional<Dim> contiguous_part(const Shape& x, Layout layout, size_t axis, const Dim& begin, const Dim& extent) {
+  for (size_t d = 0; d < axis; ++d)
+    if (!is_one(x[d])) return std::nullopt;
+  if (layout.plain()) return begin * product(x, axis + 1, x.size());
+  const Dim channels = x[layout.axis], block(layout.block);
+  if (static_cast<int>(axis) > layout.axis || !channels.is_const()) return std::nullopt;
+  if (static_cast<int>(axis) < layout.axis) {
+    const Dim whole = Dim::ceil_div(channels, block) * block;
+    return begin * product(x, axis + 1, layout.axis) * whole * product(x, layout.axis + 1, x.size());
+  }
+  const Dim end = begin + extent;
+  if (!begin.is_const() || !end.is_const() || begin.value() % layout.block != 0) return std::nullopt;
+  if (end.value() % layout.block != 0 && end != channels) return std::nullopt;
+  return begin * product(x, axis + 1, x.size());
+}
+
 // ---- Transpose
 
 Result<std::vector<int64_t>> permutation(const Node& n, size_t rank) {
@@ -84,8 +103,8 @@ Status infer_concat(InferContext& c) {
   return ok();
 }
 
-// One nest per input, which writes its part of the output and takes in its producer. In whole channel blocks on the
-// blocked layout when all inputs lie so.
+// Inputs whose part of the output is one piece are computed right there. The others: one nest each, which writes its
+// part and takes in its producer. In whole channel blocks on the blocked layout when all inputs lie so.
 Status lower_concat(LowerContext& c) {
   const size_t rank = c.out_shape().size();
   ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), c.node().attr_int("axis", 0), rank));
@@ -106,7 +125,12 @@ Status lower_concat(LowerContext& c) {
       ONNXC_ASSIGN(in, c.in(i, layout));
       dims = c.program().buffers[in].dims;
     }
-    const Dim shift = blocked && axis == 1 ? Dim::floor_div(offset, Dim(layout.block)) : offset;
+    const Layout lies = blocked ? layout : Layout{};
+    const auto at = contiguous_part(c.out_shape(), lies, static_cast<size_t>(axis), offset, extent);
+    offset = offset + extent;
+    if (at && c.place_in(i, lies, out, *at)) continue;
+    const Dim begin = offset - extent;
+    const Dim shift = blocked && axis == 1 ? Dim::floor_div(begin, Dim(layout.block)) : begin;
     c.emit(make_nest(c, dims, [&](std::span<const Expr> idx) {
       std::vector<Expr> to(idx.begin(), idx.end());
       to[axis] = at_dim(idx[axis]->dim + shift);
@@ -115,7 +139,6 @@ Status lower_concat(LowerContext& c) {
       b.push_back(Stmt{Store{out, std::move(to), value, nullptr}});
       return b;
     }));
-    offset = offset + extent;
   }
   return ok();
 }
@@ -179,6 +202,26 @@ Result<Expr> compute_split(ComputeContext& c, std::span<const Expr> idx) {
   std::vector<Expr> at(idx.begin(), idx.end());
   at[axis] = binary(ExprOp::Add, idx[axis], at_dim(offset));
   return c.load(0, at);
+}
+
+Result<bool> view_split(LowerContext& c) {
+  const Shape& x = c.in_shape(0);
+  if (!c.is_stored(0)) return false;
+  const Layout layout = c.layout_of(0);
+  ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), c.node().attr_int("axis", 0), x.size()));
+  ONNXC_ASSIGN(const auto parts, split_parts(c.node(), x[axis]));
+  std::vector<Dim> offsets;
+  Dim begin(0);
+  for (const Dim& part : parts) {
+    const auto at = contiguous_part(x, layout, static_cast<size_t>(axis), begin, part);
+    if (!at) return false;
+    offsets.push_back(*at);
+    begin = begin + part;
+  }
+  ONNXC_ASSIGN(const BufferId in, c.in(0, layout));
+  for (size_t o = 0; o < parts.size(); ++o)
+    if (c.node().output(o)) c.out_view(o, in, offsets[o], {}, layout);
+  return true;
 }
 
 // ---- Slice
@@ -269,6 +312,26 @@ Result<Expr> compute_slice(ComputeContext& c, std::span<const Expr> idx) {
     at.push_back(r.start == Dim(0) ? i : binary(ExprOp::Add, i, at_dim(r.start)));
   }
   return c.load(0, at);
+}
+
+Result<bool> view_slice(LowerContext& c) {
+  const Shape& x = c.in_shape(0);
+  if (!c.is_stored(0)) return false;
+  ONNXC_ASSIGN(const auto ranges, slice_ranges(c.node(), x));
+  if (!ranges) return false;
+  std::optional<size_t> axis;  // the one that is cut
+  for (size_t d = 0; d < x.size(); ++d) {
+    if ((*ranges)[d].start == Dim(0) && (*ranges)[d].extent == x[d] && (*ranges)[d].step == 1) continue;
+    if (axis || (*ranges)[d].step != 1) return false;
+    axis = d;
+  }
+  if (!axis) return false;
+  const Layout layout = c.layout_of(0);
+  const auto at = contiguous_part(x, layout, *axis, (*ranges)[*axis].start, (*ranges)[*axis].extent);
+  if (!at) return false;
+  ONNXC_ASSIGN(const BufferId in, c.in(0, layout));
+  c.out_view(0, in, *at, {}, layout);
+  return true;
 }
 
 // ---- Expand, Tile
@@ -438,8 +501,16 @@ OP(Concat) = [] {
   d.layout = LayoutBehaviour::Mapped;
   return d;
 }();
-OP(Split) = move("Split", infer_split, compute_split, {{12, upgrade_split_12}});
-OP(Slice) = move("Slice", infer_slice, compute_slice, {{9, upgrade_slice_9}});
+OP(Split) = [] {
+  OpDef d = move("Split", infer_split, compute_split, {{12, upgrade_split_12}});
+  d.view = view_split;
+  return d;
+}();
+OP(Slice) = [] {
+  OpDef d = move("Slice", infer_slice, compute_slice, {{9, upgrade_slice_9}});
+  d.view = view_slice;
+  return d;
+}();
 OP(Expand) = move("Expand", infer_expand, compute_expand);
 OP(Tile) = move("Tile", infer_tile, compute_tile);
 OP(Pad) = move("Pad", infer_pad, compute_pad, {{10, upgrade_pad_10}});

@@ -63,6 +63,8 @@ using InferFn = Status (*)(InferContext&);
 using ComputeFn = Result<Expr> (*)(ComputeContext& c, std::span<const Expr> idx);
 // Emits operations (kernel calls, nests) for the node.
 using LowerFn = Status (*)(LowerContext& c);
+// Makes the outputs parts of an input's memory where it lies so; false: they must be computed.
+using ViewFn = Result<bool> (*)(LowerContext& c);
 // Replaces the node by others in the Graph, once types are known.
 using DecomposeFn = Status (*)(Graph& graph, Node& node);
 // True when this node (types known) is taken by decompose / compute / lower; default: always.
@@ -80,6 +82,7 @@ struct OpDef {
   ConditionFn compute_if = nullptr;
   LowerFn lower = nullptr;
   ConditionFn lower_if = nullptr;
+  ViewFn view = nullptr;  // tried before compute and lower
   std::vector<Upgrade> upgrades = {};
   LayoutBehaviour layout = LayoutBehaviour::Opaque;
   Accuracy accuracy = Accuracy::Exact;
