@@ -90,6 +90,7 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
   app.add_flag("--verify-each", o.verify_each, "verify the graph after each pass");
   app.add_flag("--debug-plan", o.debug_plan,
                "a guarded, NaN-filled allocation for each buffer, checked after each operation");
+  app.add_option("--report", o.report, "FILE: write what the model was made into, per operation, as JSON");
   std::string sanitize;
   app.add_option("--sanitize", sanitize, "address: instrument the generated code")->check(CLI::IsMember({"address"}));
   app.add_option("--batch", line.batch,

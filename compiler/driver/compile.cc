@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "compiler/driver/constant_evaluator.h"
+#include "compiler/driver/report.h"
 #include "compiler/emit/cpp/emit_cpp.h"
 #include "compiler/emit/llvm/emit_llvm.h"
 #include "compiler/import/function_bodies.h"
@@ -72,7 +73,7 @@ Status emit_artefact(const Plan& plan, const ModelIdentity& identity, const Targ
   return rest;
 }
 
-void report(const Plan& plan, const Options& options, const Progress& progress) {
+void note_sizes(const Plan& plan, const Options& options, const Progress& progress) {
   if (options.quiet) return;
   char text[200];
   const double mib = 1024.0 * 1024.0;
@@ -117,6 +118,7 @@ Status compile(const Options& options) {
   if (options.emit == Emit::Graph) return print(print_graph(*model.graph));
   ONNXC_ASSIGN(const Plan plan, plan_graph(*model.graph, target, options, progress));
   if (options.emit == Emit::Program) return ok();
+  if (!options.report.empty()) ONNXC_TRY(write_report(plan, options.report));
   if (options.emit == Emit::Plan) return print(print_plan(plan));
 
   ModelIdentity identity;
@@ -130,7 +132,7 @@ Status compile(const Options& options) {
     return print(text);
   }
   ONNXC_TRY(emit_artefact(plan, identity, target, options, progress));
-  report(plan, options, progress);
+  note_sizes(plan, options, progress);
   return ok();
 }
 

@@ -39,7 +39,8 @@ struct Options {
   bool verify_each = false;  // run the verifier after each pass
   bool debug_plan = false;   // each buffer its own guarded allocation, NaN-filled at birth and death
   bool sanitize_address = false;
-  bool quiet = false;  // no progress, no report
+  std::string report;  // where to write what was made, as JSON (driver/report.h); empty: nowhere
+  bool quiet = false;  // no progress, no note of sizes
 
   bool pass_disabled(const std::string& name) const {
     for (const auto& d : disabled_passes)

@@ -1,0 +1,18 @@
+// --report: what was made of a model, as JSON for tools.
+#pragma once
+
+#include <string>
+
+#include "compiler/ir/plan.h"
+#include "compiler/support/result.h"
+
+namespace onnxc {
+
+// {"arena_bytes", "constant_bytes", "source_constant_bytes",
+//  "operations": [{"kernel", "origins": [...], "flops", "bytes_read", "bytes_written"}, ...]}
+// One row per operation of the Plan, in the order of onnxc_model_info.operations and of the host's `profile`. The last
+// three are those of plan/work.h, null where that knows nothing.
+std::string report_of(const Plan& plan);
+Status write_report(const Plan& plan, const std::string& path);
+
+}  // namespace onnxc
