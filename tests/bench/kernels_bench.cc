@@ -2,43 +2,16 @@
 // the same process). Columns: GFLOP/s and share of the peak. Run alone and pinned: taskset -c 1 kernels_bench.
 #include <benchmark/benchmark.h>
 
-#include <chrono>
 #include <cstdlib>
 #include <vector>
 
 #include "runtime_lib/kernels/all_kernels.h"
+#include "tests/bench/peak.h"
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-using V = onnxc_kernels::Wide<float>;
-
-// Best of many short runs of independent FMA chains.
-double measure_peak() {
-  double best = 0;
-  for (int run = 0; run < 200; ++run) {
-    V acc[12];
-    ONNXC_UNROLL
-    for (int i = 0; i < 12; ++i) acc[i] = onnxc_kernels::splat<V>(float(i));
-    V a = onnxc_kernels::splat<V>(0.5f), b = onnxc_kernels::splat<V>(0.25f);
-    benchmark::DoNotOptimize(a);
-    benchmark::DoNotOptimize(b);
-    const auto start = Clock::now();
-    constexpr int turns = 20000;
-    for (int i = 0; i < turns; ++i) {
-      ONNXC_UNROLL
-      for (int j = 0; j < 12; ++j) acc[j] = onnxc_kernels::madd(acc[j], a, b);
-    }
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    V sum = acc[0];
-    ONNXC_UNROLL
-    for (int i = 1; i < 12; ++i) sum += acc[i];
-    benchmark::DoNotOptimize(sum);
-    best = std::max(best, 2.0 * 12 * turns * onnxc_kernels::kLanes<float> / seconds);
-  }
-  return best;
-}
-const double kPeak = measure_peak();
+using onnxc_bench::Clock;
+const double kPeak = onnxc_bench::measure_fma_peak(200);
 
 struct Buffer {
   float* p;
