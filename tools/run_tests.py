@@ -77,6 +77,7 @@ SUITES = [
     Suite("lit", ROOT / "tests/lit/lit.cfg.py", lit, "junit"),
     Suite("conformance", ROOT / "tests/conformance/run.py", script("tests/conformance/run.py"), "line"),
     Suite("api", ROOT / "tests/api", pytest("tests/api"), "junit"),
+    Suite("bench", ROOT / "tests/bench/test_bench.py", pytest("tests/bench"), "junit"),
     Suite("embedded", ROOT / "tests/embedded", pytest("tests/embedded"), "junit"),
     Suite(
         "differential",

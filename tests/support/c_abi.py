@@ -172,7 +172,8 @@ def make_host():
 
 
 class CompiledModel:
-    """A compiled model in a shared library. `symbol` names its entry (several models may share one library)."""
+    """A compiled model in a shared library. `symbol` names its entry (several models may share one library). `host`: none,
+    one that allocates, or one that the caller made of make_host()."""
 
     def __init__(self, path, symbol="onnxc_get_model", host=False):
         self.library = C.CDLL(str(pathlib.Path(path).resolve()))
@@ -182,7 +183,7 @@ class CompiledModel:
         self.info = self.model.info.contents
         self.inputs = [self.info.inputs[i] for i in range(self.info.num_inputs)]
         self.outputs = [self.info.outputs[i] for i in range(self.info.num_outputs)]
-        self.host = make_host() if host else None
+        self.host = make_host() if host is True else host or None
         self.arena = aligned(self.info.arena_bytes, 64)
         self.session_memory = aligned(self.info.session_bytes, 16)
         self.weights = None  # the model's own, unless they are kept apart (--weights=separate)
