@@ -3,10 +3,12 @@
 import json
 import math
 
+import feeds
+import make_bench_models
 import numpy as np
 import onnx
 import pytest
-from benchmark import flops, layers, measure, model_set, table
+from benchmark import engines, flops, layers, measure, model_set, plot, table
 from onnx import TensorProto, helper
 
 
@@ -91,18 +93,19 @@ def test_a_slice_begins_with_a_pause_and_an_uncounted_run(monkeypatch):
         now[0] += seconds * (5 if len(log) == 1 or log[-2] == "pause" else 1)  # cold
 
     monkeypatch.setattr(measure.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(measure.time, "process_time", lambda: now[0] / 2)
     monkeypatch.setattr(measure.time, "sleep", lambda s: log.append("pause"))
     calls = {"a": lambda: call("a", 1.0), "b": lambda: call("b", 2.0)}
     times = measure.interleave(calls, rounds=2, slice_seconds=3)
     assert "".join(name[0] for name in log) == "paaaa" + "pbbb" + "pbbb" + "paaaa"  # 2 runs at least, or 3 seconds
-    assert times["a"] == measure.Times(1.0, 1.0, [1.0, 1.0]) and times["b"].median == 2.0
+    assert times["a"] == measure.Times(1.0, 1.0, [1.0, 1.0], 0.5) and times["b"].median == 2.0
 
 
 def row(name, wrong=(), goal=None, **threads):
     """threads: t1=(ours, ORT, OpenVINO) in ms; None: does not run."""
     engines = ("onnxc", "ONNX Runtime", "OpenVINO")
     times = {
-        t[1:]: {e: {"median": v / 1e3, "best": v / 1e3} for e, v in zip(engines, values) if v}
+        t[1:]: {e: {"median": v / 1e3, "best": v / 1e3, "cpu": v / 1e3} for e, v in zip(engines, values) if v}
         for t, values in threads.items()
     }
     return {
@@ -146,6 +149,13 @@ def test_the_summary_names_what_is_missing_and_missed():
     assert "missing: c" in text and "goals missed: b 0.50 of 1.5" in text and "with 2: a 2.00" in text
 
 
+def test_a_busy_machine_is_noticed():
+    rows = [row("a", t1=(1, 2, 3)), row("b", t1=(1, 2, 3))]
+    assert table.disturbed(rows) == []
+    rows[1]["threads"]["1"]["OpenVINO"]["cpu"] /= 2
+    assert table.disturbed(rows) == ["NOT ALONE: something else ran beside b"]
+
+
 def test_compare_gives_gains_and_their_mean():
     old = {"models": [row("a", t1=(4, 4, 4)), row("b", t1=(1, 1, 1))]}
     new = {"models": [row("a", t1=(1, 4, 4)), row("b", t1=(1, 2, 2)), row("c", t1=(1, 1, 1))]}
@@ -177,3 +187,18 @@ def test_layers_come_costliest_first_then_by_kernel():
 def test_rows_survive_json():
     r = row("m", t1=(2, 3, 4))
     assert table.lines_of(json.loads(json.dumps(r)), {}) == table.lines_of(r, {})
+
+
+@pytest.mark.parametrize("identifier", ["mobilenet_v2", "lstm_2", "gru_2"])
+def test_made_models_are_the_same_each_time_and_well_scaled(identifier):
+    content = make_bench_models.MAKERS[identifier]().SerializeToString(deterministic=True)
+    assert content == make_bench_models.MAKERS[identifier]().SerializeToString(deterministic=True)
+    for output in engines.runner(engines.ORT, content, 1)(feeds.feed(identifier)):
+        assert np.isfinite(output).all() and 0.01 < output.std() < 10
+
+
+def test_the_picture_is_written(tmp_path):
+    pytest.importorskip("matplotlib")
+    rows = [row("a", t1=(1, 2, 3), t2=(1, 4, 3)), row("b", t1=(2, 1, 3))]
+    plot.write({"models": rows, "cpu": "c", "commit": "d", "date": "2026-01-01"}, tmp_path / "p.png")
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")

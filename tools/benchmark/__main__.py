@@ -3,6 +3,7 @@
     tools/bench [--models PATTERN ...] [--threads 1,2] [--rounds N] [--quick] [--json FILE] [--plot FILE] [--compare OLD.json]
     tools/bench --layers MODEL         where our time goes, operation by operation
     tools/bench --compile              what compiling costs, and what the result weighs
+    tools/bench --together             two sessions at once beside one alone, a thread each
     tools/bench --prepare              only fetches, makes, compiles and checks the models
 
 Times are medians over rounds; the ratio is the faster peer's time / ours, so above 1 we are ahead."""
@@ -15,7 +16,7 @@ import pathlib
 import subprocess
 import sys
 
-from benchmark import compile_cost, layers, model_set, one_model, plot, table
+from benchmark import compile_cost, layers, model_set, one_model, plot, table, together
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LAYER_RUNS = 51
@@ -29,7 +30,10 @@ def main() -> int:
     if arguments.layers:
         return show_layers(models, arguments)
     if arguments.compile:
-        return show_compile_costs(models, arguments)
+        return show_rows(models, arguments, "compile", compile_cost, compile_cost.measure)
+    if arguments.together:
+        slices = arguments.rounds, arguments.slice / 1000
+        return show_rows(models, arguments, "together", together, lambda m: together.measure_pair(m, *slices))
     return show_times(models, arguments)
 
 
@@ -40,6 +44,7 @@ def parse_arguments() -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--layers", metavar="MODEL")
     what.add_argument("--compile", action="store_true")
+    what.add_argument("--together", action="store_true")
     what.add_argument("--prepare", action="store_true")
     parser.add_argument("--models", nargs="+", default=[], metavar="PATTERN", help="names, with shell wildcards")
     parser.add_argument("--threads", type=lambda t: tuple(map(int, t.split(","))), default=(1, 2), metavar="N,N")
@@ -56,6 +61,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def show_times(models: list[model_set.Model], arguments: argparse.Namespace) -> int:
+    old = json.loads(arguments.compare.read_text()) if arguments.compare else None
     plan = one_model.Plan(
         threads=arguments.threads,
         rounds=arguments.rounds,
@@ -79,8 +85,8 @@ def show_times(models: list[model_set.Model], arguments: argparse.Namespace) -> 
     print("\n".join(table.summary(result)))
     if arguments.plot:
         plot.write(result, arguments.plot)
-    if arguments.compare:
-        print("\n".join(table.compare(json.loads(arguments.compare.read_text()), result)))
+    if old:
+        print("\n".join(table.compare(old, result)))
     return 0
 
 
@@ -94,12 +100,13 @@ def show_layers(models: list[model_set.Model], arguments: argparse.Namespace) ->
     return 0
 
 
-def show_compile_costs(models: list[model_set.Model], arguments: argparse.Namespace) -> int:
-    print(compile_cost.HEADER, flush=True)
-    result = circumstances() | {"compile": []}
+def show_rows(models: list[model_set.Model], arguments: argparse.Namespace, name: str, table_of, measure) -> int:
+    """A table of another kind: HEADER and line_of(row) of the module `table_of`."""
+    print(table_of.HEADER, flush=True)
+    result = circumstances() | {name: []}
     for model in models:
-        result["compile"].append(compile_cost.measure(model))
-        print(compile_cost.line_of(result["compile"][-1]), flush=True)
+        result[name].append(measure(model))
+        print(table_of.line_of(result[name][-1]), flush=True)
     write_json(arguments, result)
     return 0
 

@@ -8,6 +8,7 @@ from benchmark import engines, model_set
 # A wrong peer does not count: its times are in brackets.
 HEADER = (f"{'model':24} {'t':>2} {'onnxc':>8} {'best':>8} {'ORT':>9} {'best':>8} {'OpenVINO':>9} {'best':>8}"
           f" {'ratio':>6} {'goal':>4} {'GFLOP/s':>8} {'peak':>5} {'of peer':>7} {'arena':>8} {'RSS':>7}")  # fmt: skip
+BUSY = 0.9  # of the time by the clock
 SLOW, FAST = 0.9, 1.0  # ratios below which a model fails the gate, or the goal
 
 
@@ -91,7 +92,13 @@ def summary(result: dict) -> list[str]:
                   if r["model"] in ratios and goal(r) and ratios[r["model"]] < goal(r)]  # fmt: skip
         if missed:
             lines.append(f"   goals missed: {', '.join(missed)}")
-    return lines + speed_ups(rows)
+    return lines + speed_ups(rows) + disturbed(rows)
+
+
+def disturbed(rows: list[dict]) -> list[str]:
+    """Models in whose one-thread slices an engine got the core for less than nine tenths of the time."""
+    found = [r["model"] for r in rows if any(t["cpu"] < BUSY * t["median"] for t in r["threads"].get("1", {}).values())]
+    return [f"NOT ALONE: something else ran beside {', '.join(found)}"] if found else []
 
 
 def speed_ups(rows: list[dict]) -> list[str]:
