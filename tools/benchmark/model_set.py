@@ -67,7 +67,6 @@ MODELS = [
     Model("deepcut_thai"),
     Model("magika_v3_3"),
     Model("minimol_gnn"),
-    Model("surfaces_gbr_mlp"),
     Model("silero_vad_16k_sequence", goal=1.4),
     Model("silero_vad_openvino_16k"),
     Model("oww_melspectrogram", goal=2.0),
