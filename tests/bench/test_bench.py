@@ -8,7 +8,7 @@ import make_bench_models
 import numpy as np
 import onnx
 import pytest
-from benchmark import engines, flops, layers, measure, model_set, plot, table
+from benchmark import check, engines, flops, layers, measure, model_set, plot, table
 from onnx import TensorProto, helper
 
 
@@ -187,6 +187,35 @@ def test_layers_come_costliest_first_then_by_kernel():
 def test_rows_survive_json():
     r = row("m", t1=(2, 3, 4))
     assert table.lines_of(json.loads(json.dumps(r)), {}) == table.lines_of(r, {})
+
+
+def checker_of(monkeypatch, exact, unoptimised=None):
+    def truth(path, feed):
+        if exact is None:
+            raise NotImplementedError
+        return {"y": np.array(exact)}
+
+    monkeypatch.setattr(check, "truth", truth)
+    return check.Checker("m", None, {}, {"y": np.array(unoptimised, np.float32)} if unoptimised else {})
+
+
+def outputs(*values):
+    return {"y": np.array(values, np.float32)}
+
+
+def test_engines_are_held_against_float64_by_the_error_of_onnx_runtime(monkeypatch):
+    checker = checker_of(monkeypatch, [1.0, 2.0])
+    assert checker.problems_of_ort(outputs(1, 2.001)) == []
+    assert checker.problems(outputs(1, 2.003)) == []
+    assert checker.problems(outputs(1, 2.005)) != []
+    assert checker.problems_of_ort(outputs(1, 2.1)) != []
+    assert checker.problems_of_ort(outputs(1, np.nan)) != []
+
+
+def test_without_float64_the_unoptimised_model_is_the_measure(monkeypatch):
+    checker = checker_of(monkeypatch, None, [1.0, 2.0])
+    assert checker.note and checker.problems_of_ort(outputs(1, 2)) == []
+    assert checker.problems(outputs(1, 2.0001)) == [] and checker.problems(outputs(1, 2.001)) != []
 
 
 @pytest.mark.parametrize("identifier", ["mobilenet_v2", "lstm_2", "gru_2"])

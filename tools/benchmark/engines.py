@@ -60,9 +60,10 @@ def openvino_runner(model: bytes | pathlib.Path, threads: int) -> Runner:
     }
     compiled = core.compile_model(read, "CPU", settings)
     outputs = list(compiled.outputs)
+    inputs = {name for i in compiled.inputs for name in i.names}  # without those that the model does not use
 
     def run(feed):
-        results = compiled(feed)
+        results = compiled(feed if feed.keys() <= inputs else {n: v for n, v in feed.items() if n in inputs})
         return [results[o] for o in outputs]
 
     return run

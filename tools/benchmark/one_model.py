@@ -69,7 +69,7 @@ def start(row: dict, engine: str, file, threads: int, names: list[str], feed: di
     try:
         runner = engines.runner(engine, file, threads)
         outputs = dict(zip(names, runner(feed), strict=True))
-        problems = checker.problems(outputs) if engine == engines.ORT else checker.problems_beside(outputs)
+        problems = checker.problems_of_ort(outputs) if engine == engines.ORT else checker.problems(outputs)
     except Exception as error:
         row["problems"][engine] = one_line(error)
         return None
