@@ -57,18 +57,28 @@ class NestCounter {
     }
   }
 
-  // By the names that kernels give their extents: m, n, k of matrix products; n, oc, ic, groups, oh, ow, kh, kw (or c,
-  // one input channel for each output channel) of convolutions.
+  // The extents that a kernel's arguments tell.
   double products_of(const KernelCall& call) {
-    auto arg = [&](std::string_view name, double otherwise) {
+    auto arg = [&](std::string_view name, double otherwise = 1) {
       for (const Argument& a : call.arguments)
         if (a.name == name) return std::holds_alternative<Dim>(a.value) ? extent(std::get<Dim>(a.value)) : otherwise;
       return otherwise;
     };
-    if (call.kernel.starts_with("gemm")) return 2 * arg("m", 0) * arg("n", 0) * arg("k", 0);
-    if (!call.kernel.starts_with("conv")) return 0;
-    const double outputs = arg("n", 1) * arg("oc", arg("c", 0)) * arg("oh", 1) * arg("ow", 1);
-    return 2 * outputs * arg("ic", 1) / arg("groups", 1) * arg("kh", 1) * arg("kw", 1);
+    const std::string& name = call.kernel;
+    if (name.starts_with("gemm")) return 2 * arg("m") * arg("n") * arg("k");
+    if (name.starts_with("attention"))
+      return 2 * arg("batches") * arg("heads") * arg("rows") * arg("cols") * (arg("depth") + arg("value_depth"));
+    if (const double gates = gates_of(name); gates > 0)
+      return 2 * arg("steps") * arg("batch") * arg("directions") * gates * arg("hidden") * arg("hidden");
+    if (!name.starts_with("conv")) return 0;
+    // `c`: one input channel for each output channel. Winograd's window is 3 x 3.
+    const double outputs = arg("n") * arg("oc", arg("c")) * arg("oh") * arg("ow");
+    const double window = name.starts_with("conv_winograd") ? 3 : 1;
+    return 2 * outputs * arg("ic") / arg("groups") * arg("kh", window) * arg("kw", window);
+  }
+  // Of a recurrent kernel, which multiplies the state; the input's products are a gemm.
+  static double gates_of(std::string_view kernel) {
+    return kernel.starts_with("lstm_") ? 4 : kernel.starts_with("gru_") ? 3 : kernel.starts_with("rnn_") ? 1 : 0;
   }
 
   double extent(const Dim& dim) {

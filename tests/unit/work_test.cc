@@ -39,6 +39,26 @@ TEST(WorkOf, Convolutions) {
   EXPECT_EQ(depthwise->flops, 2 * 6 * 4 * 5 * 9);
 }
 
+TEST(WorkOf, WinogradCountsAsTheConvolutionThatItIs) {
+  const auto w = work("call conv_winograd_f32(out %y, in %x) {n = 1, ic = 5, oc = 7, oh = 4, ow = 6, m = 4}");
+  EXPECT_EQ(w->flops, 2 * 7 * 4 * 6 * 5 * 9);
+}
+
+TEST(WorkOf, AttentionIsTwoProducts) {
+  const auto w = work(
+      "call attention_f32(out %y, in %x, in null) {batches = 2, heads = 3, rows = 5, cols = 7, depth = 8, value_depth "
+      "= 9}");
+  EXPECT_EQ(w->flops, 2 * 2 * 3 * 5 * 7 * (8 + 9));
+}
+
+TEST(WorkOf, RecurrencesMultiplyTheState) {
+  for (const auto& [kernel, gates] : {std::pair{"lstm_f32", 4}, {"gru_f32", 3}, {"rnn_f32", 1}}) {
+    const auto w =
+        work("call " + std::string(kernel) + "(out %y, in %x) {steps = 9, batch = 2, hidden = 8, directions = 2}");
+    EXPECT_EQ(w->flops, 2 * 9 * 2 * 2 * gates * 8 * 8) << kernel;
+  }
+}
+
 TEST(WorkOf, OtherKernelsOnlyMove) {
   const auto w = work("call softmax_f32(out %x, in %x) {rows = 8, cols = 64}");
   EXPECT_EQ(w->flops, 0);
