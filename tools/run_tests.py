@@ -73,9 +73,11 @@ def script(path: str) -> Callable[[pathlib.Path, bool], list[str]]:
 
 SUITES = [
     Suite("style", ROOT / "tools/check_style.py", style, "line"),
+    Suite("tidy", ROOT / "tools/check_tidy.py", script("tools/check_tidy.py"), "line"),
     Suite("unit", BUILD / "CTestTestfile.cmake", unit, "line"),
     Suite("lit", ROOT / "tests/lit/lit.cfg.py", lit, "junit"),
     Suite("conformance", ROOT / "tests/conformance/run.py", script("tests/conformance/run.py"), "line"),
+    Suite("sanitizers", ROOT / "tools/check_sanitizers.py", script("tools/check_sanitizers.py"), "line"),
     Suite("api", ROOT / "tests/api", pytest("tests/api"), "junit"),
     Suite("bench", ROOT / "tests/bench/test_bench.py", pytest("tests/bench"), "junit"),
     Suite("embedded", ROOT / "tests/embedded", pytest("tests/embedded"), "junit"),

@@ -50,7 +50,7 @@ Status run_batch(const std::string& file) {
         {"model", fields[0]}, {"ok", status.ok()}, {"exit", status.ok() ? 0 : static_cast<int>(status.error().kind())}};
     out["message"] = status.ok() ? "" : status.error().str();
     out["ms"] = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-    std::cout << out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+    std::cout << out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n' << std::flush;
   }
   return ok();
 }

@@ -47,7 +47,7 @@ Result<Arguments> parse_arguments(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string arg = argv[i];
     const size_t equals = arg.find('=');
-    const std::string name = arg.substr(0, equals), value = equals == arg.npos ? "" : arg.substr(equals + 1);
+    const std::string name = arg.substr(0, equals), value = equals == std::string::npos ? "" : arg.substr(equals + 1);
     if (name == "--passes") {
       a.passes = split(value);
     } else if (name == "--pipeline") {
@@ -66,9 +66,9 @@ Result<Arguments> parse_arguments(int argc, char** argv) {
       a.options.time_passes = true;
     } else if (arg == "--verify-each") {
       a.options.verify_each = true;
-    } else if (name == "--dim" && value.find('=') != value.npos) {
+    } else if (name == "--dim" && value.find('=') != std::string::npos) {
       a.options.dims[value.substr(0, value.find('='))] = std::atoll(value.c_str() + value.find('=') + 1);
-    } else if (name == "--shape" && value.find('=') != value.npos) {
+    } else if (name == "--shape" && value.find('=') != std::string::npos) {
       for (const std::string& d : split(value.substr(value.find('=') + 1))) {
         a.options.shapes[value.substr(0, value.find('='))].push_back(std::atoll(d.c_str()));
       }

@@ -15,7 +15,7 @@ namespace {
 Result<std::map<std::string, Attr>> all_attributes(const Node& node, const onnx::OpSchema& schema) {
   std::map<std::string, Attr> attributes = node.attrs;
   for (const auto& [name, declared] : schema.attributes()) {
-    if (attributes.count(name) || !declared.default_value.has_name()) continue;
+    if (attributes.contains(name) || !declared.default_value.has_name()) continue;
     onnx::AttributeProto copy = declared.default_value;
     ONNXC_ASSIGN(attributes[name], attr_from_proto(copy, nullptr, node.where()));
   }

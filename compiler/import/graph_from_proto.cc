@@ -137,7 +137,7 @@ Status GraphBuilder::add_inputs(onnx::GraphProto& proto, Graph& graph, Scope& sc
     const std::string where = "input \"" + input.name() + "\"";
     if (input.name().empty()) return invalid("an input has no name", "graph \"" + proto.name() + "\"");
     if (!seen.insert(input.name()).second) return invalid("two inputs have this name", where);
-    if (scope.values.count(input.name())) continue;  // an initializer: its default value is what counts
+    if (scope.values.contains(input.name())) continue;  // an initializer: its default value is what counts
     ONNXC_ASSIGN(Type type, type_from_proto(input.type(), input.name(), depth == 0 ? source_.dim_names : nullptr));
     ONNXC_TRY(define(input.name(), graph.add_input(input.name(), std::move(type)), scope, where));
   }

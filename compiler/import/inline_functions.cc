@@ -49,7 +49,7 @@ class ExpansionSizes {
       }
     }
     const Key key = key_of(node.domain(), node.op_type(), node.overload());
-    if (!functions_.count(key)) return total;
+    if (!functions_.contains(key)) return total;
     ONNXC_ASSIGN(const int64_t size, of_function(key));
     return total + size;
   }

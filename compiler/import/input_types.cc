@@ -132,7 +132,7 @@ Status bind_dims(const Graph& graph, const DimNames& names, const Options& optio
     if (number < 0) return Error(ErrorKind::Usage, "a dim cannot be negative", option);
     std::string symbol = name;
     if (auto it = names.find(name); it != names.end() && it->second.as_symbol()) symbol = *it->second.as_symbol();
-    if (!symbols.count(symbol)) {
+    if (!symbols.contains(symbol)) {
       std::set<std::string> shown = symbols;
       return Error(ErrorKind::Usage, "no input has a dim of that name", option, list_of(shown));
     }

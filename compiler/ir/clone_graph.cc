@@ -49,7 +49,7 @@ void copy_into(const Graph& from, Graph& to, ValueMap& map) {
   to.metadata = from.metadata;
   for (const Value* v : from.inputs) to.inputs.push_back(copy_value(*v, to, map));
   for (const auto& v : from.values()) {
-    if (v->is_constant() && !v->producer && !map.count(v.get())) copy_value(*v, to, map);
+    if (v->is_constant() && !v->producer && !map.contains(v.get())) copy_value(*v, to, map);
   }
   for (const auto& n : from.nodes()) copy_node(*n, to, map);
   for (Value* v : from.outputs) to.outputs.push_back(translated(v, map));
@@ -82,7 +82,7 @@ std::vector<Value*> inline_graph(const Graph& body, Graph& to, const std::vector
   ValueMap map;
   for (size_t i = 0; i < body.inputs.size(); ++i) map[body.inputs[i]] = i < inputs.size() ? inputs[i] : nullptr;
   for (const auto& v : body.values()) {
-    if (v->is_constant() && !v->producer && !map.count(v.get())) copy_value(*v, to, map);
+    if (v->is_constant() && !v->producer && !map.contains(v.get())) copy_value(*v, to, map);
   }
   for (const auto& n : body.nodes()) copy_node(*n, to, map, before);
   std::vector<Value*> outputs;

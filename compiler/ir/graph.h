@@ -81,7 +81,7 @@ class Node {
   void set_input(size_t i, Value* v);  // grows the list when needed
   void resize_inputs(size_t n);
 
-  bool has(const std::string& attr) const { return attrs.count(attr) != 0; }
+  bool has(const std::string& attr) const { return attrs.contains(attr); }
   int64_t attr_int(const std::string& attr, int64_t fallback) const;
   float attr_float(const std::string& attr, float fallback) const;
   std::string attr_string(const std::string& attr, std::string fallback) const;

@@ -108,7 +108,7 @@ class Parser {
       }
       if (c == '"') in_quotes = !in_quotes;
       if (in_quotes) continue;
-      if (depth == 0 && ends.find(c) != ends.npos) break;
+      if (depth == 0 && ends.find(c) != std::string::npos) break;
       if (c == '(') ++depth;
       if (c == ')') --depth;
     }
@@ -174,7 +174,7 @@ class Parser {
   }
 
   static bool looks_float(const std::string& s) {
-    return s.find_first_of(".n") != s.npos || (s.find('e') != s.npos && !s.starts_with("0x"));
+    return s.find_first_of(".n") != std::string::npos || (s.find('e') != std::string::npos && !s.starts_with("0x"));
   }
 
   template <class T, class Bits>

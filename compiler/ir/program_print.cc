@@ -17,7 +17,7 @@ std::vector<std::string> unique_names(const std::vector<T>& things, const char* 
   std::vector<std::string> names;
   for (size_t i = 0; i < things.size(); ++i) {
     std::string name = things[i].name;
-    if (name.empty() || taken.count(name)) name = (name.empty() ? stem : name) + "_" + std::to_string(i);
+    if (name.empty() || taken.contains(name)) name = (name.empty() ? stem : name) + "_" + std::to_string(i);
     while (!taken.insert(name).second) name += "_";
     names.push_back(name);
   }

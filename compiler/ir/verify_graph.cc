@@ -47,7 +47,7 @@ class Verifier {
     if (v.name.empty()) return Error(ErrorKind::Internal, "a value has no name", "graph @" + g.name);
     if (v.graph != &g) return bad(v, "does not know its graph");
     for (const auto& names : scopes_) {
-      if (names.count(v.name)) return bad(v, "has a name that is taken");
+      if (names.contains(v.name)) return bad(v, "has a name that is taken");
     }
     scopes_.back().insert(v.name);
     ONNXC_TRY(type(v, v.type));
@@ -79,7 +79,8 @@ class Verifier {
     if (n.graph != &g) return bad(n, "does not know its graph");
     for (const Value* v : n.inputs()) {
       if (!v) continue;
-      if (!defined_.count(v)) return bad(n, "uses %" + v->name + " before it is defined, or where it cannot be seen");
+      if (!defined_.contains(v))
+        return bad(n, "uses %" + v->name + " before it is defined, or where it cannot be seen");
       uses_[v].push_back(&n);
     }
     for (const Graph* s : n.subgraphs()) {
@@ -109,7 +110,7 @@ class Verifier {
     }
     for (const auto& n : g.nodes()) ONNXC_TRY(node(g, *n));
     for (const Value* v : g.outputs) {
-      if (!v || !defined_.count(v) || v->graph != &g) {
+      if (!v || !defined_.contains(v) || v->graph != &g) {
         return Error(ErrorKind::Internal, "has an output that nothing in it defines", "graph @" + g.name);
       }
     }

@@ -61,7 +61,7 @@ Status VerifyScope::check_dim(const Dim& dim, const std::string& what) const {
   std::set<std::string> used;
   dim.collect_symbols(used);
   for (const std::string& symbol : used)
-    if (!symbols.count(symbol))
+    if (!symbols.contains(symbol))
       return bug(what + ", " + dim.str() + ", uses \"" + symbol + "\", which is not defined here");
   return ok();
 }
@@ -178,7 +178,7 @@ Status VerifyScope::check_call(const KernelCall& call, bool in_nest) const {
       operands.insert(storage_root(program, o.buffer));
       if (!o.at.empty() && !in_nest) return bug("operand " + name(o.buffer) + " has indices outside a nest");
       if (!o.at.empty()) ONNXC_TRY(check_index_list(o.buffer, o.at, false));
-      if (list != &call.ins && o.at.empty() && whole_reads.count(o.buffer))
+      if (list != &call.ins && o.at.empty() && whole_reads.contains(o.buffer))
         return bug(name(o.buffer) + " is read and written, and not an inout");
       if (list != &call.outs && o.at.empty()) whole_reads.insert(o.buffer);
     }
@@ -270,7 +270,7 @@ bool mentions(const Expr& e, const std::string& symbol) {
   if (e->op == ExprOp::Index) {
     std::set<std::string> used;
     e->dim.collect_symbols(used);
-    return used.count(symbol) != 0;
+    return used.contains(symbol);
   }
   return std::any_of(e->args.begin(), e->args.end(), [&](const Expr& arg) { return mentions(arg, symbol); });
 }

@@ -44,7 +44,7 @@ class OperationVerifier {
   Status run() {
     ONNXC_TRY(list(program_.ops));
     for (const ProgramValue& output : program_.outputs)
-      if (!state_.written.count(storage_root(program_, output.buffer)))
+      if (!state_.written.contains(storage_root(program_, output.buffer)))
         return Error(ErrorKind::Internal, "is never written", "output \"" + output.name + "\"");
     return ok();
   }
@@ -81,7 +81,7 @@ class OperationVerifier {
     ONNXC_TRY(scope_.check_buffer(b));
     ONNXC_TRY(known_dims(b));
     const BufferId root = storage_root(program_, b);
-    return state_.written.count(root) ? ok() : Status(scope_.bug(scope_.name(b) + " is read before it is written"));
+    return state_.written.contains(root) ? ok() : Status(scope_.bug(scope_.name(b) + " is read before it is written"));
   }
 
   Status write(BufferId b) {
@@ -92,7 +92,7 @@ class OperationVerifier {
     if (storage == Buffer::Storage::Input || storage == Buffer::Storage::Constant)
       return scope_.bug(scope_.name(b) + " is written, and is " +
                         (storage == Buffer::Storage::Input ? "an input" : "a constant"));
-    if (storage == Buffer::Storage::Dynamic && !state_.allocated.count(root))
+    if (storage == Buffer::Storage::Dynamic && !state_.allocated.contains(root))
       return scope_.bug(scope_.name(b) + " is written before it is allocated");
     state_.written.insert(root);
     return ok();
@@ -115,7 +115,7 @@ class OperationVerifier {
     if (const auto* call = std::get_if<KernelCall>(&op.node)) own.insert(call->scratch.begin(), call->scratch.end());
     if (const auto* nest = std::get_if<Nest>(&op.node)) collect_own(nest->body, own);
     for (BufferId b : effects.reads)
-      if (!own.count(storage_root(program_, b))) ONNXC_TRY(read(b));
+      if (!own.contains(storage_root(program_, b))) ONNXC_TRY(read(b));
     for (BufferId b : effects.writes) ONNXC_TRY(write(b));
     return ok();
   }
@@ -232,9 +232,9 @@ class OperationVerifier {
       for (size_t k = 0; k < r.yields.size(); ++k) ONNXC_TRY(transfer(r.yields[k], node.results[k]));
     }
     for (BufferId b : ends[0].written)
-      if (ends[1].written.count(b)) state_.written.insert(b);
+      if (ends[1].written.contains(b)) state_.written.insert(b);
     for (BufferId b : ends[0].allocated)
-      if (ends[1].allocated.count(b)) state_.allocated.insert(b);
+      if (ends[1].allocated.contains(b)) state_.allocated.insert(b);
     for (BufferId b : node.results) ONNXC_TRY(receive(b));
     return ok();
   }

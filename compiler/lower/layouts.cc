@@ -90,7 +90,7 @@ BufferId GraphLowering::constant_home(const Value* value, Layout layout, size_t 
 }
 
 Result<BufferId> GraphLowering::home(const Value* value, Layout layout, size_t rank) {
-  if (pending_.count(value)) ONNXC_TRY(store_pending(value));
+  if (pending_.contains(value)) ONNXC_TRY(store_pending(value));
   auto& homes = homes_[value];
   if (auto it = homes.find({layout, rank}); it != homes.end()) return it->second;
   if (value->is_constant()) {

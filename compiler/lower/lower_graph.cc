@@ -63,7 +63,7 @@ Status check_output(const Graph& graph, const Node& node, const Value& out) {
     if (input->type.shape)
       for (const Dim& d : *input->type.shape) d.collect_symbols(given);
   for (const std::string& symbol : used)
-    if (!given.count(symbol))
+    if (!given.contains(symbol))
       return Error(ErrorKind::Unsupported, what + ", which depends on values that are known only at run time",
                    node.where(), "make the inputs that its shape is computed from constant");
   return ok();

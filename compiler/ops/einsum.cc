@@ -91,7 +91,7 @@ Result<std::map<char, Dim>> label_extents(const Node& node, const Equation& e) {
       if (is_one(it->second) || dim.is_const()) it->second = dim;
     }
   for (char label : e.output)
-    if (!extents.count(label))
+    if (!extents.contains(label))
       return Error(ErrorKind::InvalidModel, "label " + std::string(1, label) + " of the output stands in no input",
                    node.where());
   return extents;
@@ -117,7 +117,7 @@ Status lower_einsum(LowerContext& c) {
     for (size_t d = 0; d < e.output.size(); ++d) at_label[e.output[d]] = idx[d];
     std::vector<LoopVar> vars;
     for (const auto& [label, dim] : extents) {
-      if (at_label.count(label)) continue;
+      if (at_label.contains(label)) continue;
       vars.push_back({c.fresh("k"), dim});
       at_label[label] = expr::index(Dim::symbol(vars.back().name));
     }

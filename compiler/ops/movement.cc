@@ -267,7 +267,7 @@ Result<std::optional<std::vector<Range>>> slice_ranges(const Node& n, const Shap
     if (step == 0) return Error(ErrorKind::InvalidModel, "a step is 0", n.where());
     // Negative positions count from the end; then they are clamped to the axis.
     auto place = [&](const Dim& p, bool end) {
-      const Dim low = step > 0 ? Dim(0) : Dim(end ? -1 : 0), high = step > 0 ? extent : extent - Dim(1);
+      Dim low = step > 0 ? Dim(0) : Dim(end ? -1 : 0), high = step > 0 ? extent : extent - Dim(1);
       if (p.is_const() && p.value() < 0) {
         if (p.value() < -(int64_t{1} << 60)) return low;
         return Dim::max(low, Dim::min(p + extent, high));

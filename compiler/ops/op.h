@@ -72,7 +72,7 @@ using ConditionFn = bool (*)(const Node& node);
 
 struct OpDef {
   std::string_view name;
-  std::string_view domain = "";
+  std::string_view domain;
   InferFn infer = nullptr;
   // Exactly one way down, tried in this order: decompose (if `decompose_if` agrees), compute (if `compute_if` agrees),
   // lower (if `lower_if` agrees). Without any: the function body that ONNX gives (pass `decompose`).
@@ -83,7 +83,7 @@ struct OpDef {
   LowerFn lower = nullptr;
   ConditionFn lower_if = nullptr;
   ViewFn view = nullptr;  // tried before compute and lower
-  std::vector<Upgrade> upgrades = {};
+  std::vector<Upgrade> upgrades;
   LayoutBehaviour layout = LayoutBehaviour::Opaque;
   Accuracy accuracy = Accuracy::Exact;
   bool random = false;     // never folded, never merged by CSE

@@ -126,14 +126,14 @@ struct Island {
 
 bool may_run(const Node& n, const std::set<const Node*>& inside, const PassContext& context) {
   const OpDef* def = find_op(n.domain, n.op);
-  if (!def || def->random || context.unfoldable.count(n.id) || !n.subgraphs().empty()) return false;
+  if (!def || def->random || context.unfoldable.contains(n.id) || !n.subgraphs().empty()) return false;
   if (is_op(&n, "Identity")) return false;
   const WayDown way = way_down(def, n);
   if (way == WayDown::Decompose || way == WayDown::Body) return false;  // its parts are folded later
   int64_t in = 0, out = 0;
   for (const Value* v : n.inputs()) {
     if (!v) continue;
-    if (!v->is_constant() && !inside.count(v->producer)) return false;
+    if (!v->is_constant() && !inside.contains(v->producer)) return false;
     if (!v->type.is_static_tensor() || v->type.elem == Elem::String) return false;
     in += bytes_of(v->type);
   }
@@ -147,7 +147,7 @@ bool may_run(const Node& n, const std::set<const Node*>& inside, const PassConte
 
 bool is_read_outside(const Value& v, const std::set<const Node*>& inside) {
   if (v.graph->is_output(&v)) return true;
-  return std::any_of(v.users.begin(), v.users.end(), [&](const Node* user) { return !inside.count(user); });
+  return std::any_of(v.users.begin(), v.users.end(), [&](const Node* user) { return !inside.contains(user); });
 }
 
 Island find_island(const Graph& g, const PassContext& context) {
@@ -172,7 +172,7 @@ Island part_for(const Island& island, Value* result) {
   part.results = {result};
   std::set<const Node*> needed = {result->producer};
   for (auto it = island.nodes.rbegin(); it != island.nodes.rend(); ++it) {
-    if (!needed.count(*it)) continue;
+    if (!needed.contains(*it)) continue;
     part.nodes.push_back(*it);
     for (const Value* v : (*it)->inputs()) {
       if (v && v->producer) needed.insert(v->producer);
@@ -187,7 +187,7 @@ std::unique_ptr<Graph> to_graph(const Island& island) {
   ValueMap map;
   for (const Node* n : island.nodes) {
     for (const Value* v : n->inputs()) {
-      if (v && v->is_constant() && !map.count(v)) copy_constant(*v, *g, map);
+      if (v && v->is_constant() && !map.contains(v)) copy_constant(*v, *g, map);
     }
     copy_node(*n, *g, map);
   }

@@ -34,7 +34,7 @@ struct PassContext {
   const Options& options;
   Evaluator* evaluator = nullptr;       // null: no folding by execution
   FunctionBodies* functions = nullptr;  // null: no expansion
-  std::set<uint32_t> unfoldable = {};   // ids of nodes that the evaluator could not run: kept by fold_constants
+  std::set<uint32_t> unfoldable;        // ids of nodes that the evaluator could not run: kept by fold_constants
 };
 
 struct Pass {

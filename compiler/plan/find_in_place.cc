@@ -99,11 +99,11 @@ bool reads_before(const Site& site, const std::vector<LoadSite>& loads) {
 void find_in_nest(const Program& program, const Nest& nest, Operation& op) {
   const Survey survey(nest.body);
   for (const auto& [written, site] : survey.stores) {
-    if (site.count != 1 || site.store->when || survey.called.count(written) || !names_every_loop(site)) continue;
+    if (site.count != 1 || site.store->when || survey.called.contains(written) || !names_every_loop(site)) continue;
     const Buffer& to = program.buffers[written];
     for (const auto& [read, loads] : survey.loads) {
       const Buffer& from = program.buffers[read];
-      if (read == written || survey.called.count(read) || survey.stores.count(read)) continue;
+      if (read == written || survey.called.contains(read) || survey.stores.contains(read)) continue;
       if (elem_size(to.elem) != elem_size(from.elem) || to.effective_strides() != from.effective_strides()) continue;
       const std::pair<BufferId, BufferId> pair(written, read);
       const bool declared = std::find(op.in_place.begin(), op.in_place.end(), pair) != op.in_place.end();

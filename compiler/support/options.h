@@ -2,6 +2,7 @@
 // (driver/command_line.cc) fills it; nothing else holds an option.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -43,9 +44,7 @@ struct Options {
   bool quiet = false;  // no progress, no note of sizes
 
   bool pass_disabled(const std::string& name) const {
-    for (const auto& d : disabled_passes)
-      if (d == name) return true;
-    return false;
+    return std::ranges::find(disabled_passes, name) != disabled_passes.end();
   }
 };
 

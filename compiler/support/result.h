@@ -93,4 +93,5 @@ inline Status ok() { return Unit{}; }
   auto ONNXC_CONCAT(onnxc_result_, __LINE__) = (expression);                         \
   if (!ONNXC_CONCAT(onnxc_result_, __LINE__).ok())                                   \
     return ::onnxc::Error(std::move(ONNXC_CONCAT(onnxc_result_, __LINE__)).error()); \
-  declaration = std::move(ONNXC_CONCAT(onnxc_result_, __LINE__)).value()
+  declaration = /* NOLINT(bugprone-macro-parentheses): a declaration takes none */   \
+      std::move(ONNXC_CONCAT(onnxc_result_, __LINE__)).value()

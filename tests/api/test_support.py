@@ -1,5 +1,6 @@
 """The harnesses' own helpers: packed elements, workers that survive, comparison, the list of expected failures."""
 
+import argparse
 import json
 import os
 import signal
@@ -8,9 +9,11 @@ import time
 import ml_dtypes
 import numpy as np
 import pytest
+from conformance import run
 from conformance.compare import Mismatch, compare
 from conformance.expectations import Expectations
 from support import elements
+from support.compiler import BatchCompiler, Outcome
 from support.workers import run_jobs
 
 
@@ -89,3 +92,44 @@ def test_expected_failures_grow_and_shrink(tmp_path):
     assert (
         again.must_fail("static", "new") and again.reason("cpp", "new") == "why" and not again.must_fail("cpp", "new")
     )
+
+
+@pytest.mark.parametrize(
+    "text, reason",
+    [
+        (
+            "a.cc:3:7: runtime error: signed integer overflow: 1 + 2",
+            "compiler: runtime error: signed integer overflow: 1 + 2",
+        ),
+        (
+            "==7==ERROR: AddressSanitizer: heap-use-after-free on address",
+            "compiler: ERROR: AddressSanitizer: heap-use-after-free",
+        ),
+        (
+            "stl_vector.h:1123: T& at(n): Assertion '__n < this->size()' failed.",
+            "compiler: Assertion '__n < this->size()' failed",
+        ),
+    ],
+)
+@pytest.mark.parametrize("batch", [True, False])
+def test_what_a_sanitizer_reports_is_the_compilers_fault(text, reason, batch, tmp_path):
+    onnxc = tmp_path / "onnxc"
+    onnxc.write_text(f'#!/bin/sh\necho "note: error: something" >&2\necho "{text}" >&2\nexit 1\n')
+    onnxc.chmod(0o755)
+    compiler = BatchCompiler(onnxc, batch)
+    for _ in range(2):
+        outcome = compiler.compile("model.onnx", tmp_path / "model.so")
+        assert outcome.code == 1 and outcome.reason().startswith(reason)
+    assert outcome.text.count(text) == 1, "each process's own report"
+
+
+def test_a_fault_of_the_compiler_is_never_expected(tmp_path, capsys):
+    listed = tmp_path / "expected_failures.json"
+    listed.write_text(json.dumps({"static": {"error: unsupported: x": ["a", "b"]}}))
+    results = [
+        {"form": "static", "suite": "node", "case": "a", "operators": ["X"], "reason": "error: unsupported: x"},
+        {"form": "static", "suite": "node", "case": "b", "operators": ["X"], "reason": Outcome(-11, "", 0).reason()},
+    ]
+    options = argparse.Namespace(report=None, update=False)
+    assert run.report(results, options, Expectations(listed)) == 1
+    assert "FAILED static b: compiler: killed by SIGSEGV" in capsys.readouterr().out

@@ -11,14 +11,18 @@ from onnx import numpy_helper
 class Form:
     name: str
     what: str
-    in_full: bool = False  # without --all too
+    in_full: bool = False  # without --all too, but not with --tenth
     backend: str = "llvm"
     sanitized: bool = False  # the address sanitizer's runtime must be loaded first
     arguments: tuple = ()
 
-    def takes(self, case, everything):
+    def takes(self, case, options):
         """All cases with --all or for a form run in full; otherwise a tenth, chosen by name."""
-        return everything or self.in_full or zlib.crc32(f"{self.name} {case.name}".encode()) % 10 == 0
+        return (
+            options.all
+            or (self.in_full and not options.tenth)
+            or zlib.crc32(f"{self.name} {case.name}".encode()) % 10 == 0
+        )
 
     def build(self, case, feeds):
         """(model, arguments of onnxc, what to feed)."""

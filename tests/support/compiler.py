@@ -4,11 +4,15 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# What a compiler built with sanitizers (or with the checks of its standard library) prints when it finds something.
+REPORT = re.compile(r"(runtime error: .*|ERROR: \w+Sanitizer: .*|Assertion '.*' failed.*)")
 
 
 def find_onnxc():
@@ -30,12 +34,14 @@ class Outcome:
         return self.code == 0
 
     def reason(self):
-        """One line that says why it failed."""
+        """One line that says why it failed; it begins with "compiler: " where the compiler is at fault whatever the model is."""
         if self.code == -1000:
             return "compiler: timed out"
+        if report := REPORT.search(self.text):
+            return f"compiler: {report[1]}"
         if self.code < 0:
             return f"compiler: killed by {signal.Signals(-self.code).name}"
-        lines = [l.strip() for l in self.text.splitlines() if "error:" in l or "runtime error" in l or "Sanitizer" in l]
+        lines = [l.strip() for l in self.text.splitlines() if "error:" in l]
         return lines[0] if lines else (self.text.strip().splitlines() or [f"exit code {self.code}"])[0]
 
 
@@ -60,14 +66,17 @@ class BatchCompiler:
         self.onnxc = onnxc or find_onnxc()
         self.batch = batch
         self.process = None
+        self.errors = tempfile.TemporaryFile()
 
     def compile(self, model, output, args=(), timeout=120):
         if not self.batch or any(" " in str(a) for a in args):  # --batch separates flags by spaces
             return compile_model(model, output, args, timeout, self.onnxc)
         start = time.monotonic()
         if self.process is None or self.process.poll() is not None:
+            self.errors.seek(0)  # parent and child share the position
+            self.errors.truncate()
             self.process = subprocess.Popen(
-                [str(self.onnxc), "--batch", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                [str(self.onnxc), "--batch", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors
             )
         try:
             line = "\t".join([str(model), str(output), " ".join(map(str, args))]) + "\n"
@@ -81,7 +90,12 @@ class BatchCompiler:
             pass
         code = self.process.wait()
         self.process = None
-        return Outcome(code or 70, "", time.monotonic() - start)
+        return Outcome(code or 70, self.printed(), time.monotonic() - start)
+
+    def printed(self):
+        """What the process wrote to its standard error."""
+        self.errors.seek(0)
+        return self.errors.read().decode(errors="replace")
 
     def close(self):
         if self.process is not None:

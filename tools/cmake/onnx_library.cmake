@@ -4,6 +4,9 @@
 # The sources are looked for in this order: ONNXC_ONNX_SRC (a folder that holds onnx/checker.cc), the .venv of this
 # repository, the onnx package of python3, and at last a wheel that pip downloads into the build folder. Whatever
 # is found must have the pinned content (one sha256 over all files that are compiled).
+#
+# With ONNXC_ONNX_BUILD, a build folder of this repository, the library that was built there is linked as it is: the sanitized
+# build takes it so, whose question is the compiler and not the library.
 set(ONNXC_ONNX_VERSION 1.23.2)
 set(ONNXC_ONNX_SHA256 761177491b37fad80822da16b879968421c8a89a5af0b89cbdc9d0106d4a1bc6)
 set(ONNXC_ONNX_SRC "" CACHE PATH "Folder that holds onnx/checker.cc of onnx ${ONNXC_ONNX_VERSION} (site-packages, unpacked wheel or sdist)")
@@ -11,6 +14,13 @@ set(ONNXC_ONNX_SRC "" CACHE PATH "Folder that holds onnx/checker.cc of onnx ${ON
 find_package(Threads REQUIRED)
 set(Protobuf_USE_STATIC_LIBS ON)
 find_package(Protobuf REQUIRED)
+set(ONNXC_ONNX_BUILD "" CACHE PATH "Build folder whose onnx library is linked instead of being built here")
+if(ONNXC_ONNX_BUILD)
+  include(${ONNXC_ONNX_BUILD}/_onnx/built.cmake)
+  add_library(onnx::onnx ALIAS built::onnxc_onnx)
+  return()
+endif()
+
 find_program(ONNXC_PYTHON NAMES python3 DOC "Python that is asked for its onnx package")
 mark_as_advanced(ONNXC_PYTHON)
 
@@ -120,3 +130,4 @@ target_compile_definitions(onnxc_onnx PUBLIC ONNX_ML=1 ONNX_NAMESPACE=onnx)
 target_compile_options(onnxc_onnx PRIVATE -w $<$<CONFIG:Release>:-O1>)
 target_link_libraries(onnxc_onnx PUBLIC protobuf::libprotobuf Threads::Threads)
 add_library(onnx::onnx ALIAS onnxc_onnx)
+export(TARGETS onnxc_onnx NAMESPACE built:: FILE ${onnxc_onnx_dir}/built.cmake)

@@ -7,7 +7,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
 endif()
 target_include_directories(onnxc_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/runtime_lib/include)
 if(ONNXC_SANITIZE)
-  target_compile_options(onnxc_flags INTERFACE -fsanitize=${ONNXC_SANITIZE} -fno-omit-frame-pointer -g1)
+  target_compile_options(onnxc_flags INTERFACE -fsanitize=${ONNXC_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
+  target_compile_definitions(onnxc_flags INTERFACE _GLIBCXX_ASSERTIONS)  # bounds inside a vector's capacity, empty optionals
   target_link_options(onnxc_flags INTERFACE -fsanitize=${ONNXC_SANITIZE})
 endif()
 

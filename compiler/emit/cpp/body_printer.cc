@@ -143,7 +143,7 @@ Status BodyPrinter::copies(const std::vector<BufferId>& to, const std::vector<Bu
   std::set<BufferId> overwritten;
   for (size_t i = 0; i < count; ++i) {
     const BufferId source = storage_root(plan_.program, from[i + skip]), target = storage_root(plan_.program, to[i]);
-    if (overwritten.count(source))
+    if (overwritten.contains(source))
       return Error(ErrorKind::Unsupported, std::string(what) + " exchanges '" +
                                                plan_.program.buffers[from[i + skip]].name +
                                                "' with another carried value, which is not supported yet");

@@ -57,7 +57,7 @@ bool has_load(const Expr& e, const std::unordered_map<const ExprNode*, std::stri
   while (!stack.empty()) {
     const ExprNode* n = stack.back();
     stack.pop_back();
-    if (known.count(n) || !seen.insert(n).second) continue;
+    if (known.contains(n) || !seen.insert(n).second) continue;
     if (n->op == ExprOp::Load) return true;
     for (const Expr& a : n->args) stack.push_back(a.get());
   }
@@ -144,7 +144,7 @@ std::string ExprPrinter::binary(const ExprNode& n, Lines& lines) {
   const Elem type = n.args[0]->type;
   const std::string a = print(n.args[0], lines), b = print(n.args[1], lines);
   const char* op = infix(n.op);
-  const std::string plain = op ? in_parentheses(a + " " + op + " " + b) : "";
+  std::string plain = op ? in_parentheses(a + " " + op + " " + b) : "";
   if (is_comparison(n.op)) return plain;
   if (type == Elem::Bool) {
     if (is_bitwise(n.op)) return "static_cast<bool>(" + a + " " + op + " " + b + ")";

@@ -30,7 +30,7 @@ bool RegionEmitter::copies_are_ordered(const std::vector<BufferId>& to, const st
   std::set<BufferId> overwritten;
   for (size_t i = 0; i < to.size() && i < from.size(); ++i) {
     const BufferId source = storage_root(context_.program(), from[i]);
-    if (overwritten.count(source)) {
+    if (overwritten.contains(source)) {
       context_.fail(ErrorKind::Unsupported, std::string(what) + " exchanges '" + context_.buffer(from[i]).name +
                                                 "' with another carried value, which is not supported yet");
       return false;

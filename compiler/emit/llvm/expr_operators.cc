@@ -187,7 +187,7 @@ bool ExprEmitter::loads_anew(const Expr& e) const {
   while (!stack.empty()) {
     const ExprNode* node = stack.back();
     stack.pop_back();
-    if (memo_.count(node) || !seen.insert(node).second) continue;
+    if (memo_.contains(node) || !seen.insert(node).second) continue;
     if (node->op == ExprOp::Load) return true;
     for (const Expr& arg : node->args) stack.push_back(arg.get());
   }

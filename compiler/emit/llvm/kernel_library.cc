@@ -59,7 +59,7 @@ Status KernelLibrary::link_kernels(llvm::Module& module, const std::function<voi
     if (!f.isDeclaration()) before.insert(f.getName().str());
   ONNXC_TRY(link(module, std::move(kernels_), llvm::Linker::LinkOnlyNeeded));
   for (llvm::Function& f : module)
-    if (!f.isDeclaration() && !before.count(f.getName().str())) on_kernel(f);
+    if (!f.isDeclaration() && !before.contains(f.getName().str())) on_kernel(f);
   return ok();
 }
 

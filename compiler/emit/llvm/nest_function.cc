@@ -58,7 +58,7 @@ std::vector<Spot> find_spots(const Plan& plan, const Operation& op) {
         std::find_if(spots.begin(), spots.end(), [&](const Spot& s) { return same_place(plan, s.roots[0], root); });
     if (spot == spots.end()) spot = spots.insert(spots.end(), Spot{});
     spot->roots.push_back(root);
-    spot->written |= written.count(root) > 0;
+    spot->written |= written.contains(root);
   }
   for (Spot& a : spots)
     for (const Spot& b : spots)
