@@ -20,7 +20,7 @@ struct Bounds {
   std::optional<int64_t> low, high;
 };
 
-int compare(const Dim& a, const Dim& b);
+int compare(const Dim& x, const Dim& y);
 
 int compare(const AtomPtr& a, const AtomPtr& b) {
   if (a == b) return 0;
@@ -145,6 +145,7 @@ Bounds atom_bounds(const Atom& x) {
       r.low = a.low && b.low ? std::max(*a.low, *b.low) : a.low ? a.low : b.low;
       if (a.high && b.high) r.high = std::max(*a.high, *b.high);
       break;
+    default: break;
   }
   return r;
 }
@@ -498,7 +499,7 @@ Dim Dim::substitute(const std::map<std::string, Dim>& values) const {
                       const auto it = values.find(name);
                       return it == values.end() ? symbol(name) : it->second;
                     },
-                    [](char op, Dim a, Dim b) { return DimImpl::apply(op, a, b); }});
+                    [](char op, const Dim& a, const Dim& b) { return DimImpl::apply(op, a, b); }});
 }
 
 std::optional<int64_t> Dim::evaluate(const std::map<std::string, int64_t>& values) const {
@@ -529,8 +530,8 @@ Dim DimImpl::apply(char op, const Dim& a, const Dim& b) {
     case '%': return Dim::mod(a, b);
     case 'm': return Dim::min(a, b);
     case 'M': return Dim::max(a, b);
+    default: return Dim::overflow();
   }
-  return Dim::overflow();
 }
 
 size_t Dim::walk(Walker& walker) const {

@@ -101,7 +101,7 @@ bool fuse_gated(Node* n) {
     Node* maker = x->producer;
     merge_origins(maker, g);
     absorb(maker, n, {silu ? "silu" : "hard_swish"});
-    n->graph->remove_node(g);
+    g->graph->remove_node(g);
     return true;
   }
   return false;

@@ -5,6 +5,9 @@ target_compile_options(onnxc_flags INTERFACE -Wall -Wextra -Wno-missing-field-in
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(onnxc_flags INTERFACE -Wno-restrict -Wno-maybe-uninitialized)  # false alarms on std::string (GCC bug 105651) and std::optional
 endif()
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  target_compile_options(onnxc_flags INTERFACE -Wno-deprecated-declarations)  # false alarms inside libstdc++ 12's std::stable_sort
+endif()
 target_include_directories(onnxc_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/runtime_lib/include)
 if(ONNXC_SANITIZE)
   target_compile_options(onnxc_flags INTERFACE -fsanitize=${ONNXC_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
