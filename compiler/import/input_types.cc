@@ -133,8 +133,7 @@ Status bind_dims(const Graph& graph, const DimNames& names, const Options& optio
     std::string symbol = name;
     if (auto it = names.find(name); it != names.end() && it->second.as_symbol()) symbol = *it->second.as_symbol();
     if (!symbols.contains(symbol)) {
-      std::set<std::string> shown = symbols;
-      return Error(ErrorKind::Usage, "no input has a dim of that name", option, list_of(shown));
+      return Error(ErrorKind::Usage, "no input has a dim of that name", option, list_of(symbols));
     }
     ONNXC_TRY(assign_dim(bindings, symbol, number, option));
   }

@@ -37,7 +37,7 @@ class Dim {
   Dim operator+(const Dim& o) const;
   Dim operator-(const Dim& o) const;
   Dim operator*(const Dim& o) const;
-  static Dim floor_div(const Dim& a, const Dim& b);  // b > 0 is the caller's promise
+  static Dim floor_div(const Dim& numerator, const Dim& denominator);  // denominator > 0 is the caller's promise
   static Dim ceil_div(const Dim& a, const Dim& b);
   static Dim mod(const Dim& a, const Dim& b);  // a - b * floor(a / b)
   static Dim min(const Dim& a, const Dim& b);

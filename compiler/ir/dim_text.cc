@@ -44,6 +44,7 @@ std::string atom_text(const DimImpl::Atom& x, bool alone) {
     case 's': return symbol_text(x.name);
     case 'm': return "min(" + x.a.str() + ", " + x.b.str() + ')';
     case 'M': return "max(" + x.a.str() + ", " + x.b.str() + ')';
+    default: break;
   }
   const std::string text = operand(x.a) + (x.kind == '/' ? "/" : " % ") + operand(x.b);
   return alone ? text : '(' + text + ')';

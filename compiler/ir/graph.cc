@@ -46,7 +46,7 @@ const T* attr_as(const std::map<std::string, Attr>& attrs, const std::string& na
 }
 
 template <class T>
-T attr_or(const std::map<std::string, Attr>& attrs, const std::string& name, T fallback) {
+T attr_or(const std::map<std::string, Attr>& attrs, const std::string& name, const T& fallback) {
   const T* v = attr_as<T>(attrs, name);
   return v ? *v : fallback;
 }

@@ -80,10 +80,10 @@ inline Status ok() { return Unit{}; }
 }  // namespace onnxc
 
 // Returns the error of a Status expression, if it is one.
-#define ONNXC_TRY(expression)                                   \
-  do {                                                          \
-    if (auto onnxc_status_ = (expression); !onnxc_status_.ok()) \
-      return ::onnxc::Error(std::move(onnxc_status_).error());  \
+#define ONNXC_TRY(expression)                                         \
+  do {                                                                \
+    if (auto onnxc_try_status = (expression); !onnxc_try_status.ok()) \
+      return ::onnxc::Error(std::move(onnxc_try_status).error());     \
   } while (false)
 
 #define ONNXC_CONCAT_INNER(a, b) a##b

@@ -15,6 +15,7 @@ class Form:
     backend: str = "llvm"
     sanitized: bool = False  # the address sanitizer's runtime must be loaded first
     arguments: tuple = ()
+    only_sources: bool = False  # nothing is built or run: for a compiler that watches itself; only when named
 
     def takes(self, case, options):
         """All cases with --all or for a form run in full; otherwise a tenth, chosen by name."""
@@ -76,6 +77,7 @@ FORMS = {
     for f in [
         Form("static", "LLVM back end, shapes as declared", in_full=True),
         Form("cpp", "C++ back end, many models per translation unit", backend="cpp"),
+        Form("sources", "C++ back end, sources only", arguments=("--emit=cpp",), only_sources=True),
         Dynamic("dynamic", "no dim declared in the file, --shape at compile time"),
         Constant("constant", "all inputs constant"),
         Form("debug-plan", "each buffer a guarded allocation", arguments=("--debug-plan",)),

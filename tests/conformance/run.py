@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -50,12 +51,17 @@ class CaseWorker:
                 pass  # the same artefact would do; there are few such cases
             model, arguments, feeds = form.build(case, case.feeds(inputs))
             stem = self.folder / f"{form.name}-{case.suite}-{case.name}"
-            source, artefact = stem.with_suffix(".onnx"), stem.with_suffix(".so")
+            source = stem.with_suffix(".onnx")
+            artefact = stem if form.only_sources else stem.with_suffix(".so")
             source.write_bytes(model.SerializeToString())
             outcome = self.compiler.compile(source, artefact, ["-q", *arguments])
             if not outcome.ok:
                 source.unlink()
                 return shorten(outcome.reason(), source, case)
+            if form.only_sources:
+                source.unlink()
+                shutil.rmtree(artefact)
+                continue
             try:
                 reason = run_and_compare(artefact, case, feeds, outputs)
             finally:
@@ -111,7 +117,8 @@ def main():
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-k", metavar="PATTERN", help="only cases whose name matches this regular expression")
-    parser.add_argument("--forms", default=",".join(FORMS), type=lambda s: s.split(","), help=f"of {','.join(FORMS)}")
+    usual = ",".join(name for name, form in FORMS.items() if not form.only_sources)
+    parser.add_argument("--forms", default=usual, type=lambda s: s.split(","), help=f"of {','.join(FORMS)}")
     parser.add_argument("--all", action="store_true", help="every case in every form")
     parser.add_argument("--tenth", action="store_true", help="a tenth of the cases in every form")
     parser.add_argument("--report", metavar="FILE", help="write every result as JSON")

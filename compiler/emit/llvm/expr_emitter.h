@@ -35,9 +35,9 @@ class ExprEmitter {
   void forget() { memo_.clear(); }
   IndexValue emit_dim(const Dim& dim);
   // The address of an element of `buffer`, in bytes arithmetic of the buffer's strides (views followed).
-  llvm::Value* address(BufferId buffer, const std::vector<Expr>& at);
+  llvm::Value* address(BufferId id, const std::vector<Expr>& at);
   // Register value of type `from` -> memory, and back.
-  void store(llvm::Value* value, Elem from, BufferId buffer, const std::vector<Expr>& at);
+  void store(llvm::Value* value, Elem from, BufferId id, const std::vector<Expr>& at);
   llvm::Value* widen(llvm::Value* stored, Elem elem);
 
   llvm::Value* binary(ExprOp op, Elem type, llvm::Value* a, llvm::Value* b);
@@ -56,7 +56,7 @@ class ExprEmitter {
   llvm::Value* cast(llvm::Value* value, Elem from, Elem to);
   llvm::Value* bit_cast(llvm::Value* value, Elem from, Elem to);
   llvm::Value* narrow(llvm::Value* value, Elem elem);  // register -> storage type
-  llvm::Value* call(const std::string& function, std::vector<llvm::Value*> args, llvm::Type* result);
+  llvm::Value* call(const std::string& name, std::vector<llvm::Value*> args, llvm::Type* result);
   bool loads_anew(const Expr& e) const;
 
   EmitContext& context_;

@@ -24,7 +24,7 @@ class LoadedModel final : public InProcessModel {
  public:
   static Result<std::unique_ptr<InProcessModel>> make(std::string object, const Plan& plan) {
     auto made = std::make_unique<LoadedModel>();
-    ONNXC_TRY(made->load_code(std::move(object)));
+    ONNXC_TRY(made->load_code(object));
     ONNXC_TRY(made->load_weights(plan));
     ONNXC_TRY(made->create());
     return std::unique_ptr<InProcessModel>(std::move(made));
@@ -94,7 +94,7 @@ class LoadedModel final : public InProcessModel {
     return wide;
   }
 
-  Status load_code(std::string object) {
+  Status load_code(const std::string& object) {
     auto jit = llvm::orc::LLJITBuilder().create();
     if (!jit) return Error(ErrorKind::Environment, "code cannot be loaded in process: " + as_text(jit.takeError()));
     jit_ = std::move(*jit);

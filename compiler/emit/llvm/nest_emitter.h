@@ -17,7 +17,7 @@ class NestEmitter {
   void emit(const Block& block);
 
  private:
-  void emit_stmt(const For& loop);
+  void emit_stmt(const For& node);
   void emit_stmt(const Let& let);
   void emit_stmt(const Reduce& reduce);
   void emit_stmt(const Store& store);

@@ -22,7 +22,7 @@ llvm::MDNode* lanes_metadata(llvm::LLVMContext& c, int lanes) {
   };
   llvm::Type* i1 = llvm::Type::getInt1Ty(c);
   llvm::Type* i32 = llvm::Type::getInt32Ty(c);
-  auto node = [&](std::vector<llvm::Metadata*> parts) { return llvm::MDNode::get(c, parts); };
+  auto node = [&](const std::vector<llvm::Metadata*>& parts) { return llvm::MDNode::get(c, parts); };
   llvm::MDNode* id = llvm::MDNode::getDistinct(
       c, {nullptr, node({text("llvm.loop.unroll.disable")}), node({text("llvm.loop.vectorize.enable"), number(i1, 1)}),
           node({text("llvm.loop.vectorize.width"), number(i32, static_cast<uint64_t>(lanes))}),

@@ -89,7 +89,7 @@ void RegionEmitter::find_pointers() {
   }
 }
 
-llvm::CallInst* RegionEmitter::call_entry(const char* name, std::vector<Value*> args) {
+llvm::CallInst* RegionEmitter::call_entry(const char* name, const std::vector<Value*>& args) {
   llvm::Function* function = context_.kernels.declare(context_.module, name);
   if (!function || function->arg_size() != args.size()) {
     context_.fail(ErrorKind::Internal, std::string("the entry library has no fitting function ") + name);

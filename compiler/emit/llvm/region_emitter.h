@@ -37,7 +37,7 @@ class RegionEmitter {
   void find_pointers();
   llvm::Value* frame_field(unsigned index, llvm::Type* type);
   // Calls a function of runtime_lib/abi; null when the library has none of that name.
-  llvm::CallInst* call_entry(const char* name, std::vector<llvm::Value*> args);
+  llvm::CallInst* call_entry(const char* name, const std::vector<llvm::Value*>& args);
   // Leaves the body with `status` when it is not ONNXC_OK.
   void leave_if(llvm::Value* status);
   void leave(llvm::Value* status);
