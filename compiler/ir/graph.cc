@@ -46,9 +46,10 @@ const T* attr_as(const std::map<std::string, Attr>& attrs, const std::string& na
 }
 
 template <class T>
-T attr_or(const std::map<std::string, Attr>& attrs, const std::string& name, const T& fallback) {
+T attr_or(const std::map<std::string, Attr>& attrs, const std::string& name, T fallback) {
   const T* v = attr_as<T>(attrs, name);
-  return v ? *v : fallback;
+  if (v) return *v;
+  return fallback;
 }
 
 }  // namespace

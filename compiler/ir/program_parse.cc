@@ -64,11 +64,11 @@ class Parser {
       if (found == buffers_.end()) return r.unknown;
       (r.base ? program_.buffers[r.buffer].base : program_.buffers[r.buffer].alias_of) = found->second;
     }
-    for (size_t i = 0; i < value_references_.size(); ++i) {
-      const auto found = buffers_.find(value_references_[i].second.name);
-      if (found == buffers_.end()) return value_references_[i].second.unknown;
-      auto& list = value_references_[i].first ? program_.inputs : program_.outputs;
-      list[value_references_[i].second.buffer].buffer = found->second;
+    for (const auto& [is_input, r] : value_references_) {
+      const auto found = buffers_.find(r.name);
+      if (found == buffers_.end()) return r.unknown;
+      auto& list = is_input ? program_.inputs : program_.outputs;
+      list[r.buffer].buffer = found->second;
     }
     return ok();
   }

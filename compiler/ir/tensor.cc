@@ -21,7 +21,8 @@ double decode_float(uint32_t bits, const FloatFormat& f) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   if (f.special == FloatFormat::Ieee && exponent == top) {
     if (mantissa) return nan;
-    return negative ? -INFINITY : INFINITY;
+    const double infinity = std::numeric_limits<double>::infinity();
+    return negative ? -infinity : infinity;
   }
   if (f.special == FloatFormat::MaxIsNan && exponent == top && mantissa == (1u << f.mantissa_bits) - 1) return nan;
   if (f.special == FloatFormat::NegativeZeroIsNan && negative && !exponent && !mantissa) return nan;

@@ -22,6 +22,6 @@ struct Patch {
   uint64_t at = 0;
   std::string bytes;
 };
-Result<std::vector<Patch>> place_weights(const std::string& library, uint64_t offset);
+Result<std::vector<Patch>> place_weights(const std::string& file, uint64_t offset);
 
 }  // namespace onnxc

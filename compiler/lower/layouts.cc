@@ -60,7 +60,7 @@ BufferId GraphLowering::constant_buffer(Tensor tensor, Packing packing, std::str
   for (BufferId id : same)
     if (program_.constants[static_cast<size_t>(program_.buffers[id].index)].source.equals(tensor)) return id;
   Buffer b;
-  b.name = name.empty() ? fresh("const") : name;
+  b.name = name.empty() ? fresh("const") : std::move(name);
   b.elem = tensor.elem();
   for (int64_t d : packing.identity() ? tensor.dims() : packing.packed_dims(tensor.dims())) b.dims.emplace_back(d);
   b.storage = Buffer::Storage::Constant;
@@ -151,7 +151,7 @@ bool divides(const Dim& c, int block) { return c.is_const() && c.value() % block
 void GraphLowering::convert_to_blocked(BufferId from, BufferId to, const Shape& shape, Layout layout,
                                        const Node* origin) {
   const Elem elem = program_.buffers[from].elem;
-  const Dim channels = shape[layout.axis];
+  const Dim& channels = shape[layout.axis];
   emit(nest_over(
            program_.buffers[to].dims, [this] { return fresh("i"); },
            [&](std::span<const Expr> idx) {
@@ -178,7 +178,7 @@ void GraphLowering::convert_to_blocked(BufferId from, BufferId to, const Shape& 
 void GraphLowering::convert_to_plain(BufferId from, BufferId to, const Shape& shape, Layout layout,
                                      const Node* origin) {
   const Elem elem = program_.buffers[from].elem;
-  const Dim channels = shape[layout.axis];
+  const Dim& channels = shape[layout.axis];
   // Loops over (.., channel block, lane, ..rest): the innermost one is contiguous in the result.
   Shape loops;
   for (size_t d = 0; d < shape.size(); ++d) {
@@ -191,7 +191,7 @@ void GraphLowering::convert_to_plain(BufferId from, BufferId to, const Shape& sh
            loops, [this] { return fresh("i"); },
            [&](std::span<const Expr> idx) {
              std::vector<Expr> from_at, to_at;
-             const Expr lane = idx[layout.axis + 1];
+             const Expr& lane = idx[layout.axis + 1];
              const Expr c = channel(idx[layout.axis], lane, layout.block);
              for (size_t k = 0; k < idx.size(); ++k) {
                if (static_cast<int>(k) == layout.axis + 1) continue;
