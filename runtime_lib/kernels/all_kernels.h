@@ -7,6 +7,7 @@
 #include "conv_depthwise.h"
 #include "conv_first.h"
 #include "conv_plain.h"
+#include "conv_winograd.h"
 #include "convert.h"
 #include "gemm.h"
 #include "integer.h"

@@ -53,6 +53,16 @@ void conv(benchmark::State& state) {
     onnxc_conv_blocked_f32(y.p, x.p, w.p, bias.p, nullptr, 1, IC, H, H, OC, o, o, K, K, S, S, pad, pad, 1, 1, 1, 0, 0);
   });
 }
+// 3x3, by F(M,3) in blocks of B tiles; GFLOP/s as the direct form would need them.
+template <int64_t IC, int64_t OC, int64_t H, int64_t M, int64_t B>
+void winograd(benchmark::State& state) {
+  constexpr int64_t t = (H + M - 1) / M, points = (M + 2) * (M + 2), blocks = (t * t + B - 1) / B;
+  Buffer y(OC * H * H), x(IC * H * H), u(IC * OC * points), bias(OC), scratch(points * (B * (IC + 32) + 32));
+  report(state, 2.0 * OC * IC * 9 * H * H, [&] {
+    onnxc_conv_winograd_f32(y.p, x.p, u.p, bias.p, nullptr, scratch.p, 1, IC, H, H, OC, H, H, 1, 1, M, B, 1, 0, 0, 0,
+                            blocks * ((OC + 31) / 32));
+  });
+}
 template <int64_t OC, int64_t H, int64_t K, int64_t S>
 void first(benchmark::State& state) {
   constexpr int64_t pad = K / 2, o = (H + 2 * pad - K) / S + 1;
@@ -134,6 +144,12 @@ CASE(conv<256, 256, 14, 3, 1>);
 CASE(conv<512, 512, 7, 3, 1>);
 CASE(conv<128, 128, 56, 3, 2>);
 CASE(conv<48, 48, 40, 3, 1>);
+CASE(winograd<64, 64, 56, 4, 28>);
+CASE(winograd<128, 128, 28, 4, 28>);
+CASE(winograd<256, 256, 14, 4, 28>);
+CASE(winograd<512, 512, 7, 2, 28>);
+CASE(winograd<64, 64, 56, 2, 56>);
+CASE(winograd<48, 48, 40, 4, 28>);
 CASE(first<64, 224, 7, 2>);
 CASE(first<32, 224, 3, 2>);
 CASE(depthwise<32, 112, 3, 1>);

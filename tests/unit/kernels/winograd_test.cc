@@ -1,0 +1,113 @@
+// Winograd convolutions against a naive sum in double: awkward shapes, NaN in the pad lanes of inputs and in scratch,
+// guard pages around every operand, and any cut into ranges giving the same bits.
+#include "reference.h"
+#include "runtime_lib/kernels/all_kernels.h"
+
+namespace kernel_test {
+namespace {
+
+// G of F(m,3) for the Toom-Cook points of conv_winograd.h: row i is (1, a, a^2) / prod(a - other points); infinity is
+// (0, 0, 1). F(2,3) has the signs of its first row and column changed in G and B alike.
+std::vector<double> weight_transform(int64_t m) {
+  const std::vector<double> points = m == 4 ? std::vector<double>{0, 1, -1, 0.5, -2} : std::vector<double>{0, 1, -1};
+  std::vector<double> g;
+  for (double a : points) {
+    double product = m == 2 && a == 0 ? -1 : 1;
+    for (double other : points) product *= other == a ? 1 : a - other;
+    for (double power : {1.0, a, a * a}) g.push_back(power / product);
+  }
+  g.insert(g.end(), {0, 0, 1});
+  return g;
+}
+
+std::vector<float> transform_weights(const std::vector<float>& w, int64_t oc, int64_t ic, int64_t m) {
+  const int64_t n = m + 2, padded = (oc + 15) / 16 * 16;
+  const auto g = weight_transform(m);
+  std::vector<float> u(static_cast<size_t>(padded * ic * n * n), 0.0f);
+  for (int64_t o = 0; o < oc; ++o)
+    for (int64_t i = 0; i < ic; ++i)
+      for (int64_t y = 0; y < n; ++y)
+        for (int64_t x = 0; x < n; ++x) {
+          double sum = 0;
+          for (int64_t ky = 0; ky < 3; ++ky)
+            for (int64_t kx = 0; kx < 3; ++kx)
+              sum += g[y * 3 + ky] * g[x * 3 + kx] * w[((o * ic + i) * 3 + ky) * 3 + kx];
+          const int64_t panel = o / 32 * 32, width = std::min<int64_t>(32, padded - panel);
+          u[panel * n * n * ic + ((y * n + x) * ic + i) * width + o - panel] = float(sum);
+        }
+  return u;
+}
+
+struct Case {
+  Conv conv;
+  int64_t block = 28;
+};
+
+void check(const Case& which, int64_t m, int64_t ranges) {
+  const Conv& c = which.conv;
+  Random random(7);
+  const int64_t hw = c.oh() * c.ow(), out = c.n * c.oc * hw, n = m + 2;
+  const int64_t tiles = c.n * ((c.oh() + m - 1) / m) * ((c.ow() + m - 1) / m),
+                blocks = (tiles + which.block - 1) / which.block, most = (tiles + blocks - 1) / blocks;
+  const auto x = random.vector(c.n * c.ic * c.ih * c.iw), w = random.vector(c.oc * c.ic * 9),
+             bias = random.vector(c.oc), residual = random.vector(out);
+  const auto want = reference(c, x, w, bias, residual);
+  const auto xb = to_blocked(x, c.n, c.ic, c.ih * c.iw, kNan), u = transform_weights(w, c.oc, c.ic, m);
+  const auto residual_b = to_blocked(residual, c.n, c.oc, hw, kNan);
+  const std::vector<float> scratch(n * n * (most * ((c.ic + 15) / 16 * 16 + 32) + 32), kNan);
+  SCOPED_TRACE(testing::Message() << "F(" << m << ",3) ic " << c.ic << " oc " << c.oc << " map " << c.ih << "x" << c.iw
+                                  << " pads " << c.pt << "," << c.pl << " ranges " << ranges);
+  const int64_t pairs = blocks * ((c.oc + 31) / 32);
+  for (auto side : {Guarded::Side::Before, Guarded::Side::After}) {
+    const Guarded gx(xb, side), gu(u, side), gb(pad_bias(bias), side),
+        gy(c.residual ? residual_b : std::vector<float>(residual_b.size(), kNan), side);
+    for (int64_t r = 0; r < ranges; ++r) {
+      const Guarded gs(scratch, side);
+      onnxc_conv_winograd_f32(gy.data(), gx.data(), gu.data(), c.bias ? gb.data() : nullptr,
+                              c.residual ? gy.data() : nullptr, gs.data(), c.n, c.ic, c.ih, c.iw, c.oc, c.oh(), c.ow(),
+                              c.pt, c.pl, m, which.block, c.activation, c.alpha, c.beta, pairs * r / ranges,
+                              pairs * (r + 1) / ranges);
+    }
+    expect_near(from_blocked(gy.vector(), c.n, c.oc, hw), want, (m == 4 ? 6e-6 : 3e-6) * std::sqrt(double(c.ic * 9)));
+  }
+}
+
+const Case kCases[] = {
+    {{1, 16, 8, 8, 32, 3, 3, 1, 1, 1, 1, 1, 1}},
+    {{1, 64, 14, 14, 48, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, 14},
+    {{3, 20, 9, 13, 35, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, -0.5f, 0.5f, true, true}, 14},
+    {{1, 150, 7, 7, 70, 3, 3, 1, 1, 1, 1, 1, 1}},
+    {{1, 5, 1, 1, 40, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 10, 0.5f, 0}},
+    {{2, 24, 6, 19, 17, 3, 3, 1, 1, 0, 0, 0, 0, 1, 1, 1, 4}, 14},
+    {{1, 40, 3, 5, 16, 3, 3, 1, 1, 0, 2, 2, 0, 1, 1, 1, 6, 0, 0, false, true}},
+    {{1, 1, 4, 30, 3, 3, 3, 1, 1, 2, 0, 0, 1, 1, 1, 1, 2, 0.1f, 0}},
+    {{1, 280, 6, 6, 33, 3, 3, 1, 1, 4, 4, 4, 4, 1, 1, 1, 0, 0, 0, true, true}},
+};
+
+TEST(WinogradTest, AgreesWithTheSumInDouble) {
+  for (const Case& c : kCases)
+    for (int64_t m : {2, 4}) check(c, m, 1);
+}
+TEST(WinogradTest, AnyRangesTogether) {
+  for (const Case& c : kCases)
+    for (int64_t m : {2, 4}) check(c, m, 3);
+}
+
+// Different cuts, the same bits.
+TEST(WinogradTest, RangesDoNotChangeBits) {
+  Random random(3);
+  const int64_t ic = 40, oc = 80, size = 21, block = 14, pairs = 9;  // 36 tiles in 3 blocks, 3 panels
+  const auto x = to_blocked(random.vector(ic * size * size), 1, ic, size * size, kNan),
+             u = transform_weights(random.vector(oc * ic * 9), oc, ic, 4);
+  std::vector<float> scratch(36 * (12 * (48 + 32) + 32)), whole(oc * size * size, kNan), parts = whole;
+  const auto run = [&](std::vector<float>& y, int64_t begin, int64_t end) {
+    onnxc_conv_winograd_f32(y.data(), x.data(), u.data(), nullptr, nullptr, scratch.data(), 1, ic, size, size, oc, size,
+                            size, 1, 1, 4, block, 1, 0, 0, begin, end);
+  };
+  run(whole, 0, pairs);
+  for (int64_t p = pairs; p-- > 0;) run(parts, p, p + 1);
+  EXPECT_EQ(whole, parts);
+}
+
+}  // namespace
+}  // namespace kernel_test
