@@ -81,6 +81,8 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
                  "embedded (default), or separate: in NAME.weights beside NAME.so or NAME.a, which the loader maps")
       ->check(CLI::IsMember({"embedded", "separate"}).description(""));
   app.add_option("-O,--opt-level", o.opt_level, "0 to 3 (default): -O0 compiles fastest")->check(CLI::Range(0, 3));
+  app.add_flag("!--no-winograd", o.winograd, "no Winograd convolutions");
+  app.add_flag("--small", o.small, "weights no larger than in the model, even where larger ones are faster");
   app.add_option("--disable-pass", o.disabled_passes, "leave out a pass (names: --help-passes); may be repeated")
       ->take_all();
   app.add_option("--opt-bisect", o.opt_bisect, "run only the first N pass applications");

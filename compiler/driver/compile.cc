@@ -73,8 +73,25 @@ Status emit_artefact(const Plan& plan, const ModelIdentity& identity, const Targ
   return rest;
 }
 
+// How many convolutions took which form of Winograd's, and how many the accuracy guard kept from it.
+std::string winograd_report(const Program& program) {
+  int f4 = 0, f2 = 0, refused = 0;
+  for (const Operation& op : program.ops) {
+    const auto* call = std::get_if<KernelCall>(&op.node);
+    if (!call) continue;
+    refused += op.note.find("refused") != std::string::npos;
+    if (call->kernel != "conv_winograd_f32") continue;
+    const Buffer& weights = program.buffers[call->ins[1].buffer];
+    ++(program.constants[static_cast<size_t>(weights.index)].packing.winograd == 4 ? f4 : f2);
+  }
+  if (f4 + f2 + refused == 0) return {};
+  return "Winograd: " + std::to_string(f4) + " by F(4,3), " + std::to_string(f2) + " by F(2,3), " +
+         std::to_string(refused) + " kept to less or none for accuracy (--emit=program tells why)";
+}
+
 void note_sizes(const Plan& plan, const Options& options, const Progress& progress) {
   if (options.quiet) return;
+  if (const std::string text = winograd_report(plan.program); !text.empty()) progress.note(text);
   char text[200];
   const double mib = 1024.0 * 1024.0;
   std::snprintf(text, sizeof text, "arena %.2f MiB (%.2f without sharing), constants %.2f MiB (%.2f in the model)",

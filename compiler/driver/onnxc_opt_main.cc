@@ -2,7 +2,7 @@
 // trying things out. FILE is a textual graph, - for standard input, or an .onnx model.
 //   onnxc-opt [--passes=a,b,c | --pipeline] [--opt-bisect=N] [--dump-after=PASS] [--dim=NAME=N] [--shape=INPUT=1,2]
 //             [--time-passes] [--verify-each] FILE
-//   onnxc-opt --lower [--mcpu=x86-64-v3] FILE    the same, then the Program that the graph becomes
+//   onnxc-opt --lower [--mcpu=x86-64-v3] [--no-winograd] [--small] FILE    the same, then the Program that the graph becomes
 //   onnxc-opt --program [--plan] FILE    verifies a Program and prints it, or plans it and prints the Plan
 // Named passes run once each, in the order given; --pipeline runs all of them to a fixpoint. Constants are folded only
 // where that needs no execution: this program holds no back end.
@@ -54,6 +54,10 @@ Result<Arguments> parse_arguments(int argc, char** argv) {
       a.pipeline = true;
     } else if (name == "--lower") {
       a.lower = true;
+    } else if (arg == "--no-winograd") {
+      a.options.winograd = false;
+    } else if (arg == "--small") {
+      a.options.small = true;
     } else if (name == "--mcpu") {
       a.options.cpu = value;
     } else if (name == "--program") {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "compiler/ir/winograd.h"
+
 namespace onnxc {
 
 std::string Layout::str() const {
@@ -23,6 +25,7 @@ std::string list_str(const std::vector<int64_t>& values) {
 
 std::vector<int64_t> Packing::packed_dims(const std::vector<int64_t>& dims) const {
   if (identity()) return dims;
+  if (winograd != 0) return {winograd_elements(dims, winograd)};
   std::vector<int64_t> order = perm;
   if (order.empty())
     for (size_t i = 0; i < 2 * dims.size(); ++i) order.push_back(static_cast<int64_t>(i));
@@ -39,6 +42,7 @@ std::vector<int64_t> Packing::packed_dims(const std::vector<int64_t>& dims) cons
 
 std::string Packing::str() const {
   if (identity()) return "as it is";
+  if (winograd != 0) return "winograd=" + std::to_string(winograd);
   return "block=" + list_str(block) + (perm.empty() ? "" : ", perm=" + list_str(perm));
 }
 

@@ -77,10 +77,14 @@ struct Buffer {
 // to a multiple of block[i] and split into (dims[i]/block[i], block[i]); the 2*rank dims so made are then permuted by
 // `perm` (split dim 2*i is the outer part of i, 2*i + 1 the inner one; `perm` may leave out inner parts of extent 1,
 // and an empty one keeps the order). Empty: as it is.
+// Or, with `winograd` = 2 or 4, weights [O][I][3][3] of f32 become those of F(winograd, 3), transformed in double and
+// rounded once (ir/winograd.h), as conv_winograd_f32 reads them.
 struct Packing {
   std::vector<int64_t> block, perm;
-  bool identity() const { return block.empty(); }
-  // Dims of the packed tensor: the permuted split dims, those of extent-1 inner parts (block 1) left out.
+  int winograd = 0;
+  bool identity() const { return block.empty() && winograd == 0; }
+  // Dims of the packed tensor: the permuted split dims, those of extent-1 inner parts (block 1) left out; one dim for
+  // winograd's.
   std::vector<int64_t> packed_dims(const std::vector<int64_t>& dims) const;
   std::string str() const;
 };
@@ -224,6 +228,7 @@ struct Operation {
   // Operands that may share one place: (written buffer, read buffer).
   std::vector<std::pair<BufferId, BufferId>> in_place;
   std::vector<std::string> origins;  // ONNX nodes, for `// from:` comments, profiles, errors
+  std::string note = {};             // why this form was chosen, for people
 };
 
 struct ProgramValue {  // a model input or output as the caller sees it

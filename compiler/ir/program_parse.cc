@@ -113,6 +113,13 @@ class Parser {
 
   Status packing(Packing& packing) {
     ONNXC_TRY(cursor_.expect_punct("("));
+    if (cursor_.take_name("winograd")) {
+      ONNXC_TRY(cursor_.expect_punct("="));
+      ONNXC_ASSIGN(const int64_t outputs, cursor_.expect_integer());
+      if (outputs != 2 && outputs != 4) return cursor_.error("winograd is 2 or 4");
+      packing.winograd = static_cast<int>(outputs);
+      return cursor_.expect_punct(")");
+    }
     ONNXC_TRY(cursor_.expect_name("block"));
     ONNXC_TRY(cursor_.expect_punct("="));
     ONNXC_ASSIGN(packing.block, integers());

@@ -98,6 +98,11 @@ Status OperationParser::tail(Operation& op) {
   if (cursor_.take_name("partition")) ONNXC_TRY(partition(op));
   if (cursor_.take_name("in_place")) ONNXC_TRY(in_place(op));
   if (cursor_.take_name("from")) ONNXC_TRY(origins(op));
+  if (cursor_.take_name("note")) {
+    ONNXC_TRY(cursor_.expect_punct("("));
+    ONNXC_ASSIGN(op.note, cursor_.expect(Token::Kind::String, "a remark in quotes"));
+    ONNXC_TRY(cursor_.expect_punct(")"));
+  }
   return ok();
 }
 

@@ -81,7 +81,9 @@ class Printer {
     const Constant& c = program_.constants[index];
     std::string text = "constant " + marked('@', constants_[index]) + named(constants_[index], c.name);
     text += typed(c.source.elem(), Shape(c.source.dims().begin(), c.source.dims().end()));
-    if (!c.packing.identity()) {
+    if (c.packing.winograd != 0) {
+      text += " packing(winograd = " + std::to_string(c.packing.winograd) + ")";
+    } else if (!c.packing.identity()) {
       text += " packing(block = " + integers(c.packing.block);
       text += (c.packing.perm.empty() ? "" : ", perm = " + integers(c.packing.perm)) + ")";
     }
@@ -174,7 +176,8 @@ class Printer {
       text += (i ? ", " : " in_place(") + buffer(op.in_place[i].first) + " <- " + buffer(op.in_place[i].second);
     if (!op.in_place.empty()) text += ")";
     for (size_t i = 0; i < op.origins.size(); ++i) text += (i ? ", " : " from(") + quoted(op.origins[i]);
-    return text + (op.origins.empty() ? "" : ")");
+    if (!op.origins.empty()) text += ")";
+    return text + (op.note.empty() ? "" : " note(" + quoted(op.note) + ")");
   }
 
   void statement(const For& s) {

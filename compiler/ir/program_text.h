@@ -4,6 +4,7 @@
 //   program @main {
 //     metadata "producer" = "torch"
 //     constant @w: f32[2, 3] packing(block = [16, 1], perm = [0, 2, 1]) = {1.0, 2.0, ...} | splat 0.0 | opaque 0xHASH
+//     constant @u: f32[32, 16, 3, 3] packing(winograd = 4) = ...
 //     buffer %x: f32[N, 4] = input(0)
 //     buffer %y: f32[N, 4] = output(0) alias(%x)
 //     buffer %wp: f32[1, 3, 16] = constant(@w)
@@ -15,7 +16,7 @@
 //     output "y": f32[N, 4] at %y
 //     scalar n = 2*N + 1 | dim(%x, 0) | element(%i, 3)
 //     call conv_f32(out %y, inout %s, in %x, in null, scratch %t) {n = 1, alpha = 0.5} may_fail
-//         partition(rows, 28, grain = 2, halo = (1, 1)) in_place(%y <- %x) from("conv1", "relu1")
+//         partition(rows, 28, grain = 2, halo = (1, 1)) in_place(%y <- %x) from("conv1", "relu1") note("why")
 //     nest { for i in N { let t = exp(%x[i, 0]) store %y[i, 0] = t when lt(t, 1.0) } }
 //     nest { reduce s = add lanes(8) over (k in 64) : %x[k, 0] ... call k(out %y[i, 0]) ... }
 //     alloc %d
@@ -26,7 +27,7 @@
 //
 // Expressions: expr_text.h. Buffers and constants are known by their names; where names are missing or not unique, the
 // text gives them others and keeps the real ones: `buffer %x_7 named("x"): ...`. `//` begins a comment. Partition,
-// in_place and from may follow any operation's head (before its `{`, for nests, ifs and loops).
+// in_place, from and note may follow any operation's head (before its `{`, for nests, ifs and loops).
 #pragma once
 
 #include <string>

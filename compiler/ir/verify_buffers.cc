@@ -84,6 +84,11 @@ class BufferVerifier {
   static Status packing(const Constant& c) {
     const Packing& p = c.packing;
     if (p.identity()) return ok();
+    if (p.winograd != 0) {
+      const auto& dims = c.source.dims();
+      const bool fits = c.source.elem() == Elem::F32 && dims.size() == 4 && dims[2] == 3 && dims[3] == 3;
+      return fits ? ok() : Status(bug("has a Winograd packing, but is no f32 tensor of 3x3 weights"));
+    }
     if (p.block.size() != c.source.dims().size()) return bug("has a packing of another rank than its constant");
     std::vector<bool> seen(2 * p.block.size());
     for (int64_t block : p.block)

@@ -88,6 +88,7 @@ class GraphLowering {
   std::unordered_map<const Value*, std::map<HomeKey, BufferId>> homes_;
   std::unordered_map<const Value*, Layout> main_layout_;
   std::map<std::pair<uint64_t, std::string>, std::vector<BufferId>> constants_;  // (hash, packing) -> buffers
+  int64_t model_bytes_ = 0;                                                      // of all constants of the graph
   uint32_t next_name_ = 0;
 };
 

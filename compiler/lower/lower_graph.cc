@@ -119,6 +119,8 @@ Status GraphLowering::finish_outputs() {
 Result<Program> GraphLowering::run() {
   program_.name = graph_.name;
   program_.metadata = graph_.metadata;
+  for (const auto& value : graph_.values())
+    if (value->is_constant()) model_bytes_ += static_cast<int64_t>(value->constant->bytes());
   std::vector<Diagnostic> problems;
   for (const Value* v : graph_.inputs)
     if (v->type.is_tensor() &&

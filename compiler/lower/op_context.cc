@@ -7,7 +7,9 @@ Result<BufferId> OpContext::in(size_t i, Layout layout) {
   return lowering_.home(node_ptr->input(i), layout);
 }
 Layout OpContext::layout_of(size_t i) const { return lowering_.layout_of(node_ptr->input(i)); }
-int OpContext::channel_block() const { return lowering_.target_.channel_block; }
+const Target& OpContext::target() const { return lowering_.target_; }
+const Options& OpContext::options() const { return lowering_.options_; }
+int64_t OpContext::model_bytes() const { return lowering_.model_bytes_; }
 
 BufferId OpContext::out(size_t i, Layout layout) {
   const Value* v = node_ptr->output(i);

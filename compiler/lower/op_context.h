@@ -10,7 +10,9 @@ class OpContext final : public LowerContext {
   OpContext(GraphLowering& lowering, const Node& node) : lowering_(lowering) { node_ptr = &node; }
   Result<BufferId> in(size_t i, Layout layout) override;
   Layout layout_of(size_t i) const override;
-  int channel_block() const override;
+  const Target& target() const override;
+  const Options& options() const override;
+  int64_t model_bytes() const override;
   BufferId out(size_t i, Layout layout) override;
   BufferId out_view(size_t i, BufferId base, Dim offset, Shape strides, Layout layout) override;
   bool is_stored(size_t i) const override;

@@ -1,5 +1,6 @@
 // Conv and ConvTranspose (onnx/docs/Operators.md). 2-D and 1-D f32 convolutions with constant weights use kernels on
 // the blocked layout; what is left is a loop nest. Tested by tests/conformance and tests/differential.
+#include "compiler/ops/conv_choice.h"
 #include "compiler/ops/window.h"
 
 namespace onnxc {
@@ -105,6 +106,33 @@ Packing weight_packing(size_t axes, int64_t out_block, int64_t in_block) {
   return p;
 }
 
+// The form of a convolution of one group on the blocked layout.
+ConvForm choose_form(const LowerContext& c, const Conv2d& g) {
+  const Shape &x = c.in_shape(0), &w = c.in_shape(1);
+  const bool fits = g.window.axes() == 2 && g.kh == 3 && g.kw == 3 && g.sh == 1 && g.sw == 1 && g.dh == 1 &&
+                    g.dw == 1 && is_static(c.out_shape()) && numel(c.out_shape()).value() > 0;
+  if (!fits) return {};
+  const Conv3x3 conv{x[0].value(), x[1].value(), w[0].value(), g.oh.value(), g.ow.value()};
+  return choose_conv_form(conv, *c.constant(1), c.model_bytes(), c.target(), c.options());
+}
+
+// conv_winograd_f32, with the operands of the direct form.
+Operation winograd_call(LowerContext& c, const Conv2d& g, const ConvForm& form, BufferId out, BufferId in,
+                        BufferId bias, BufferId residual) {
+  const Shape &x = c.in_shape(0), &w = c.in_shape(1);
+  const Conv3x3 conv{x[0].value(), x[1].value(), w[0].value(), g.oh.value(), g.ow.value()};
+  const WinogradWork work = winograd_work(conv, form);
+  Call call("conv_winograd_f32");
+  call.out(out).in(in).in(c.packed(1, Packing{{}, {}, form.m})).in(bias).in(residual);
+  call.scratch(c.temporary(Elem::F32, {Dim(work.scratch)}));
+  call.arg("n", x[0]).arg("ic", x[1]).arg("ih", g.ih).arg("iw", g.iw).arg("oc", w[0]).arg("oh", g.oh).arg("ow", g.ow);
+  call.arg("pad_top", g.pt).arg("pad_left", g.pl).arg("m", form.m).arg("block", form.block).arg("shares", work.shares);
+  activation_args(call, activation_of(c.node()));
+  call.partition("shares", Dim(work.shares));
+  if (residual != kNoBuffer && residual != in) call.in_place(out, residual);
+  return call.op();
+}
+
 Status lower_conv_blocked(LowerContext& c, const Conv2d& g) {
   const Shape &x = c.in_shape(0), &w = c.in_shape(1);
   const int64_t block = c.channel_block(), groups = c.node().attr_int("group", 1), ic = x[1].value(), oc = w[0].value();
@@ -117,9 +145,14 @@ Status lower_conv_blocked(LowerContext& c, const Conv2d& g) {
   if (c.has_input(3)) {
     ONNXC_ASSIGN(residual, c.in(3, layout));
   }
-  const BufferId weights = c.packed(1, weight_packing(g.window.axes(), block, first || depthwise ? 1 : block));
   const BufferId bias = blocked_bias(c, block);
   const BufferId out = c.out(0, layout);
+  const ConvForm form = first || depthwise ? ConvForm{} : choose_form(c, g);
+  if (form.m != 0) {
+    c.emit(winograd_call(c, g, form, out, in, bias, residual)).note = form.note;
+    return ok();
+  }
+  const BufferId weights = c.packed(1, weight_packing(g.window.axes(), block, first || depthwise ? 1 : block));
   Call call(depthwise ? "conv_depthwise_f32" : first ? "conv_first_f32" : "conv_blocked_f32");
   call.out(out).in(in).in(weights).in(bias).in(residual).arg("n", x[0]);
   if (depthwise)
@@ -127,7 +160,7 @@ Status lower_conv_blocked(LowerContext& c, const Conv2d& g) {
   else
     call.arg("ic", ic).arg("ih", g.ih).arg("iw", g.iw).arg("oc", oc).arg("oh", g.oh).arg("ow", g.ow);
   activation_args(window_args(call, g), act);
-  c.emit(call.op());
+  c.emit(call.op()).note = form.note;
   return ok();
 }
 

@@ -9,7 +9,9 @@
 #include "compiler/ir/expr.h"
 #include "compiler/ir/graph.h"
 #include "compiler/ir/program.h"
+#include "compiler/support/options.h"
 #include "compiler/support/result.h"
+#include "compiler/support/target.h"
 
 namespace onnxc {
 
@@ -47,7 +49,10 @@ class LowerContext {
   // The buffer of input i in `layout` (converted, once per value, when it lies otherwise).
   virtual Result<BufferId> in(size_t i, Layout layout = {}) = 0;
   virtual Layout layout_of(size_t i) const = 0;  // how input i lies now
-  virtual int channel_block() const = 0;         // of the target: 16 on x86
+  virtual const Target& target() const = 0;
+  virtual const Options& options() const = 0;
+  int channel_block() const { return target().channel_block; }
+  virtual int64_t model_bytes() const = 0;  // of all constants of the graph
   // A new buffer for output i; call once per output that exists. For a plain graph output it is the output buffer
   // itself.
   virtual BufferId out(size_t i = 0, Layout layout = {}) = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "compiler/ir/winograd.h"
 #include "compiler/plan/make_plan.h"
 #include "compiler/plan/weights_blob.h"
 
@@ -97,6 +98,7 @@ class Packer {
 
 Tensor pack_constant(const Constant& constant) {
   if (constant.packing.identity()) return constant.source;
+  if (constant.packing.winograd != 0) return winograd_weights(constant.source, constant.packing.winograd);
   Tensor packed = Tensor::zeros(constant.source.elem(), constant.packing.packed_dims(constant.source.dims()));
   // Nobody else holds the new tensor's bytes yet.
   if (packed.bytes() > 0) Packer(constant.source, constant.packing).run(const_cast<std::byte*>(packed.raw()));

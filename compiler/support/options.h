@@ -30,6 +30,8 @@ struct Options {
   int opt_level = 3;           // -O0..-O3
   std::string cpu = "native";  // native | x86-64-v2 | x86-64-v3 | x86-64-v4 | generic (C++ only)
   bool fold_constants = true;
+  bool winograd = true;                      // --no-winograd: 3x3 convolutions take the direct form
+  bool small = false;                        // --small: no packing of weights that grows them
   std::vector<std::string> disabled_passes;  // --disable-pass=NAME
   int opt_bisect = -1;                       // --opt-bisect=N: run only the first N pass applications; -1 = all
   bool embed_weights = true;                 // --weights=embedded; separate: a file NAME.weights beside it

@@ -1,14 +1,17 @@
 // conv_winograd_f32: 3x3 convolution, stride 1, dilation 1, of NCHW16c by NCHW16c as in conv_blocked.h, by Winograd's
 // F(m,3), m = 2 or 4: a tile of m x m outputs is A'[(G g G') . (B' d B)]A of N x N inputs, N = m + 2 (Lavin and Gray
-// 2015; Toom-Cook points 0, 1, -1 and for m = 4 also 1/2 and -2, which lose less accuracy than 2 and -2). u holds G g
-// G' as [ceil(OC/32)][N*N][IC][32 oc], the last panel 16 wide when that is all there is, zeros as padding. Lanes of x
-// beyond IC are never summed; lanes of y beyond OC as in conv_blocked.h. residual may be y. All tiles of all images are
-// numbered and cut evenly into ceil(tiles / block) blocks. A block is transformed to V [N*N][ceil(IC/16)][tiles][16];
-// each panel then makes N*N products M [N*N][tiles][32] and transforms them back. Planes of V and M are 64 bytes
-// further apart than they are long, so that one tile's lines do not meet in one cache set. [begin, end) counts (block,
-// panel) pairs, panels fastest; every element of y depends on one pair only. `scratch` belongs to one such range: N*N *
-// (most * (16 * ceil(IC/16) + 32) + 32) floats, `most` being the tiles of the largest block. Tested in
-// tests/unit/kernels/winograd_test.cc.
+// 2015; Toom-Cook points 0, 1, -1 and for m = 4 also 1/2 and -2, which lose less accuracy than 2 and -2). u holds
+// G g G' as [ceil(OC/32)][N*N][IC][32 oc], the last panel 16 wide when that is all there is, zeros as padding. Lanes of
+// x beyond IC are never summed; lanes of y beyond OC as in conv_blocked.h. residual may be y.
+//
+// All tiles of all images are numbered and cut evenly into ceil(tiles / block) blocks. A block is transformed to V
+// [N*N][ceil(IC/16)][tiles][16]; each panel then makes N*N products M [N*N][tiles][32] and transforms them back. Planes
+// of V and M are 64 bytes further apart than they are long, so that one tile's lines do not meet in one cache set.
+//
+// (block, panel) pairs, panels fastest, are the units of work: every element of y depends on one pair only. They are
+// cut evenly into `shares`; [begin, end) counts these. `scratch` has a slot for each share, of which a call uses that
+// of its first: N*N * (most * (16 * ceil(IC/16) + 32) + 32) floats, `most` being the tiles of the largest block. Tested
+// in tests/unit/kernels/winograd_test.cc.
 #ifndef ONNXC_KERNELS_CONV_WINOGRAD_H
 #define ONNXC_KERNELS_CONV_WINOGRAD_H
 
@@ -18,6 +21,8 @@ namespace onnxc_kernels {
 
 // Columns of one panel of u, and how many of its k-rows ahead are fetched: u is one stream, often from main memory.
 inline constexpr int64_t kWinogradPanel = 2 * kBlock, kWinogradAhead = 160;
+// Shorter chains than the direct form's: the transform back magnifies the error of the products.
+inline constexpr int64_t kWinogradChain = 64;
 
 // One dimension of the transforms: v = B'd of the input, y = A'm of the products.
 template <int M>
@@ -79,7 +84,7 @@ struct WinogradTile {
     bool flushed = false;
     ONNXC_ROLLED
     for (int64_t i = 0; i < ic; i += kBlock) {
-      if (i > 0 && i % kChain == 0) {
+      if (i > 0 && i % kWinogradChain == 0) {
         tile.flush(sums, W, kBlock, !flushed);
         flushed = true;
       }
@@ -107,7 +112,7 @@ struct Winograd {
   int64_t step_v, step_m;             // between planes
   float *planes_v, *planes_m;
 
-  ONNXC_INLINE Winograd(const ConvArgs& args, float* scratch, int64_t block) : c(args) {
+  ONNXC_INLINE Winograd(const ConvArgs& args, int64_t block) : c(args) {
     channel_blocks = (c.ic + kBlock - 1) / kBlock;
     tile_columns = (c.g.ow + M - 1) / M;
     image_tiles = (c.g.oh + M - 1) / M * tile_columns;
@@ -115,14 +120,15 @@ struct Winograd {
     const int64_t most = cut.rows(0);
     step_v = most * channel_blocks * kBlock + kBlock;
     step_m = most * kWinogradPanel + kBlock;
-    planes_v = scratch;
-    planes_m = scratch + N * N * step_v;
   }
 
-  ONNXC_INLINE void run(int64_t begin, int64_t end) {
-    const int64_t panels = (c.oc + kWinogradPanel - 1) / kWinogradPanel;
+  ONNXC_INLINE void run(float* scratch, int64_t shares, int64_t first_share, int64_t last_share) {
+    const int64_t panels = (c.oc + kWinogradPanel - 1) / kWinogradPanel, pairs = cut.count * panels;
+    const int64_t end = pairs * last_share / shares;
+    planes_v = scratch + first_share * N * N * (step_v + step_m);
+    planes_m = planes_v + N * N * step_v;
     ONNXC_ROLLED
-    for (int64_t at = begin; at < end;) {
+    for (int64_t at = pairs * first_share / shares; at < end;) {
       const int64_t block = at / panels, tiles = cut.rows(block);
       const int64_t first = block * cut.height + (block < cut.larger ? block : cut.larger);
       const int64_t until = (block + 1) * panels < end ? (block + 1) * panels : end;
@@ -268,8 +274,8 @@ struct Winograd {
 ONNXC_KERNEL void onnxc_conv_winograd_f32(float* y, const float* x, const float* u, const float* bias,
                                           const float* residual, float* scratch, int64_t n, int64_t ic, int64_t ih,
                                           int64_t iw, int64_t oc, int64_t oh, int64_t ow, int64_t pad_top,
-                                          int64_t pad_left, int64_t m, int64_t block, int64_t activation, float alpha,
-                                          float beta, int64_t begin, int64_t end) {
+                                          int64_t pad_left, int64_t m, int64_t block, int64_t shares,
+                                          int64_t activation, float alpha, float beta, int64_t begin, int64_t end) {
   const onnxc_kernels::ConvArgs c{y,
                                   x,
                                   u,
@@ -281,9 +287,9 @@ ONNXC_KERNEL void onnxc_conv_winograd_f32(float* y, const float* x, const float*
                                   {ih, iw, oh, ow, 3, 3, 1, 1, pad_top, pad_left, 1, 1},
                                   {activation, alpha, beta}};
   if (m == 4)
-    onnxc_kernels::Winograd<4>(c, scratch, block).run(begin, end);
+    onnxc_kernels::Winograd<4>(c, block).run(scratch, shares, begin, end);
   else
-    onnxc_kernels::Winograd<2>(c, scratch, block).run(begin, end);
+    onnxc_kernels::Winograd<2>(c, block).run(scratch, shares, begin, end);
 }
 
 #endif

@@ -13,6 +13,7 @@ namespace {
 constexpr char kEverything[] = R"(program @main {
   metadata "producer" = "a \"b\" \\ c\x01"
   constant @w: f32[2, 3] packing(block = [16, 1], perm = [0, 2, 1]) = {1.0, -2.5, 1e-07, inf, -inf, nan}
+  constant @winograd: f32[32, 16, 3, 3] packing(winograd = 4) = splat 0.5
   constant @zeros: i64[100] = splat 0
   constant @large: f32[70] = opaque 0x1234abcd
   constant @half: f16[2] = {0x3c00, 0x8000}
@@ -46,7 +47,7 @@ constexpr char kEverything[] = R"(program @main {
   scalar rows = dim(%x, 0) from("Shape_1")
   scalar n = element(%count, m - 1)
   alloc %d
-  call conv_f32(out %a, inout %z, in %x, in null, in %wp, scratch %count) {n = 1, size = 2*N, alpha = 0.5, beta = -1e-05, limit = float(inf), shift = -3} may_fail partition(rows, 28, grain = 2, halo = (1, 1)) in_place(%a <- %x, %z <- %z) from("conv1", "relu \"1\"")
+  call conv_f32(out %a, inout %z, in %x, in null, in %wp, scratch %count) {n = 1, size = 2*N, alpha = 0.5, beta = -1e-05, limit = float(inf), shift = -3} may_fail partition(rows, 28, grain = 2, halo = (1, 1)) in_place(%a <- %x, %z <- %z) from("conv1", "relu \"1\"") note("as \"small\" as can be")
   nest partition(i, N) from("chain") {
     for i in N {
       let t = exp(%x[i, 0])
@@ -91,7 +92,8 @@ TEST(ProgramText, ParsesWhatItSays) {
   EXPECT_EQ(p.metadata.at("producer"), "a \"b\" \\ c\x01");
   EXPECT_EQ(p.constants[0].source.as<float>()[1], -2.5f);
   EXPECT_EQ(p.constants[0].packing.block, (std::vector<int64_t>{16, 1}));
-  EXPECT_EQ(p.constants[5].name, "odd name/1");
+  EXPECT_EQ(p.constants[1].packing.winograd, 4);
+  EXPECT_EQ(p.constants[6].name, "odd name/1");
   EXPECT_EQ(p.buffers[3].alias_of, 1u);
   EXPECT_EQ(p.buffers[5].halo[3], (std::pair<int64_t, int64_t>{1, 2}));
   EXPECT_EQ(p.buffers[5].align, 128);

@@ -1,5 +1,5 @@
 // Winograd convolutions against a naive sum in double: awkward shapes, NaN in the pad lanes of inputs and in scratch,
-// guard pages around every operand, and any cut into ranges giving the same bits.
+// guard pages around every operand, and any number of shares giving the same bits.
 #include "reference.h"
 #include "runtime_lib/kernels/all_kernels.h"
 
@@ -43,7 +43,7 @@ struct Case {
   int64_t block = 28;
 };
 
-void check(const Case& which, int64_t m, int64_t ranges) {
+void check(const Case& which, int64_t m, int64_t shares) {
   const Conv& c = which.conv;
   Random random(7);
   const int64_t hw = c.oh() * c.ow(), out = c.n * c.oc * hw, n = m + 2;
@@ -54,20 +54,17 @@ void check(const Case& which, int64_t m, int64_t ranges) {
   const auto want = reference(c, x, w, bias, residual);
   const auto xb = to_blocked(x, c.n, c.ic, c.ih * c.iw, kNan), u = transform_weights(w, c.oc, c.ic, m);
   const auto residual_b = to_blocked(residual, c.n, c.oc, hw, kNan);
-  const std::vector<float> scratch(n * n * (most * ((c.ic + 15) / 16 * 16 + 32) + 32), kNan);
+  const std::vector<float> scratch(shares * n * n * (most * ((c.ic + 15) / 16 * 16 + 32) + 32), kNan);
   SCOPED_TRACE(testing::Message() << "F(" << m << ",3) ic " << c.ic << " oc " << c.oc << " map " << c.ih << "x" << c.iw
-                                  << " pads " << c.pt << "," << c.pl << " ranges " << ranges);
-  const int64_t pairs = blocks * ((c.oc + 31) / 32);
+                                  << " pads " << c.pt << "," << c.pl << " shares " << shares);
   for (auto side : {Guarded::Side::Before, Guarded::Side::After}) {
     const Guarded gx(xb, side), gu(u, side), gb(pad_bias(bias), side),
         gy(c.residual ? residual_b : std::vector<float>(residual_b.size(), kNan), side);
-    for (int64_t r = 0; r < ranges; ++r) {
-      const Guarded gs(scratch, side);
+    const Guarded gs(scratch, side);
+    for (int64_t share = 0; share < shares; ++share)
       onnxc_conv_winograd_f32(gy.data(), gx.data(), gu.data(), c.bias ? gb.data() : nullptr,
                               c.residual ? gy.data() : nullptr, gs.data(), c.n, c.ic, c.ih, c.iw, c.oc, c.oh(), c.ow(),
-                              c.pt, c.pl, m, which.block, c.activation, c.alpha, c.beta, pairs * r / ranges,
-                              pairs * (r + 1) / ranges);
-    }
+                              c.pt, c.pl, m, which.block, shares, c.activation, c.alpha, c.beta, share, share + 1);
     expect_near(from_blocked(gy.vector(), c.n, c.oc, hw), want, (m == 4 ? 6e-6 : 3e-6) * std::sqrt(double(c.ic * 9)));
   }
 }
@@ -88,25 +85,28 @@ TEST(WinogradTest, AgreesWithTheSumInDouble) {
   for (const Case& c : kCases)
     for (int64_t m : {2, 4}) check(c, m, 1);
 }
-TEST(WinogradTest, AnyRangesTogether) {
+TEST(WinogradTest, SharesTogether) {
   for (const Case& c : kCases)
-    for (int64_t m : {2, 4}) check(c, m, 3);
+    for (int64_t m : {2, 4}) check(c, m, 3);  // of some cases, more than there are pairs
 }
 
-// Different cuts, the same bits.
-TEST(WinogradTest, RangesDoNotChangeBits) {
+// However many calls share the work, the bits are the same.
+TEST(WinogradTest, SharesDoNotChangeBits) {
   Random random(3);
-  const int64_t ic = 40, oc = 80, size = 21, block = 14, pairs = 9;  // 36 tiles in 3 blocks, 3 panels
+  const int64_t ic = 40, oc = 80, size = 21, block = 14, shares = 8;  // 36 tiles in 3 blocks, 3 panels
   const auto x = to_blocked(random.vector(ic * size * size), 1, ic, size * size, kNan),
              u = transform_weights(random.vector(oc * ic * 9), oc, ic, 4);
-  std::vector<float> scratch(36 * (12 * (48 + 32) + 32)), whole(oc * size * size, kNan), parts = whole;
+  std::vector<float> scratch(shares * 36 * (12 * (48 + 32) + 32), kNan), whole(oc * size * size, kNan);
   const auto run = [&](std::vector<float>& y, int64_t begin, int64_t end) {
     onnxc_conv_winograd_f32(y.data(), x.data(), u.data(), nullptr, nullptr, scratch.data(), 1, ic, size, size, oc, size,
-                            size, 1, 1, 4, block, 1, 0, 0, begin, end);
+                            size, 1, 1, 4, block, shares, 1, 0, 0, begin, end);
   };
-  run(whole, 0, pairs);
-  for (int64_t p = pairs; p-- > 0;) run(parts, p, p + 1);
-  EXPECT_EQ(whole, parts);
+  run(whole, 0, shares);
+  for (int64_t calls : {2, 3, 8}) {
+    std::vector<float> parts(whole.size(), kNan);
+    for (int64_t i = calls; i-- > 0;) run(parts, shares * i / calls, shares * (i + 1) / calls);
+    EXPECT_EQ(whole, parts) << calls;
+  }
 }
 
 }  // namespace

@@ -1,0 +1,104 @@
+#include "compiler/ops/conv_choice.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "compiler/ir/winograd.h"
+#include "compiler/ops/winograd_error.h"
+
+namespace onnxc {
+namespace {
+
+// ---- The model, in units: the time of one fused multiplication and addition of 16 lanes. Fitted on a Zen 4 (3.7 units
+// per ns) to 23 layers from 8 to 512 channels and 3 to 112 pixels; the predicted order of the three forms was right for
+// all but those whose costs differ by less than a tenth.
+struct TransformCost {
+  double input, output;  // per tile and 16 channels
+};
+constexpr TransformCost kF2{60, 50}, kF4{170, 120};
+constexpr double kPerProduct = 1.1;        // to clear and store 16 products
+constexpr double kWorth = 0.9;             // of the direct form's time: above it, larger weights are not worth it
+constexpr double kF4Worth = 0.95;          // of F(2,3)'s
+constexpr double kUncovered = 0.5;         // of the time that weights take to come, how much multiplications don't hide
+constexpr int64_t kCachedModel = 8 << 20;  // bytes of a model whose weights stay in the last cache
+constexpr int64_t kSecondCache = 1 << 20;  // bytes that a block's data should fit in
+constexpr int64_t kStreamed = 4 << 20;     // bytes of weights that come from memory for each block anew
+
+// Bytes of weights per unit: from memory, from the last cache.
+struct Bandwidth {
+  double memory, cache;
+};
+Bandwidth bandwidth(Level level) {
+  if (level == Level::X86V2) return {9, 50};  // slower units
+  return {4.6, 25};
+}
+
+// Threads that can share one layer: each share has its own scratch.
+constexpr int64_t kMostShares = 8;
+
+// Above it a form loses too much against the direct sum.
+constexpr double kErrorLimit = 4;
+
+int64_t blocks_of(int64_t channels) { return (channels + 15) / 16; }
+int64_t tiles_of(const Conv3x3& c, int m) { return c.n * ((c.oh + m - 1) / m) * ((c.ow + m - 1) / m); }
+int64_t weight_bytes(const Conv3x3& c, int points) { return points * c.ic * blocks_of(c.oc) * 16 * 4; }
+
+// Weights that arrive faster than they are multiplied are hidden in part, others set the pace.
+double with_weights(double compute, double arrival) { return std::max(compute + kUncovered * arrival, arrival); }
+
+double direct_cost(const Conv3x3& c, double bytes_per_unit) {
+  const double pixels = static_cast<double>(c.n * c.oh * c.ow);
+  return with_weights(pixels * 9 * static_cast<double>(c.ic * blocks_of(c.oc)),
+                      static_cast<double>(weight_bytes(c, 9)) / bytes_per_unit);
+}
+
+double winograd_cost(const Conv3x3& c, int m, double bytes_per_unit) {
+  const int points = (m + 2) * (m + 2);
+  const TransformCost transform = m == 4 ? kF4 : kF2;
+  const double tiles = static_cast<double>(tiles_of(c, m)), inputs = static_cast<double>(blocks_of(c.ic)),
+               outputs = static_cast<double>(blocks_of(c.oc));
+  // One row of products alone waits for itself.
+  const double products = std::max(tiles, 2.0) * points * outputs * (static_cast<double>(c.ic) + kPerProduct);
+  return with_weights(products + tiles * (inputs * transform.input + outputs * transform.output),
+                      static_cast<double>(weight_bytes(c, points)) / bytes_per_unit);
+}
+
+// Multiples of 14, the tallest register tile.
+int64_t block_of(const Conv3x3& c, int m) {
+  const int64_t points = (m + 2) * (m + 2), per_tile = points * (blocks_of(c.ic) * 16 + 32) * 4;
+  const int64_t weights = weight_bytes(c, static_cast<int>(points));
+  if (weights > kStreamed) return 56;
+  return std::clamp<int64_t>((kSecondCache - weights) / per_tile / 14 * 14, 28, 56);
+}
+
+}  // namespace
+
+WinogradWork winograd_work(const Conv3x3& conv, const ConvForm& form) {
+  const int64_t tiles = tiles_of(conv, form.m), blocks = (tiles + form.block - 1) / form.block;
+  const int64_t most = (tiles + blocks - 1) / blocks, points = int64_t{form.m + 2} * (form.m + 2);
+  const int64_t shares = std::min(kMostShares, blocks * ((conv.oc + 31) / 32));
+  return {shares, shares * points * (most * (blocks_of(conv.ic) * 16 + 32) + 32)};
+}
+
+ConvForm choose_conv_form(const Conv3x3& conv, const Tensor& weights, int64_t model_bytes, const Target& target,
+                          const Options& options) {
+  // Both forms' weights are larger than the model's, which targets that keep them in ROM can't have.
+  if (!options.winograd || options.small || target.level == Level::Generic) return {};
+  const Bandwidth speed = bandwidth(target.level);
+  const double bytes = model_bytes > kCachedModel ? speed.memory : speed.cache;
+  const double direct = direct_cost(conv, bytes), f2 = winograd_cost(conv, 2, bytes),
+               f4 = winograd_cost(conv, 4, bytes);
+  std::string note;
+  for (const int m : {4, 2}) {
+    if ((m == 4 ? f4 : f2) > kWorth * direct || (m == 4 && f4 > kF4Worth * f2)) continue;
+    const double error = winograd_error_ratio(weights, m);
+    char text[80];
+    std::snprintf(text, sizeof text, "F(%d,3) errs %.2g times as much as the direct sum", m, error);
+    note += (note.empty() ? "" : ", ") + std::string(text);
+    if (error <= kErrorLimit) return {m, block_of(conv, m), note};
+    note += ": refused";
+  }
+  return {0, 0, note};
+}
+
+}  // namespace onnxc

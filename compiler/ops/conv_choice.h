@@ -1,0 +1,35 @@
+// Direct or Winograd: which form a 3x3 convolution takes, by a cost model and an accuracy guard. The model's figures
+// stand in conv_choice.cc. Tested in tests/unit/conv_choice_test.cc and tests/lit/lower.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "compiler/ir/tensor.h"
+#include "compiler/support/options.h"
+#include "compiler/support/target.h"
+
+namespace onnxc {
+
+// A 3x3 convolution of stride 1, dilation 1, one group.
+struct Conv3x3 {
+  int64_t n, ic, oc, oh, ow;
+};
+
+struct ConvForm {
+  int m = 0;          // outputs per dimension of a Winograd tile: 2 or 4; 0: direct
+  int64_t block = 0;  // tiles that are transformed together at most
+  std::string note;   // what the accuracy guard found; empty when it was not asked
+};
+
+// `model_bytes`: of all constants of the model, which decides whether weights come from memory or stay in a cache.
+ConvForm choose_conv_form(const Conv3x3& conv, const Tensor& weights, int64_t model_bytes, const Target& target,
+                          const Options& options);
+
+// Of the form's kernel: into how many shares its work is cut, and the floats of scratch that all of them need.
+struct WinogradWork {
+  int64_t shares, scratch;
+};
+WinogradWork winograd_work(const Conv3x3& conv, const ConvForm& form);
+
+}  // namespace onnxc

@@ -1,0 +1,141 @@
+#include "compiler/ops/winograd_error.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "compiler/ir/winograd.h"
+#include "runtime_lib/kernels/conv_winograd.h"
+
+namespace onnxc {
+namespace {
+
+constexpr int kTiles = 64, kChannels = 8;
+
+template <class T>
+struct Sums {
+  T of[kChannels] = {};
+  void add(T x, const T* w) {
+    for (int s = 0; s < kChannels; ++s)
+      of[s] = static_cast<T>(static_cast<double>(x) * static_cast<double>(w[s]) + static_cast<double>(of[s]));
+  }
+};
+
+template <int M>
+class Trial {
+ public:
+  explicit Trial(const Tensor& weights) : ic_(weights.dims()[1]) {
+    const int64_t oc = weights.dims()[0];
+    const float* w = weights.as<float>().data();
+    single_.resize(static_cast<size_t>(ic_ * 9 * kChannels));
+    transformed_.resize(static_cast<size_t>(N * N * ic_ * kChannels));
+    for (int64_t s = 0; s < kChannels; ++s)
+      for (int64_t i = 0; i < ic_; ++i) {
+        const float* g = w + (s * oc / kChannels * ic_ + i) * 9;  // spread evenly; fewer channels come twice
+        double u[N * N];
+        transform_winograd_weights(g, M, u);
+        for (int64_t k = 0; k < 9; ++k) single_[static_cast<size_t>((i * 9 + k) * kChannels + s)] = g[k];
+        for (int64_t p = 0; p < N * N; ++p)
+          transformed_[static_cast<size_t>((p * ic_ + i) * kChannels + s)] = static_cast<float>(u[p]);
+      }
+    double_.assign(single_.begin(), single_.end());
+  }
+
+  double error_ratio() {
+    std::mt19937 random(1);
+    double direct = 0, winograd = 0;
+    std::vector<float> x(static_cast<size_t>(ic_ * N * N));
+    for (int tile = 0; tile < kTiles; ++tile) {
+      for (float& v : x) v = std::max(0.0f, gaussian(random));
+      products(x);
+      Sums<float> y[M * M];
+      outputs(y);
+      for (int p = 0; p < M * M; ++p) {
+        const Sums<double> want = sum<double>(x, double_, p);
+        const Sums<float> plain = sum<float>(x, single_, p);
+        for (int s = 0; s < kChannels; ++s) {
+          direct = std::max(direct, std::abs(static_cast<double>(plain.of[s]) - want.of[s]));
+          winograd = std::max(winograd, std::abs(static_cast<double>(y[p].of[s]) - want.of[s]));
+        }
+      }
+    }
+    return winograd == 0 ? 0 : winograd / direct;
+  }
+
+ private:
+  static constexpr int N = M + 2;
+  using Transform = onnxc_kernels::WinogradTransform<M>;
+
+  // Nearly: the sum of four uniform numbers.
+  static float gaussian(std::mt19937& random) {
+    double sum = -2;
+    for (int i = 0; i < 4; ++i) sum += random() * 0x1p-32;
+    return static_cast<float>(sum);
+  }
+
+  // Output p of the tile.
+  template <class T>
+  Sums<T> sum(const std::vector<float>& x, const std::vector<T>& w, int p) const {
+    Sums<T> total;
+    for (int64_t i = 0; i < ic_; ++i)
+      for (int64_t k = 0; k < 9; ++k)
+        total.add(x[static_cast<size_t>((i * N + p / M + k / 3) * N + p % M + k % 3)],
+                  &w[static_cast<size_t>((i * 9 + k) * kChannels)]);
+    return total;
+  }
+
+  void products(const std::vector<float>& x) {
+    std::vector<float> v(static_cast<size_t>(N * N * ic_));
+    for (int64_t i = 0; i < ic_; ++i) {
+      float half[N * N], d[N], out[N];
+      for (int c = 0; c < N; ++c) {
+        for (int r = 0; r < N; ++r) d[r] = x[static_cast<size_t>((i * N + r) * N + c)];
+        Transform::input(d, out);
+        for (int r = 0; r < N; ++r) half[r * N + c] = out[r];
+      }
+      for (int r = 0; r < N; ++r) {
+        Transform::input(half + r * N, out);
+        for (int c = 0; c < N; ++c) v[static_cast<size_t>((r * N + c) * ic_ + i)] = out[c];
+      }
+    }
+    for (int64_t p = 0; p < N * N; ++p) {
+      Sums<float> total, chain;
+      for (int64_t i = 0; i < ic_; ++i) {
+        chain.add(v[static_cast<size_t>(p * ic_ + i)], &transformed_[static_cast<size_t>((p * ic_ + i) * kChannels)]);
+        if ((i + 1) % onnxc_kernels::kWinogradChain != 0 && i + 1 != ic_) continue;
+        for (int s = 0; s < kChannels; ++s) total.of[s] += chain.of[s];
+        chain = {};
+      }
+      products_[p] = total;
+    }
+  }
+
+  void outputs(Sums<float>* y) const {
+    for (int s = 0; s < kChannels; ++s) {
+      float half[M * N], m[N], out[M];
+      for (int r = 0; r < N; ++r) {
+        for (int c = 0; c < N; ++c) m[c] = products_[r * N + c].of[s];
+        Transform::output(m, out);
+        for (int c = 0; c < M; ++c) half[c * N + r] = out[c];
+      }
+      for (int c = 0; c < M; ++c) {
+        Transform::output(half + c * N, out);
+        for (int r = 0; r < M; ++r) y[r * M + c].of[s] = out[r];
+      }
+    }
+  }
+
+  int64_t ic_;
+  std::vector<float> single_, transformed_;  // [I][9][channels], [N * N][I][channels]
+  std::vector<double> double_;
+  Sums<float> products_[N * N];
+};
+
+}  // namespace
+
+double winograd_error_ratio(const Tensor& weights, int m) {
+  return m == 4 ? Trial<4>(weights).error_ratio() : Trial<2>(weights).error_ratio();
+}
+
+}  // namespace onnxc
