@@ -2,8 +2,8 @@
 // trying things out. FILE is a textual graph, - for standard input, or an .onnx model.
 //   onnxc-opt [--passes=a,b,c | --pipeline] [--opt-bisect=N] [--dump-after=PASS] [--dim=NAME=N] [--shape=INPUT=1,2]
 //             [--time-passes] [--verify-each] FILE
-//   onnxc-opt --lower [--mcpu=x86-64-v3] [--no-winograd] [--small] FILE    the same, then the Program that the graph becomes
-//   onnxc-opt --program [--plan] FILE    verifies a Program and prints it, or plans it and prints the Plan
+//   onnxc-opt --lower [--mcpu=x86-64-v3] [--no-winograd] [--small] FILE    the same, then the Program that the graph
+//   becomes onnxc-opt --program [--plan] FILE    verifies a Program and prints it, or plans it and prints the Plan
 // Named passes run once each, in the order given; --pipeline runs all of them to a fixpoint. Constants are folded only
 // where that needs no execution: this program holds no back end.
 #include <cstdio>
