@@ -24,6 +24,7 @@ json operation_row(const Program& program, const Operation& op) {
   row["flops"] = work ? json(work->flops) : json();
   row["bytes_read"] = work ? json(work->bytes_read) : json();
   row["bytes_written"] = work ? json(work->bytes_written) : json();
+  if (!op.note.empty()) row["note"] = op.note;
   return row;
 }
 

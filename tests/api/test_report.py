@@ -55,3 +55,23 @@ def test_the_report_needs_no_library(model, tmp_path):
 def test_a_report_that_cannot_be_written_fails(model, tmp_path):
     done = run(model, "-o", tmp_path / "m.so", "--report", tmp_path / "absent" / "r.json")
     assert done.returncode == ENVIRONMENT and "the report cannot be written" in done.stderr
+
+
+def test_the_choice_of_a_convolution_is_reported(tmp_path):
+    weights = np.random.default_rng(1).standard_normal((64, 64, 3, 3)).astype(np.float32)
+    node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])
+    initializer = onnx.numpy_helper.from_array(weights, "w")
+    shape = (1, 64, 28, 28)
+    path = tmp_path / "m.onnx"
+    onnx.save(small_models.model([node], [value("x", shape)], [value("y", shape)], [initializer]), path)
+    for flags, kernel in (
+        ((), "conv_winograd_f32"),
+        (("--no-winograd",), "conv_blocked_f32"),
+        (("--small",), "conv_blocked_f32"),
+    ):
+        assert run(path, "--emit=plan", "--report", tmp_path / "r.json", *flags).returncode == 0
+        row = next(
+            r for r in json.loads((tmp_path / "r.json").read_text())["operations"] if r["kernel"].startswith("conv")
+        )
+        assert row["kernel"] == kernel
+        assert ("F(4,3) errs" in row.get("note", "")) == (kernel == "conv_winograd_f32")
