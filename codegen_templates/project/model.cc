@@ -5,6 +5,9 @@
 {{/kernel_headers}}
 #include "abi/memory_functions.h"
 #include "abi/step.h"
+{{#threads}}
+#include "abi/barrier.h"
+{{/threads}}
 {{#debug}}
 #include "abi/debug_plan.h"
 {{/debug}}
@@ -33,7 +36,7 @@ constexpr onnxc_debug_buffer kBuffers[] = {
 constexpr onnxc_debug_plan kDebugPlan = {kBuffers, {{{num_debug_buffers}}}, {{{guard_bytes}}} };
 
 {{/debug}}
-int32_t run(const onnxc_frame* frame) {
+int32_t run(onnxc_frame* frame) {
   [[maybe_unused]] unsigned char* const arena = frame->arena;
   [[maybe_unused]] const unsigned char* const weights = frame->weights;
   [[maybe_unused]] int32_t status = ONNXC_OK;
@@ -44,7 +47,7 @@ int32_t run(const onnxc_frame* frame) {
 {{/comment}}
 {{{text}}}
 {{/steps}}
-  return ONNXC_OK;
+  return status;
 }
 
 }  // namespace

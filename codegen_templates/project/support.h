@@ -20,6 +20,18 @@ inline const T* at(const unsigned char* base, int64_t offset) {
   return reinterpret_cast<const T*>(base + offset);
 }
 
+// What of 0 .. extent - 1 a thread runs: whole grains, dealt out as evenly as can be.
+struct Share {
+  int64_t begin, end;
+};
+template <class Frame>
+inline Share share_of(const Frame* frame, int64_t extent, int64_t grain) {
+  const int64_t grains = (extent + grain - 1) / grain, threads = frame->threads;
+  const int64_t begin = (grains * frame->thread + threads - 1) / threads * grain;
+  const int64_t end = (grains * (frame->thread + 1) + threads - 1) / threads * grain;
+  return {begin < extent ? begin : extent, end < extent ? end : extent};
+}
+
 // Two's complement, whatever the width.
 template <size_t bytes>
 struct WrapAs {

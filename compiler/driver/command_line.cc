@@ -83,6 +83,10 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
   app.add_option("-O,--opt-level", o.opt_level, "0 to 3 (default): -O0 compiles fastest")->check(CLI::Range(0, 3));
   app.add_flag("!--no-winograd", o.winograd, "no Winograd convolutions");
   app.add_flag("--small", o.small, "weights no larger than in the model, even where larger ones are faster");
+  app.add_flag("--single-thread", o.single_thread, "no code for several threads; always so with --mcpu=generic");
+  app.add_option("--thread-grain", o.thread_grain,
+                 "estimated nanoseconds of work that a thread takes at least (default 1000); 0: all that can be shared is")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--disable-pass", o.disabled_passes, "leave out a pass (names: --help-passes); may be repeated")
       ->take_all();
   app.add_option("--opt-bisect", o.opt_bisect, "run only the first N pass applications");
@@ -115,6 +119,7 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
   ONNXC_TRY(parse_dims(dims, o));
   ONNXC_TRY(parse_shapes(shapes, o));
   o.sanitize_address = sanitize == "address";
+  o.single_thread |= o.cpu == "generic";
   o.embed_weights = weights == "embedded";
   if (line.help_passes || line.help_ops || !line.batch.empty()) return line;
   if (o.input.empty()) return Error(ErrorKind::Usage, "no model given", "", "onnxc model.onnx -o model.so");

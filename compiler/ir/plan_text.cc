@@ -23,6 +23,14 @@ std::string padded(std::string text, size_t width) {
 std::string totals(const Plan& plan) {
   std::string out = "arena: " + plan.arena_bytes.str() + " bytes, " + std::to_string(plan.unshared_bytes) +
                     " without sharing, " + std::to_string(plan.live_bytes) + " live at one time";
+  if (plan.threads) {
+    const auto& ops = plan.program.ops;
+    const auto barriers =
+        std::count_if(ops.begin(), ops.end(), [](const auto& op) { return std::holds_alternative<Barrier>(op.node); });
+    out += "\nthreads: " + std::to_string(std::count_if(ops.begin(), ops.end(), is_shared)) + " of " +
+           std::to_string(static_cast<std::ptrdiff_t>(ops.size()) - barriers) + " operations shared, " +
+           std::to_string(barriers) + " barriers";
+  }
   if (plan.debug) out += "; debug: nothing shared, guards of " + std::to_string(plan.guard_bytes) + " bytes";
   out += "\nweights: " + std::to_string(plan.blob_bytes) + " bytes, " + std::to_string(plan.blob.size()) +
          " constants of " + std::to_string(plan.source_constant_bytes) + " bytes in the model, hash " +

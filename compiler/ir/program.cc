@@ -79,6 +79,12 @@ Dim Buffer::lead() const {
   return before;
 }
 
+bool is_shared(const Operation& op) {
+  if (!op.partition) return false;
+  const auto extent = op.partition->extent.constant();
+  return !extent || *extent > op.partition->grain;
+}
+
 Dim Buffer::extent() const {
   if (strides.empty() && halo.empty()) return numel(dims);
   const Shape steps = effective_strides();

@@ -164,7 +164,8 @@ struct Stmt {
   std::variant<For, Let, Reduce, Store, KernelCall> node;
 };
 
-// A loop nest. When partitioned, the axis is the variable of its (single) outermost For.
+// A loop nest. When partitioned, the axis is the variable of its (single) outermost For; threads may then run the turns
+// of that loop in any order and at the same time.
 struct Nest {
   Block body;
 };
@@ -212,7 +213,7 @@ struct Loop {
   Region body;
 };
 
-// All threads wait; then each reads the status word and leaves the Program together with the others when it is set.
+// All threads wait; when one of them brings a failure, all leave the Program together.
 struct Barrier {};
 
 struct Partition {
@@ -220,16 +221,22 @@ struct Partition {
   Dim extent;
   int64_t grain = 1;                        // ranges are multiples of this
   int64_t halo_before = 0, halo_after = 0;  // how far beyond its range an input is read
+  Dim work;  // of the whole operation, in multiply-adds as fast as a GEMM's; 0: not stated
 };
 
 struct Operation {
   std::variant<KernelCall, Nest, ScalarDef, Alloc, If, Loop, Barrier> node;
-  std::optional<Partition> partition;  // absent: serial, on thread 0
+  // How threads may share it: each runs a range of the axis, a multiple of grains. Absent: serial, on thread 0, as is an
+  // operation of one grain (what is not worth sharing; plan/ decides).
+  std::optional<Partition> partition;
   // Operands that may share one place: (written buffer, read buffer).
   std::vector<std::pair<BufferId, BufferId>> in_place;
   std::vector<std::string> origins;  // ONNX nodes, for `// from:` comments, profiles, errors
   std::string note = {};             // why this form was chosen, for people
 };
+
+// Whether threads share the operation: its partition has more than one grain.
+bool is_shared(const Operation& op);
 
 struct ProgramValue {  // a model input or output as the caller sees it
   std::string name;

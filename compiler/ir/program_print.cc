@@ -170,6 +170,7 @@ class Printer {
       if (p.grain != 1) text += ", grain = " + std::to_string(p.grain);
       if (p.halo_before || p.halo_after)
         text += ", halo = (" + std::to_string(p.halo_before) + ", " + std::to_string(p.halo_after) + ")";
+      if (p.work != Dim(0)) text += ", work = " + p.work.str();
       text += ")";
     }
     for (size_t i = 0; i < op.in_place.size(); ++i)

@@ -22,7 +22,7 @@ Operation nest_over(const Shape& dims, const std::function<std::string()>& name,
     block = std::move(outer);
   }
   Operation op;
-  if (!vars.empty()) op.partition = Partition{vars[0].name, vars[0].extent, 1, 0, 0};
+  if (!vars.empty()) op.partition = Partition{vars[0].name, vars[0].extent, 1, 0, 0, 0};
   op.node = Nest{std::move(block)};
   return op;
 }

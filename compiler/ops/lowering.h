@@ -83,6 +83,10 @@ class LowerContext {
   }
 };
 
+// Kernels whose units of work depend on the level (tiles ...) are partitioned by slices, of which the whole has kSlices
+// (runtime_lib/kernels/tile.h).
+inline constexpr int64_t kSlices = 240;
+
 // Fluent builder of kernel calls: Call("softmax_f32").out(y).in(x).arg("rows", r).arg("cols", n).op().
 class Call {
  public:
@@ -100,10 +104,14 @@ class Call {
   Call& arg(std::string name, int64_t v) { return arg(std::move(name), Dim(v)); }
   Call& arg(std::string name, int v) { return arg(std::move(name), Dim(v)); }
   Call& may_fail() { return call_.may_fail = true, *this; }
-  Call& partition(std::string axis, Dim extent, int64_t grain = 1, int64_t before = 0, int64_t after = 0) {
-    partition_ = Partition{std::move(axis), std::move(extent), grain, before, after};
+  // `work`: as in Partition.
+  Call& partition(std::string axis, Dim extent, Dim work) {
+    partition_ = Partition{std::move(axis), std::move(extent), 1, 0, 0, std::move(work)};
     return *this;
   }
+  Call& slices(Dim work) { return partition("slices", kSlices, std::move(work)); }
+  // The whole axis: for calls inside nests.
+  Call& all_slices() { return arg("begin", 0).arg("end", kSlices); }
   Call& in_place(BufferId written, BufferId read) { return in_place_.push_back({written, read}), *this; }
   Operation op() { return Operation{std::move(call_), std::move(partition_), std::move(in_place_), {}}; }
 

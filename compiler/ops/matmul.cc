@@ -116,12 +116,15 @@ Status lower_matmul(LowerContext& c) {
     ONNXC_ASSIGN(const BufferId bias, c.in(2));      // set by the pass fuse_matmul_bias
     ONNXC_ASSIGN(const BufferId residual, c.in(3));  // likewise
     const Dim rows = numel(p.a_batch) * p.m;
-    c.emit(gemm_call({c.out(0), {}}, {a, {}}, {b, {}}, bias, {residual, {}}, rows, p.n, p.k, act).op());
+    Call gemm = gemm_call({c.out(0), {}}, {a, {}}, {b, {}}, bias, {residual, {}}, rows, p.n, p.k, act);
+    c.emit(gemm.slices(rows * p.n * p.k).op());
     return ok();
   }
   ONNXC_ASSIGN(const BufferId b, c.in(1));
   const BufferId out = c.out(0);
-  const BufferId packed = c.temporary(Elem::F32, {Dim::ceil_div(p.n, Dim(kPanel)), p.k, Dim(kPanel)});
+  Shape panels = p.batch;  // of every turn: threads share the turns
+  panels.insert(panels.end(), {Dim::ceil_div(p.n, Dim(kPanel)), p.k, Dim(kPanel)});
+  const BufferId packed = c.temporary(Elem::F32, panels);
   auto place = [](BufferId buffer, std::vector<Expr> batch, size_t inner) {
     for (size_t i = 0; i < inner; ++i) batch.push_back(expr::index(Dim(0)));
     return Operand{buffer, std::move(batch)};
@@ -129,7 +132,7 @@ Status lower_matmul(LowerContext& c) {
   Operation op = make_nest(c, p.batch, [&](std::span<const Expr> idx) {
     Block block;
     Call pack("pack_b_f32");
-    pack.out(packed)
+    pack.out_at(place(packed, {idx.begin(), idx.end()}, 3))
         .in_at(place(b, batch_at(p.b_batch, p.batch, idx), p.b_vector ? 1 : 2))
         .arg("k", p.k)
         .arg("n", p.n)
@@ -138,12 +141,12 @@ Status lower_matmul(LowerContext& c) {
     block.push_back(Stmt{std::get<KernelCall>(pack.op().node)});
     const size_t inner = (p.a_vector ? 0 : 1) + (p.b_vector ? 0 : 1);
     Call gemm = gemm_call(place(out, {idx.begin(), idx.end()}, inner),
-                          place(a, batch_at(p.a_batch, p.batch, idx), p.a_vector ? 1 : 2), {packed, {}}, kNoBuffer, {},
-                          p.m, p.n, p.k, act);
-    block.push_back(Stmt{std::get<KernelCall>(gemm.op().node)});
+                          place(a, batch_at(p.a_batch, p.batch, idx), p.a_vector ? 1 : 2),
+                          place(packed, {idx.begin(), idx.end()}, 3), kNoBuffer, {}, p.m, p.n, p.k, act);
+    block.push_back(Stmt{std::get<KernelCall>(gemm.all_slices().op().node)});
     return block;
   });
-  op.partition.reset();  // the packed panel is one for all turns
+  if (op.partition) op.partition->work = numel(p.batch) * (p.m + Dim(16)) * p.n * p.k;
   c.emit(std::move(op));
   return ok();
 }
@@ -239,7 +242,8 @@ Status lower_gemm(LowerContext& c) {
   ONNXC_ASSIGN(const BufferId a, c.in(0));
   const BufferId b = c.packed(1, panel_packing(gemm_attrs(c.node()).trans_b));
   ONNXC_ASSIGN(const BufferId bias, c.in(2));
-  c.emit(gemm_call({c.out(0), {}}, {a, {}}, {b, {}}, bias, {}, x[0], out[1], x[1], activation_of(c.node())).op());
+  Call gemm = gemm_call({c.out(0), {}}, {a, {}}, {b, {}}, bias, {}, x[0], out[1], x[1], activation_of(c.node()));
+  c.emit(gemm.slices(x[0] * out[1] * x[1]).op());
   return ok();
 }
 

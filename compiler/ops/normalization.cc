@@ -184,7 +184,8 @@ Status lower_layer_norm(LowerContext& c) {
     Call call(kCentre ? "layer_norm_f32" : "rms_norm_f32");
     call.out(out).in(in).in(scale);
     if (kCentre) call.in(bias);
-    c.emit(call.arg("rows", numel(outer)).arg("cols", numel(inner)).arg("epsilon", epsilon).in_place(out, in).op());
+    call.arg("cols", numel(inner)).arg("epsilon", epsilon).in_place(out, in);
+    c.emit(call.partition("rows", numel(outer), numel(outer) * numel(inner) * Dim(16)).op());
     return ok();
   }
   const BufferId mean_out = c.node().output(1) ? c.out(1) : kNoBuffer,

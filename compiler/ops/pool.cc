@@ -172,7 +172,8 @@ Status lower_pool(LowerContext& c) {
     call.arg("dil_h", w.dilations[0]).arg("dil_w", w.dilations[1]);
   else
     call.arg("count_include_pad", c.node().attr_int("count_include_pad", 0));
-  c.emit(call.op());
+  call.arg("by_rows", w.out[0].is_const() && w.out[0].value() >= 24 ? 1 : 0);
+  c.emit(call.slices(numel(c.out_shape()) * Dim(w.kernel[0] * w.kernel[1] * 8)).op());
   return ok();
 }
 
@@ -183,7 +184,9 @@ Status lower_global(LowerContext& c) {
   if (c.in_elem(0) == Elem::F32 && !layout.plain() && kKind != Kind::Lp) {
     ONNXC_ASSIGN(const BufferId in, c.in(0, layout));
     Call call(kKind == Kind::Max ? "global_max_pool_blocked_f32" : "global_avg_pool_blocked_f32");
-    c.emit(call.out(c.out(0, layout)).in(in).arg("n", x[0]).arg("c", x[1]).arg("hw", numel(spatial_of(x))).op());
+    const Dim planes = x[0] * Dim::ceil_div(x[1], Dim(layout.block));
+    call.out(c.out(0, layout)).in(in).arg("hw", numel(spatial_of(x)));
+    c.emit(call.partition("planes", planes, numel(x) * Dim(8)).op());
     return ok();
   }
   const Elem type = expr::arithmetic_type(c.in_elem(0));

@@ -91,8 +91,8 @@ Status lower_softmax(LowerContext& c) {
   Call call(kKind == Kind::Softmax ? "softmax_f32" : "log_softmax_f32");
   c.emit(call.out(out)
              .in(in)
-             .arg("rows", product(shape, 0, shape.size() - 1))
              .arg("cols", shape.back())
+             .partition("rows", product(shape, 0, shape.size() - 1), numel(shape) * Dim(32))
              .in_place(out, in)
              .op());
   return ok();

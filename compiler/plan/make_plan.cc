@@ -1,4 +1,4 @@
-// make_plan: in-place pairs, liveness, sharing, arena, weights blob. The order of operations is the Program's. Tested
+// make_plan: in-place pairs, partition, liveness, sharing, arena, barriers, weights blob. The order of operations is the Program's. Tested
 // in tests/unit/plan_test.cc.
 #include "compiler/plan/make_plan.h"
 
@@ -7,6 +7,7 @@
 #include "compiler/plan/arena.h"
 #include "compiler/plan/find_in_place.h"
 #include "compiler/plan/liveness.h"
+#include "compiler/plan/partition.h"
 #include "compiler/plan/share_in_place.h"
 #include "compiler/plan/verify_plan.h"
 #include "compiler/plan/weights_blob.h"
@@ -98,6 +99,13 @@ Blocks make_blocks(const Program& program, const Liveness& live, const std::vect
   return out;
 }
 
+void set_lifetimes(Plan& plan, const Liveness& live) {
+  for (BufferId b = 0; b < plan.places.size(); ++b) {
+    plan.places[b].first = live.ranges[b].first;
+    plan.places[b].last = live.ranges[b].last;
+  }
+}
+
 void place_arena(Plan& plan, const Liveness& live) {
   const Program& program = plan.program;
   std::vector<BufferId> leader(program.buffers.size());
@@ -109,8 +117,6 @@ void place_arena(Plan& plan, const Liveness& live) {
   plan.live_bytes = static_cast<uint64_t>(peak_of_live_bytes(blocks.blocks));
   for (BufferId b = 0; b < program.buffers.size(); ++b) {
     Place& place = plan.places[b];
-    place.first = live.ranges[b].first;
-    place.last = live.ranges[b].last;
     if (blocks.block_of[b] < 0) continue;
     const Buffer& buffer = program.buffers[b];
     place.kind = Place::Kind::Arena;
@@ -127,12 +133,16 @@ Result<Plan> make_plan(Program program, const Options& options) {
   ONNXC_TRY(require_fixed_dims(program));
   Plan plan;
   find_in_place(program);
+  const bool one_thread = options.single_thread || options.debug_plan;
+  plan.threads = !one_thread && choose_partitions(program, options.thread_grain);
   plan.program = std::move(program);
   plan.places.resize(plan.program.buffers.size());
   plan.debug = options.debug_plan;
   plan.guard_bytes = plan.debug ? kGuardBytes : 0;
   const Liveness live = compute_liveness(plan.program);
   place_arena(plan, live);
+  if (plan.threads) insert_barriers(plan);
+  set_lifetimes(plan, compute_liveness(plan.program));
   std::vector<bool> used;
   for (const LiveRange& range : live.ranges) used.push_back(range.used());
   ONNXC_TRY(place_constants(plan, used));

@@ -5,6 +5,7 @@
 
 #include "compiler/plan/arena.h"
 #include "compiler/plan/liveness.h"
+#include "compiler/plan/partition.h"
 #include "compiler/plan/weights_blob.h"
 
 namespace onnxc {
@@ -95,6 +96,14 @@ Status check_blob(const Plan& plan) {
   return ok();
 }
 
+Status check_barriers(const Plan& plan) {
+  if (!plan.threads) return ok();
+  const MissingBarrier missing = find_missing_barrier(plan);
+  if (missing.first < 0) return ok();
+  return Error(ErrorKind::Internal, "threads touch the same bytes without a barrier between them",
+               "operations #" + std::to_string(missing.first) + " and #" + std::to_string(missing.second));
+}
+
 }  // namespace
 
 Status verify_plan(const Plan& plan) {
@@ -106,6 +115,7 @@ Status verify_plan(const Plan& plan) {
     if (plan.program.buffers[b].storage != Buffer::Storage::View) ONNXC_TRY(check_place(plan, b, live.ranges[b]));
   }
   ONNXC_TRY(check_arena(plan, live));
+  ONNXC_TRY(check_barriers(plan));
   return check_blob(plan);
 }
 

@@ -29,6 +29,8 @@ struct Options {
   // Code.
   int opt_level = 3;           // -O0..-O3
   std::string cpu = "native";  // native | x86-64-v2 | x86-64-v3 | x86-64-v4 | generic (C++ only)
+  bool single_thread = false;  // no code for threads: what firmware and constant folding run
+  int64_t thread_grain = 1000;  // nanoseconds of work that a thread takes at least; 0: share whatever can be shared
   bool fold_constants = true;
   bool winograd = true;                      // --no-winograd: 3x3 convolutions take the direct form
   bool small = false;                        // --small: no packing of weights that grows them

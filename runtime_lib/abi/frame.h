@@ -5,6 +5,12 @@
 
 #include <onnxc/onnxc.h>
 
+/* Where one thread of a run says that it has come to a barrier (barrier.h): a cache line of its own. */
+typedef struct onnxc_arrival {
+  uint64_t words[2]; /* for odd and even barriers: the barrier's number << 32 | onnxc_status of the thread */
+  uint64_t unused[6];
+} onnxc_arrival;
+
 typedef struct onnxc_frame {
   const void* const* inputs;       /* data pointers, in the model's order */
   void* const* outputs;            /* data pointers; static outputs are always set before the body runs */
@@ -14,9 +20,10 @@ typedef struct onnxc_frame {
   const unsigned char* weights;
   const onnxc_host* host;    /* may be null */
   volatile int32_t* status;  /* shared by the threads of a run; first failure wins */
-  volatile int32_t* barrier; /* two words, shared by the threads of a run */
-  onnxc_message* message;    /* may be null */
+  onnxc_arrival* arrivals;   /* one per thread of the run */
+  onnxc_message* message;    /* may be null; for the thread whose failure came first */
   int32_t thread, threads;
+  uint32_t barriers; /* that this thread has come to */
 } onnxc_frame;
 
 /* The emitted function. Returns an onnxc_status. */

@@ -9,6 +9,7 @@
 #ifndef ONNXC_ABI_MODEL_ENTRY_H
 #define ONNXC_ABI_MODEL_ENTRY_H
 
+#include "barrier.h"
 #include "cpu_check.h"
 #include "frame.h"
 #include "message.h"
@@ -21,6 +22,9 @@
 // onnxc_model_info.arena_bytes is the plan's arena plus ONNXC_STAGING_BYTES(elements) for each input and output of a
 // sub-byte type, which the entry unpacks and packs there.
 #define ONNXC_STAGING_BYTES(elements) (((elements) + 63) / 64 * 64)
+
+// More threads than this are not asked for: each takes a cache line of the stack of `run`.
+#define ONNXC_MAX_THREADS 256
 
 // Flags of onnxc_entry_create.
 #define ONNXC_BODY_PARALLEL 1u  // the body may be run by several threads at a time, which meet at barriers
@@ -222,7 +226,7 @@ struct Shared {
   const Run* run;
   unsigned char* arena;
   int32_t status;
-  int32_t barrier[2];
+  onnxc_arrival* arrivals;  // one per thread
   onnxc_message* message;
 };
 
@@ -237,15 +241,13 @@ inline void run_thread(void* argument, int32_t thread, int32_t threads) {
                        session.weights,
                        session.has_host ? &session.host : nullptr,
                        &shared.status,
-                       shared.barrier,
-                       thread == 0 ? shared.message : nullptr,
+                       shared.arrivals,
+                       shared.message,
                        thread,
-                       threads};
+                       threads,
+                       0};
   const int32_t status = session.body(&frame);
-  if (status != ONNXC_OK) {
-    int32_t none = ONNXC_OK;
-    __atomic_compare_exchange_n(&shared.status, &none, status, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-  }
+  if (status != ONNXC_OK) onnxc_first_failure(&frame, status);
 }
 
 // The part of the arena in front of the plan's holds sub-byte inputs and outputs, one element per byte.
@@ -275,12 +277,17 @@ inline void pack_outputs(const Run& run) {
 }
 
 inline onnxc_status run_body(Run& run, unsigned char* arena) {
-  Shared shared = {&run, unpack_inputs(run, arena), ONNXC_OK, {0, 0}, run.out};
+  Shared shared = {&run, unpack_inputs(run, arena), ONNXC_OK, nullptr, run.out};
   const onnxc_session& session = *run.session;
-  if (session.threads > 1)
+  if (session.threads > 1) {
+    const uintptr_t line = sizeof(onnxc_arrival), count = static_cast<uintptr_t>(session.threads);
+    void* lines = __builtin_alloca((count + 1) * line);
+    shared.arrivals = reinterpret_cast<onnxc_arrival*>((reinterpret_cast<uintptr_t>(lines) + line - 1) / line * line);
+    for (uintptr_t t = 0; t < count; ++t) shared.arrivals[t].words[0] = shared.arrivals[t].words[1] = 0;
     session.host.parallel(session.host.user, session.threads, &run_thread, &shared);
-  else
+  } else {
     run_thread(&shared, 0, 1);
+  }
   if (shared.status == ONNXC_OK) pack_outputs(run);
   return static_cast<onnxc_status>(shared.status);
 }
@@ -364,6 +371,7 @@ ONNXC_ENTRY onnxc_status onnxc_entry_create(const onnxc_model_info* info, onnxc_
     if ((flags & ONNXC_BODY_PARALLEL) && made.host.parallel) {
       made.threads = args->num_threads > 0 ? args->num_threads : made.host.max_threads;
       if (made.threads > made.host.max_threads) made.threads = made.host.max_threads;
+      if (made.threads > ONNXC_MAX_THREADS) made.threads = ONNXC_MAX_THREADS;
       if (made.threads < 1) made.threads = 1;
     }
   }

@@ -6,14 +6,21 @@
 #include "frame.h"
 #include "message.h"
 
+// Whether this is the first failure of the run, whose status stands and which may write the message.
+static inline bool onnxc_first_failure(const onnxc_frame* frame, int32_t status) {
+  int32_t none = ONNXC_OK;
+  return __atomic_compare_exchange_n(frame->status, &none, status, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
 extern "C" {
 
-// Before operation `index`. Not ONNXC_OK: the body returns it at once.
+// Before operation `index`. Not ONNXC_OK: the body returns it, at once or from the next barrier.
 ONNXC_ENTRY int32_t onnxc_step_begin(const onnxc_frame* frame, uint32_t index) {
   const onnxc_host* host = frame->host;
   if (!host) return ONNXC_OK;
   if (host->cancel && *host->cancel) {
-    onnxc_entry::Message(frame->message) << "cancelled before operation " << static_cast<int64_t>(index);
+    if (onnxc_first_failure(frame, ONNXC_CANCELLED))
+      onnxc_entry::Message(frame->message) << "cancelled before operation " << static_cast<int64_t>(index);
     return ONNXC_CANCELLED;
   }
   if (host->profile && frame->thread == 0) host->profile(host->user, index, 0);
@@ -29,6 +36,7 @@ ONNXC_ENTRY void onnxc_step_end(const onnxc_frame* frame, uint32_t index) {
 // A kernel that may fail returned `code` != 0 (runtime_lib/kernels/README.md lists them). `operation`: kernel and ONNX
 // nodes.
 ONNXC_ENTRY int32_t onnxc_step_failed(const onnxc_frame* frame, const char* operation, int32_t code) {
+  if (!onnxc_first_failure(frame, ONNXC_FAILED)) return ONNXC_FAILED;
   onnxc_entry::Message message(frame->message);
   message << operation << ": ";
   if (code == 1)

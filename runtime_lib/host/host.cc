@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "runtime_lib/host/thread_pool.h"
@@ -20,6 +21,18 @@ void release(void*, void* memory) { free(memory); }
 
 void parallel(void*, int32_t threads, void (*task)(void*, int32_t, int32_t), void* argument) {
   onnxc::host::ThreadPool::of_process().run(threads, task, argument);
+}
+
+// At a barrier others are late: for a short while because they compute, later because they do not run.
+void wait(void*, uint32_t times) {
+  constexpr uint32_t kPatience = 40, kSleep = 2000;
+  if (times < kPatience && !onnxc::host::ThreadPool::of_process().crowded()) return;
+  if (times < kSleep) {
+    sched_yield();
+  } else {
+    const timespec pause = {0, 50'000};
+    nanosleep(&pause, nullptr);
+  }
 }
 
 }  // namespace
@@ -40,6 +53,7 @@ __attribute__((visibility("default"))) void onnxc_host_init(onnxc_host* host, in
   full.allocate = allocate;
   full.release = release;
   full.parallel = parallel;
+  full.wait = wait;
   full.max_threads = max_threads > 0 ? max_threads : onnxc_host_cpus();
   memcpy(host, &full, full.struct_size);  // the caller may be older, and its struct shorter
 }

@@ -1,6 +1,7 @@
 // See thread_pool.h.
 #include "runtime_lib/host/thread_pool.h"
 
+#include <onnxc/host.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -32,8 +33,8 @@ class Countdown {
     if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) done_.notify_one();
   }
 
-  void wait() {
-    for (int i = 0; i < kSpins && left_.load(std::memory_order_acquire) != 0; ++i) pause_cpu();
+  void wait(int spins) {
+    for (int i = 0; i < spins && left_.load(std::memory_order_acquire) != 0; ++i) pause_cpu();
     std::unique_lock<std::mutex> lock(mutex_);
     done_.wait(lock, [&] { return left_.load(std::memory_order_acquire) == 0; });
   }
@@ -57,6 +58,7 @@ struct Worker {
   std::mutex mutex;
   std::condition_variable woken;
   std::atomic<bool> has_job{false};
+  const ThreadPool* pool = nullptr;
   Job job{};
 
   void post(const Job& next) {
@@ -68,7 +70,7 @@ struct Worker {
 
   [[noreturn]] void loop() {
     for (;;) {
-      for (int i = 0; i < kSpins && !has_job.load(std::memory_order_acquire); ++i) pause_cpu();
+      for (int i = 0; i < kSpins && !pool->crowded() && !has_job.load(std::memory_order_acquire); ++i) pause_cpu();
       Job mine;
       {
         std::unique_lock<std::mutex> lock(mutex);
@@ -87,9 +89,10 @@ namespace {
 void* worker_main(void* worker) { static_cast<Worker*>(worker)->loop(); }
 
 // A new detached worker, or null when the system has no thread left to give.
-Worker* start_worker() {
+Worker* start_worker(const ThreadPool* pool) {
   Worker* worker = new (std::nothrow) Worker;
   if (!worker) return nullptr;
+  worker->pool = pool;
   pthread_t thread;
   if (pthread_create(&thread, nullptr, worker_main, worker) != 0) {
     delete worker;
@@ -133,7 +136,7 @@ std::vector<Worker*> ThreadPool::take(int32_t count) {
     }
   }
   while (static_cast<int32_t>(taken.size()) < count) {
-    Worker* worker = start_worker();
+    Worker* worker = start_worker(this);
     if (!worker) break;
     taken.push_back(worker);
   }
@@ -152,11 +155,14 @@ void ThreadPool::run(int32_t threads, Task task, void* argument) {
   }
   const std::vector<Worker*> workers = take(threads - 1);
   const int32_t helpers = static_cast<int32_t>(workers.size());
+  cpus_.store(onnxc_host_cpus(), std::memory_order_relaxed);  // the affinity mask may have changed
+  running_.fetch_add(helpers + 1, std::memory_order_relaxed);
   Countdown ended(helpers);
   for (int32_t i = 0; i < helpers; ++i)
     workers[static_cast<size_t>(i)]->post({task, argument, i + 1, helpers + 1, &ended});
   task(argument, 0, helpers + 1);
-  ended.wait();
+  ended.wait(crowded() ? 0 : kSpins);
+  running_.fetch_sub(helpers + 1, std::memory_order_relaxed);
   give_back(workers);
 }
 

@@ -10,9 +10,6 @@ struct Window {
   int64_t ih, iw, oh, ow, kh, kw, stride_h, stride_w, pad_top, pad_left, dil_h, dil_w;
 };
 
-struct Range {
-  int64_t begin, end;
-};
 // The taps k of 0 .. taps - 1 with 0 <= start + k * dilation < extent.
 ONNXC_INLINE Range taps_inside(int64_t start, int64_t dilation, int64_t taps, int64_t extent) {
   const int64_t first = start >= 0 ? 0 : (-start + dilation - 1) / dilation;

@@ -122,32 +122,53 @@ struct BlockedTile {
   }
 };
 
-// TR rows from oy, all columns, channels from `channel`.
+// TR rows from oy, the given tiles of their columns, channels from `channel`.
 template <int NV, int TR>
-ONNXC_INLINE void conv_blocked_rows(const ConvArgs& c, const float* zeros, int64_t image, int64_t oy, int64_t channel) {
-  constexpr int most = kMaxRows<NV> / TR;
-  const Cut cut = cut_evenly(c.g.ow, most);
-  BlockedTile<NV, TR> tile{c, zeros, image, oy, 0, channel};
-  const int64_t at = tile.output();
+ONNXC_INLINE void conv_blocked_rows(const ConvArgs& c, const float* zeros, int64_t image, int64_t oy, int64_t channel,
+                                    const Cut& cut, Range tiles) {
+  BlockedTile<NV, TR> tile{c, zeros, image, oy, cut.start(tiles.begin), channel};
+  const int64_t at = tile.output(), first = tile.ox;
   ONNXC_ROLLED
-  for (int64_t t = 0; t < cut.count; ++t) {
-    with_rows<most>(cut.rows(t), tile);
+  for (int64_t t = tiles.begin; t < tiles.end; ++t) {
+    with_rows<kMaxRows<NV> / TR>(cut.rows(t), tile);
     tile.ox += cut.rows(t);
   }
-  activate_blocked(c, at, TR * c.g.ow, NV, c.g.oh * c.g.ow * kBlock);
-}
-template <int NV>
-ONNXC_INLINE void conv_blocked_image(const ConvArgs& c, const float* zeros, int64_t image, int64_t channel) {
-  int64_t oy = 0;
-  if (NV > 1 && c.g.ow * 2 <= kMaxRows<NV>) {  // narrow maps: two rows in a tile
-    ONNXC_ROLLED
-    for (; oy + 2 <= c.g.oh; oy += 2) conv_blocked_rows<NV, NV == 1 ? 1 : 2>(c, zeros, image, oy, channel);
-  }
-  ONNXC_ROLLED
-  for (; oy < c.g.oh; ++oy) conv_blocked_rows<NV, 1>(c, zeros, image, oy, channel);
+  activate_blocked(c, at, TR * (tile.ox - first), NV, c.g.oh * c.g.ow * kBlock);
 }
 
-ONNXC_INLINE void conv_blocked(ConvArgs c) {
+// How the pixels of an image are cut into units of work: a single row into its tiles, narrow maps into pairs of rows
+// (two rows in a tile), others into rows.
+template <int NV>
+struct BlockedUnits {
+  int64_t oh;
+  Cut cut, narrow;
+  bool tiles, pairs;
+  explicit ONNXC_INLINE BlockedUnits(const Window& g)
+      : oh(g.oh),
+        cut(cut_evenly(g.ow, kMaxRows<NV>)),
+        narrow(cut_evenly(g.ow, kMaxRows<NV> / 2)),
+        tiles(g.oh == 1),
+        pairs(NV > 1 && g.ow * 2 <= kMaxRows<NV>) {}
+  ONNXC_INLINE int64_t count() const { return tiles ? cut.count : pairs ? (oh + 1) / 2 : oh; }
+};
+template <int NV>
+ONNXC_INLINE void conv_blocked_image(const ConvArgs& c, const float* zeros, int64_t image, int64_t channel,
+                                     const Share& share, int64_t panel, int64_t panels) {
+  const BlockedUnits<NV> units(c.g);
+  const Range mine = share.of(panel, panels, units.count());
+  if (units.tiles) return conv_blocked_rows<NV, 1>(c, zeros, image, 0, channel, units.cut, mine);
+  int64_t oy = units.pairs ? 2 * mine.begin : mine.begin;
+  const int64_t limit = units.pairs ? 2 * mine.end : mine.end, end = limit < c.g.oh ? limit : c.g.oh;
+  if (units.pairs) {
+    ONNXC_ROLLED
+    for (; oy + 2 <= end; oy += 2)
+      conv_blocked_rows<NV, NV == 1 ? 1 : 2>(c, zeros, image, oy, channel, units.narrow, {0, units.narrow.count});
+  }
+  ONNXC_ROLLED
+  for (; oy < end; ++oy) conv_blocked_rows<NV, 1>(c, zeros, image, oy, channel, units.cut, {0, units.cut.count});
+}
+
+ONNXC_INLINE void conv_blocked(ConvArgs c, const Share& share) {
   constexpr int64_t lanes = kLanes<float>;
   const float zeros[kBlock] = {};
   Window& g = c.g;
@@ -157,13 +178,15 @@ ONNXC_INLINE void conv_blocked(ConvArgs c) {
     g.iw = g.ow = g.oh * g.ow;
     g.ih = g.oh = 1;
   }
-  const int64_t channels = (c.oc + kBlock - 1) / kBlock * kBlock;
+  // A panel: the channels of a tile, of which the last may be half.
+  const int64_t channels = (c.oc + kBlock - 1) / kBlock * kBlock, per_image = (channels + 2 * lanes - 1) / (2 * lanes);
   ONNXC_ROLLED
   for (int64_t image = 0; image < c.n; ++image) {
-    int64_t channel = 0;
+    int64_t channel = 0, panel = image * per_image;
     ONNXC_ROLLED
-    for (; channel + 2 * lanes <= channels; channel += 2 * lanes) conv_blocked_image<2>(c, zeros, image, channel);
-    if (channel < channels) conv_blocked_image<1>(c, zeros, image, channel);
+    for (; channel + 2 * lanes <= channels; channel += 2 * lanes)
+      conv_blocked_image<2>(c, zeros, image, channel, share, panel++, c.n * per_image);
+    if (channel < channels) conv_blocked_image<1>(c, zeros, image, channel, share, panel, c.n * per_image);
   }
 }
 
@@ -173,7 +196,8 @@ ONNXC_KERNEL void onnxc_conv_blocked_f32(float* y, const float* x, const float* 
                                          const float* residual, int64_t n, int64_t ic, int64_t ih, int64_t iw,
                                          int64_t oc, int64_t oh, int64_t ow, int64_t kh, int64_t kw, int64_t stride_h,
                                          int64_t stride_w, int64_t pad_top, int64_t pad_left, int64_t dil_h,
-                                         int64_t dil_w, int64_t activation, float alpha, float beta) {
+                                         int64_t dil_w, int64_t activation, float alpha, float beta, int64_t by_rows,
+                                         int64_t begin, int64_t end) {
   onnxc_kernels::conv_blocked({y,
                                x,
                                w,
@@ -183,7 +207,8 @@ ONNXC_KERNEL void onnxc_conv_blocked_f32(float* y, const float* x, const float* 
                                ic,
                                oc,
                                {ih, iw, oh, ow, kh, kw, stride_h, stride_w, pad_top, pad_left, dil_h, dil_w},
-                               {activation, alpha, beta}});
+                               {activation, alpha, beta}},
+                              {by_rows, begin, end});
 }
 
 #endif

@@ -81,7 +81,7 @@ ONNXC_INLINE void depthwise_row(const ConvArgs& c, Range whole, int64_t image, i
 }
 
 template <int KW, int S>
-ONNXC_INLINE void depthwise_planes(const ConvArgs& c) {
+ONNXC_INLINE void depthwise_planes(const ConvArgs& c, const Share& share) {
   const Window& g = c.g;
   const int64_t channels = (c.oc + kBlock - 1) / kBlock * kBlock;
   const Range whole = whole_windows(g.ow, g.stride_w, g.pad_left, g.kw, g.dil_w, g.iw);
@@ -89,19 +89,21 @@ ONNXC_INLINE void depthwise_planes(const ConvArgs& c) {
   for (int64_t image = 0; image < c.n; ++image) {
     ONNXC_ROLLED
     for (int64_t channel = 0; channel < channels; channel += kLanes<float>) {
+      const int64_t plane = (image * channels + channel) / kLanes<float>;
+      const Range rows = share.of(plane, c.n * channels / kLanes<float>, g.oh);
       ONNXC_ROLLED
-      for (int64_t oy = 0; oy < g.oh; ++oy) depthwise_row<KW, S>(c, whole, image, oy, channel);
+      for (int64_t oy = rows.begin; oy < rows.end; ++oy) depthwise_row<KW, S>(c, whole, image, oy, channel);
     }
   }
 }
 
-ONNXC_INLINE void conv_depthwise(const ConvArgs& c) {
+ONNXC_INLINE void conv_depthwise(const ConvArgs& c, const Share& share) {
   const Window& g = c.g;
   const bool dense = g.dil_w == 1;
-  if (dense && g.kw == 3 && g.stride_w == 1) return depthwise_planes<3, 1>(c);
-  if (dense && g.kw == 3 && g.stride_w == 2) return depthwise_planes<3, 2>(c);
-  if (dense && g.kw == 5 && g.stride_w == 1) return depthwise_planes<5, 1>(c);
-  depthwise_planes<0, 0>(c);
+  if (dense && g.kw == 3 && g.stride_w == 1) return depthwise_planes<3, 1>(c, share);
+  if (dense && g.kw == 3 && g.stride_w == 2) return depthwise_planes<3, 2>(c, share);
+  if (dense && g.kw == 5 && g.stride_w == 1) return depthwise_planes<5, 1>(c, share);
+  depthwise_planes<0, 0>(c, share);
 }
 
 }  // namespace onnxc_kernels
@@ -110,7 +112,8 @@ ONNXC_KERNEL void onnxc_conv_depthwise_f32(float* y, const float* x, const float
                                            const float* residual, int64_t n, int64_t c, int64_t ih, int64_t iw,
                                            int64_t oh, int64_t ow, int64_t kh, int64_t kw, int64_t stride_h,
                                            int64_t stride_w, int64_t pad_top, int64_t pad_left, int64_t dil_h,
-                                           int64_t dil_w, int64_t activation, float alpha, float beta) {
+                                           int64_t dil_w, int64_t activation, float alpha, float beta, int64_t by_rows,
+                                           int64_t begin, int64_t end) {
   onnxc_kernels::conv_depthwise({y,
                                  x,
                                  w,
@@ -120,7 +123,8 @@ ONNXC_KERNEL void onnxc_conv_depthwise_f32(float* y, const float* x, const float
                                  c,
                                  c,
                                  {ih, iw, oh, ow, kh, kw, stride_h, stride_w, pad_top, pad_left, dil_h, dil_w},
-                                 {activation, alpha, beta}});
+                                 {activation, alpha, beta}},
+                                {by_rows, begin, end});
 }
 
 #endif

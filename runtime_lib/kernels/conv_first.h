@@ -72,12 +72,12 @@ struct FirstTile {
 };
 
 template <int NV>
-ONNXC_INLINE void conv_first_image(const ConvArgs& c, int64_t image, int64_t channel) {
+ONNXC_INLINE void conv_first_image(const ConvArgs& c, int64_t image, int64_t channel, Range rows) {
   constexpr int most = kMaxRows<NV> > 8 ? 8 : kMaxRows<NV>;
   const bool copyable = (most - 1) * c.g.stride_w + (c.g.kw - 1) * c.g.dil_w + 1 <= kRowCopy;
   const Cut cut = cut_evenly(c.g.ow, copyable ? most : 1);
   ONNXC_ROLLED
-  for (int64_t oy = 0; oy < c.g.oh; ++oy) {
+  for (int64_t oy = rows.begin; oy < rows.end; ++oy) {
     FirstTile<NV> tile{c, image, oy, 0, channel};
     const int64_t at = tile.output();
     ONNXC_ROLLED
@@ -89,15 +89,16 @@ ONNXC_INLINE void conv_first_image(const ConvArgs& c, int64_t image, int64_t cha
   }
 }
 
-ONNXC_INLINE void conv_first(const ConvArgs& c) {
+ONNXC_INLINE void conv_first(const ConvArgs& c, const Share& share) {
   constexpr int64_t lanes = kLanes<float>;
-  const int64_t channels = (c.oc + kBlock - 1) / kBlock * kBlock;
+  const int64_t channels = (c.oc + kBlock - 1) / kBlock * kBlock, per_image = (channels + 2 * lanes - 1) / (2 * lanes);
   ONNXC_ROLLED
   for (int64_t image = 0; image < c.n; ++image) {
-    int64_t channel = 0;
+    int64_t channel = 0, panel = image * per_image;
     ONNXC_ROLLED
-    for (; channel + 2 * lanes <= channels; channel += 2 * lanes) conv_first_image<2>(c, image, channel);
-    if (channel < channels) conv_first_image<1>(c, image, channel);
+    for (; channel + 2 * lanes <= channels; channel += 2 * lanes)
+      conv_first_image<2>(c, image, channel, share.of(panel++, c.n * per_image, c.g.oh));
+    if (channel < channels) conv_first_image<1>(c, image, channel, share.of(panel, c.n * per_image, c.g.oh));
   }
 }
 
@@ -107,7 +108,8 @@ ONNXC_KERNEL void onnxc_conv_first_f32(float* y, const float* x, const float* w,
                                        const float* residual, int64_t n, int64_t ic, int64_t ih, int64_t iw, int64_t oc,
                                        int64_t oh, int64_t ow, int64_t kh, int64_t kw, int64_t stride_h,
                                        int64_t stride_w, int64_t pad_top, int64_t pad_left, int64_t dil_h,
-                                       int64_t dil_w, int64_t activation, float alpha, float beta) {
+                                       int64_t dil_w, int64_t activation, float alpha, float beta, int64_t by_rows,
+                                       int64_t begin, int64_t end) {
   onnxc_kernels::conv_first({y,
                              x,
                              w,
@@ -117,7 +119,8 @@ ONNXC_KERNEL void onnxc_conv_first_f32(float* y, const float* x, const float* w,
                              ic,
                              oc,
                              {ih, iw, oh, ow, kh, kw, stride_h, stride_w, pad_top, pad_left, dil_h, dil_w},
-                             {activation, alpha, beta}});
+                             {activation, alpha, beta}},
+                            {by_rows, begin, end});
 }
 
 #endif

@@ -30,13 +30,12 @@ ONNXC_INLINE V finish_plain(const ConvArgs& c, V v, int64_t channel, V residual)
   return c.activation.is_clip() ? c.activation.apply_clip<V>(v) : v;
 }
 
-// The activations that finish_plain leaves, over all of y.
-ONNXC_INLINE void activate_plain(const ConvArgs& c, int64_t elements) {
-  if (c.activation.is_clip()) return;
+// The activations that finish_plain leaves, over `elements` of y.
+ONNXC_INLINE void activate_plain(const ConvArgs& c, float* y, int64_t elements) {
   constexpr int64_t lanes = kLanes<float>;
-  activate_in_place(c.activation, c.y, elements / lanes);
+  activate_in_place(c.activation, y, elements / lanes);
   ONNXC_ROLLED
-  for (int64_t i = elements / lanes * lanes; i < elements; ++i) c.y[i] = c.activation.apply<float>(c.y[i]);
+  for (int64_t i = elements / lanes * lanes; i < elements; ++i) y[i] = c.activation.apply<float>(y[i]);
 }
 
 // One pixel of OC output channels, any geometry.
@@ -148,7 +147,7 @@ ONNXC_INLINE void conv_plain_row(const PlainPlace& p, Range whole) {
   }
 }
 
-ONNXC_INLINE void conv_plain(ConvArgs c, int64_t groups) {
+ONNXC_INLINE void conv_plain(ConvArgs c, int64_t groups, const Share& share) {
   Window& g = c.g;
   const bool pointwise =
       g.kh == 1 && g.kw == 1 && g.stride_h == 1 && g.stride_w == 1 && g.pad_top == 0 && g.pad_left == 0;
@@ -158,14 +157,17 @@ ONNXC_INLINE void conv_plain(ConvArgs c, int64_t groups) {
   }
   const Range whole = whole_windows(g.ow, g.stride_w, g.pad_left, g.kw, g.dil_w, g.iw);
   const int64_t per_group = c.oc / groups;
+  const int64_t steps = c.n * groups * (per_group / kPlainChannels + per_group % kPlainChannels);
+  int64_t step = 0;
   ONNXC_ROLLED
   for (int64_t image = 0; image < c.n; ++image) {
     int64_t channel = 0;
     ONNXC_ROLLED
     while (channel < c.oc) {
       const int64_t together = per_group - channel % per_group >= kPlainChannels ? kPlainChannels : 1;
+      const Range rows = share.of(step++, steps, g.oh);
       ONNXC_ROLLED
-      for (int64_t oy = 0; oy < g.oh; ++oy) {
+      for (int64_t oy = rows.begin; oy < rows.end; ++oy) {
         const PlainPlace place{c, groups, image, oy, channel};
         if (together == kPlainChannels) {
           conv_plain_row<kPlainChannels>(place, whole);
@@ -173,10 +175,14 @@ ONNXC_INLINE void conv_plain(ConvArgs c, int64_t groups) {
           conv_plain_row<1>(place, whole);
         }
       }
+      const int64_t activated = c.activation.is_clip() ? 0 : together;
+      ONNXC_ROLLED
+      for (int64_t o = 0; o < activated; ++o)
+        activate_plain(c, c.y + ((image * c.oc + channel + o) * g.oh + rows.begin) * g.ow,
+                       (rows.end - rows.begin) * g.ow);
       channel += together;
     }
   }
-  activate_plain(c, c.n * c.oc * g.oh * g.ow);
 }
 
 }  // namespace onnxc_kernels
@@ -185,7 +191,8 @@ ONNXC_KERNEL void onnxc_conv_plain_f32(float* y, const float* x, const float* w,
                                        const float* residual, int64_t n, int64_t ic, int64_t ih, int64_t iw, int64_t oc,
                                        int64_t oh, int64_t ow, int64_t kh, int64_t kw, int64_t stride_h,
                                        int64_t stride_w, int64_t pad_top, int64_t pad_left, int64_t dil_h,
-                                       int64_t dil_w, int64_t groups, int64_t activation, float alpha, float beta) {
+                                       int64_t dil_w, int64_t groups, int64_t activation, float alpha, float beta,
+                                       int64_t begin, int64_t end) {
   onnxc_kernels::conv_plain({y,
                              x,
                              w,
@@ -196,7 +203,7 @@ ONNXC_KERNEL void onnxc_conv_plain_f32(float* y, const float* x, const float* w,
                              oc,
                              {ih, iw, oh, ow, kh, kw, stride_h, stride_w, pad_top, pad_left, dil_h, dil_w},
                              {activation, alpha, beta}},
-                            groups);
+                            groups, {0, begin, end});
 }
 
 #endif

@@ -89,13 +89,15 @@ struct GemmTile {
   }
 };
 
+// The columns of one step, from `column`: its tiles of rows that are in the share.
 template <class T, int NV>
-ONNXC_INLINE void gemm_columns(const GemmArgs<T>& g, int64_t column) {
+ONNXC_INLINE void gemm_columns(const GemmArgs<T>& g, int64_t column, const Share& share, int64_t step, int64_t steps) {
   const Cut cut = cut_evenly(g.m, kMaxRows<NV>);
+  const Range mine = share.of(step, steps, cut.count);
   T stage[kMaxRows<NV> * NV * kLanes<T>];
-  GemmTile<T, NV> tile{g, stage, 0, column};
+  GemmTile<T, NV> tile{g, stage, cut.start(mine.begin), column};
   ONNXC_ROLLED
-  for (int64_t t = 0; t < cut.count; ++t) {
+  for (int64_t t = mine.begin; t < mine.end; ++t) {
     const int64_t rows = cut.rows(t);
     with_rows<kMaxRows<NV>>(rows, tile);
     tile.finish(rows);
@@ -104,19 +106,19 @@ ONNXC_INLINE void gemm_columns(const GemmArgs<T>& g, int64_t column) {
 }
 
 template <class T>
-ONNXC_INLINE void gemm(const GemmArgs<T>& g) {
+ONNXC_INLINE void gemm(const GemmArgs<T>& g, const Share& share) {
   constexpr int64_t lanes = kLanes<T>;
   if (g.m <= 0 || g.n <= 0) return;
-  int64_t column = 0;
-  if (g.m <= kMaxRows<4>) {
-    ONNXC_ROLLED
-    for (; column + 4 * lanes <= g.n; column += 4 * lanes) gemm_columns<T, 4>(g, column);
-  }
+  const int64_t wide = g.m <= kMaxRows<4> ? g.n / (4 * lanes) : 0, rest = g.n - wide * 4 * lanes;
+  const int64_t steps = wide + (rest + 2 * lanes - 1) / (2 * lanes);
+  int64_t column = 0, step = 0;
+  ONNXC_ROLLED
+  for (; step < wide; column += 4 * lanes) gemm_columns<T, 4>(g, column, share, step++, steps);
   // The packing has whole blocks, so a second vector that is partly or wholly beyond n can be read, but not a further
   // block.
   ONNXC_ROLLED
-  for (; column + lanes < g.n; column += 2 * lanes) gemm_columns<T, 2>(g, column);
-  if (column < g.n) gemm_columns<T, 1>(g, column);
+  for (; column + lanes < g.n; column += 2 * lanes) gemm_columns<T, 2>(g, column, share, step++, steps);
+  if (column < g.n) gemm_columns<T, 1>(g, column, share, step, steps);
 }
 
 template <class T>
@@ -139,13 +141,14 @@ ONNXC_INLINE void pack_b(T* packed, const T* b, int64_t k, int64_t n, int64_t ro
 
 ONNXC_KERNEL void onnxc_gemm_f32(float* y, const float* a, const float* b, const float* bias, const float* residual,
                                  int64_t m, int64_t n, int64_t k, int64_t lda, int64_t ldy, int64_t activation,
-                                 float alpha, float beta) {
-  onnxc_kernels::gemm<float>({y, a, b, bias, residual, m, n, k, lda, ldy, {activation, alpha, beta}});
+                                 float alpha, float beta, int64_t begin, int64_t end) {
+  onnxc_kernels::gemm<float>({y, a, b, bias, residual, m, n, k, lda, ldy, {activation, alpha, beta}}, {0, begin, end});
 }
 ONNXC_KERNEL void onnxc_gemm_f64(double* y, const double* a, const double* b, const double* bias,
                                  const double* residual, int64_t m, int64_t n, int64_t k, int64_t lda, int64_t ldy,
-                                 int64_t activation, double alpha, double beta) {
-  onnxc_kernels::gemm<double>({y, a, b, bias, residual, m, n, k, lda, ldy, {activation, alpha, beta}});
+                                 int64_t activation, double alpha, double beta, int64_t begin, int64_t end) {
+  onnxc_kernels::gemm<double>({y, a, b, bias, residual, m, n, k, lda, ldy, {activation, alpha, beta}},
+                              {0, begin, end});
 }
 ONNXC_KERNEL void onnxc_pack_b_f32(float* packed, const float* b, int64_t k, int64_t n, int64_t row_stride,
                                    int64_t col_stride) {

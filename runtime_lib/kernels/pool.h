@@ -26,12 +26,14 @@ struct AveragePool {
 };
 
 template <class Pool>
-ONNXC_INLINE void pool_blocked(Pool pool, float* y, const float* x, int64_t planes, const Window& g) {
+ONNXC_INLINE void pool_blocked(Pool pool, float* y, const float* x, int64_t planes, const Window& g,
+                               const Share& share) {
   using V = Wide<float>;
   ONNXC_ROLLED
   for (int64_t plane = 0; plane < planes; ++plane) {
+    const Range mine = share.of(plane, planes, g.oh);
     ONNXC_ROLLED
-    for (int64_t oy = 0; oy < g.oh; ++oy) {
+    for (int64_t oy = mine.begin; oy < mine.end; ++oy) {
       const int64_t y0 = oy * g.stride_h - g.pad_top;
       const Range rows = taps_inside(y0, g.dil_h, g.kh, g.ih);
       ONNXC_ROLLED
@@ -64,10 +66,10 @@ ONNXC_INLINE void pool_blocked(Pool pool, float* y, const float* x, int64_t plan
 
 // Four chains per vector, combined as (0 + 2) + (1 + 3).
 template <class Pool>
-ONNXC_INLINE void global_pool_blocked(Pool pool, float* y, const float* x, int64_t planes, int64_t hw) {
+ONNXC_INLINE void global_pool_blocked(Pool pool, float* y, const float* x, Range planes, int64_t hw) {
   using V = Wide<float>;
   ONNXC_ROLLED
-  for (int64_t plane = 0; plane < planes; ++plane) {
+  for (int64_t plane = planes.begin; plane < planes.end; ++plane) {
     ONNXC_ROLLED
     for (int64_t lane = 0; lane < kBlock; lane += kLanes<float>) {
       const float* from = x + plane * hw * kBlock + lane;
@@ -92,26 +94,27 @@ ONNXC_INLINE int64_t blocked_planes(int64_t n, int64_t c) { return n * ((c + kBl
 ONNXC_KERNEL void onnxc_max_pool_blocked_f32(float* y, const float* x, int64_t n, int64_t c, int64_t ih, int64_t iw,
                                              int64_t oh, int64_t ow, int64_t kh, int64_t kw, int64_t stride_h,
                                              int64_t stride_w, int64_t pad_top, int64_t pad_left, int64_t dil_h,
-                                             int64_t dil_w) {
+                                             int64_t dil_w, int64_t by_rows, int64_t begin, int64_t end) {
   using namespace onnxc_kernels;
   pool_blocked(MaxPool{}, y, x, blocked_planes(n, c),
-               {ih, iw, oh, ow, kh, kw, stride_h, stride_w, pad_top, pad_left, dil_h, dil_w});
+               {ih, iw, oh, ow, kh, kw, stride_h, stride_w, pad_top, pad_left, dil_h, dil_w}, {by_rows, begin, end});
 }
 ONNXC_KERNEL void onnxc_avg_pool_blocked_f32(float* y, const float* x, int64_t n, int64_t c, int64_t ih, int64_t iw,
                                              int64_t oh, int64_t ow, int64_t kh, int64_t kw, int64_t stride_h,
                                              int64_t stride_w, int64_t pad_top, int64_t pad_left,
-                                             int64_t count_include_pad) {
+                                             int64_t count_include_pad, int64_t by_rows, int64_t begin, int64_t end) {
   using namespace onnxc_kernels;
   pool_blocked(AveragePool{count_include_pad != 0}, y, x, blocked_planes(n, c),
-               {ih, iw, oh, ow, kh, kw, stride_h, stride_w, pad_top, pad_left, 1, 1});
+               {ih, iw, oh, ow, kh, kw, stride_h, stride_w, pad_top, pad_left, 1, 1}, {by_rows, begin, end});
 }
-ONNXC_KERNEL void onnxc_global_max_pool_blocked_f32(float* y, const float* x, int64_t n, int64_t c, int64_t hw) {
+// [begin, end) of the n * ceil(c / 16) planes.
+ONNXC_KERNEL void onnxc_global_max_pool_blocked_f32(float* y, const float* x, int64_t hw, int64_t begin, int64_t end) {
   using namespace onnxc_kernels;
-  global_pool_blocked(MaxPool{}, y, x, blocked_planes(n, c), hw);
+  global_pool_blocked(MaxPool{}, y, x, {begin, end}, hw);
 }
-ONNXC_KERNEL void onnxc_global_avg_pool_blocked_f32(float* y, const float* x, int64_t n, int64_t c, int64_t hw) {
+ONNXC_KERNEL void onnxc_global_avg_pool_blocked_f32(float* y, const float* x, int64_t hw, int64_t begin, int64_t end) {
   using namespace onnxc_kernels;
-  global_pool_blocked(AveragePool{false}, y, x, blocked_planes(n, c), hw);
+  global_pool_blocked(AveragePool{false}, y, x, {begin, end}, hw);
 }
 
 #endif

@@ -1,5 +1,5 @@
 // Reductions over rows: softmax_f32, log_softmax_f32 (and f64), layer_norm_f32, rms_norm_f32. x and y are [rows][cols]
-// and may be the same. Sums: one chain per lane of 16, then a binary tree, the same at every level. Softmax of a row of
+// and may be the same; [begin, end) of the rows are done. Sums: one chain per lane of 16, then a binary tree, the same at every level. Softmax of a row of
 // -inf is NaN. Tested in tests/unit/kernels/rows_test.cc.
 #ifndef ONNXC_KERNELS_ROWS_H
 #define ONNXC_KERNELS_ROWS_H
@@ -128,9 +128,11 @@ struct ExpRow {
 };
 
 template <class T, bool Log>
-ONNXC_INLINE void softmax(T* y, const T* x, int64_t rows, int64_t cols) {
+ONNXC_INLINE void softmax(T* y, const T* x, Range rows, int64_t cols) {
+  x += rows.begin * cols;
+  y += rows.begin * cols;
   ONNXC_ROLLED
-  for (int64_t row = 0; row < rows; ++row, x += cols, y += cols) {
+  for (int64_t row = rows.begin; row < rows.end; ++row, x += cols, y += cols) {
     auto lanes = Sixteen<T>::fill(-kInfinity<T>);
     lanes.take(x, cols, Identity{}, Larger{});
     const T top = lanes.tree(Larger{});
@@ -160,10 +162,12 @@ struct Normalise {
 
 // Centre: subtract the mean first.
 template <class T, bool Centre>
-ONNXC_INLINE void normalise_rows(T* y, const T* x, const T* scale, const T* bias, int64_t rows, int64_t cols,
+ONNXC_INLINE void normalise_rows(T* y, const T* x, const T* scale, const T* bias, Range rows, int64_t cols,
                                  T epsilon) {
+  x += rows.begin * cols;
+  y += rows.begin * cols;
   ONNXC_ROLLED
-  for (int64_t row = 0; row < rows; ++row, x += cols, y += cols) {
+  for (int64_t row = rows.begin; row < rows.end; ++row, x += cols, y += cols) {
     T mean = T(0);
     if constexpr (Centre) {
       auto sums = Sixteen<T>::fill(T(0));
@@ -179,25 +183,25 @@ ONNXC_INLINE void normalise_rows(T* y, const T* x, const T* scale, const T* bias
 
 }  // namespace onnxc_kernels
 
-ONNXC_KERNEL void onnxc_softmax_f32(float* y, const float* x, int64_t rows, int64_t cols) {
-  onnxc_kernels::softmax<float, false>(y, x, rows, cols);
+ONNXC_KERNEL void onnxc_softmax_f32(float* y, const float* x, int64_t cols, int64_t begin, int64_t end) {
+  onnxc_kernels::softmax<float, false>(y, x, {begin, end}, cols);
 }
-ONNXC_KERNEL void onnxc_log_softmax_f32(float* y, const float* x, int64_t rows, int64_t cols) {
-  onnxc_kernels::softmax<float, true>(y, x, rows, cols);
+ONNXC_KERNEL void onnxc_log_softmax_f32(float* y, const float* x, int64_t cols, int64_t begin, int64_t end) {
+  onnxc_kernels::softmax<float, true>(y, x, {begin, end}, cols);
 }
-ONNXC_KERNEL void onnxc_softmax_f64(double* y, const double* x, int64_t rows, int64_t cols) {
-  onnxc_kernels::softmax<double, false>(y, x, rows, cols);
+ONNXC_KERNEL void onnxc_softmax_f64(double* y, const double* x, int64_t cols, int64_t begin, int64_t end) {
+  onnxc_kernels::softmax<double, false>(y, x, {begin, end}, cols);
 }
-ONNXC_KERNEL void onnxc_log_softmax_f64(double* y, const double* x, int64_t rows, int64_t cols) {
-  onnxc_kernels::softmax<double, true>(y, x, rows, cols);
+ONNXC_KERNEL void onnxc_log_softmax_f64(double* y, const double* x, int64_t cols, int64_t begin, int64_t end) {
+  onnxc_kernels::softmax<double, true>(y, x, {begin, end}, cols);
 }
-ONNXC_KERNEL void onnxc_layer_norm_f32(float* y, const float* x, const float* scale, const float* bias, int64_t rows,
-                                       int64_t cols, float epsilon) {
-  onnxc_kernels::normalise_rows<float, true>(y, x, scale, bias, rows, cols, epsilon);
+ONNXC_KERNEL void onnxc_layer_norm_f32(float* y, const float* x, const float* scale, const float* bias, int64_t cols,
+                                       float epsilon, int64_t begin, int64_t end) {
+  onnxc_kernels::normalise_rows<float, true>(y, x, scale, bias, {begin, end}, cols, epsilon);
 }
-ONNXC_KERNEL void onnxc_rms_norm_f32(float* y, const float* x, const float* scale, int64_t rows, int64_t cols,
-                                     float epsilon) {
-  onnxc_kernels::normalise_rows<float, false>(y, x, scale, nullptr, rows, cols, epsilon);
+ONNXC_KERNEL void onnxc_rms_norm_f32(float* y, const float* x, const float* scale, int64_t cols, float epsilon,
+                                     int64_t begin, int64_t end) {
+  onnxc_kernels::normalise_rows<float, false>(y, x, scale, nullptr, {begin, end}, cols, epsilon);
 }
 
 #endif

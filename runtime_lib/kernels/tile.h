@@ -25,11 +25,33 @@ inline constexpr int kMaxRows = ONNXC_LEVEL == 4   ? (NV >= 4   ? 6
 struct Cut {
   int64_t count, height, larger;
   ONNXC_INLINE int64_t rows(int64_t tile) const { return tile < larger ? height + 1 : height; }
+  ONNXC_INLINE int64_t start(int64_t tile) const { return tile * height + (tile < larger ? tile : larger); }
 };
 ONNXC_INLINE Cut cut_evenly(int64_t total, int64_t most) {
   const int64_t count = (total + most - 1) / most;
   return {count, total / count, total % count};
 }
+
+struct Range {
+  int64_t begin, end;
+};
+
+// What a call does of a kernel whose units of work (tiles, rows of a panel ...) are a matter of the level: [begin, end)
+// in slices, of which the whole work has kSlices at every level. Units are never cut, so that no sum is regrouped and
+// every unit is computed the same way in whichever share it is.
+inline constexpr int64_t kSlices = 240;
+
+struct Share {
+  int64_t by_inner, begin, end;
+  // Of `outer` x `inner` units, outer ones first: those of the outer unit `o`. by_inner: the same part of each outer
+  // unit; else one stretch of all of them.
+  ONNXC_INLINE Range of(int64_t o, int64_t outer, int64_t inner) const {
+    if (by_inner) return {inner * begin / kSlices, inner * end / kSlices};
+    const int64_t all = outer * inner;
+    return {clamp(all * begin / kSlices - o * inner, inner), clamp(all * end / kSlices - o * inner, inner)};
+  }
+  static ONNXC_INLINE int64_t clamp(int64_t x, int64_t most) { return x < 0 ? 0 : x > most ? most : x; }
+};
 
 // Calls f.run<rows>() with the run-time `rows` in 1 .. MR as a constant.
 template <int MR, class F>

@@ -33,3 +33,14 @@ def test_random_single_operators_with_guarded_buffers():
 
 def test_every_pass_on_against_off():
     run("optimisations.py", *(["--real"] if EVERYTHING else []))
+
+
+def test_the_number_of_threads_changes_no_bit():
+    run("threads.py", "--count", "3" if EVERYTHING else "1", "--runs", "20" if EVERYTHING else "3")
+
+
+def test_the_number_of_threads_changes_no_bit_of_real_models():
+    if EVERYTHING:
+        run("threads.py", "--real")
+    else:
+        run("threads.py", "--real", "-k", "blazeface|light_shufflenet|magika|silero")

@@ -323,6 +323,33 @@ TEST_F(AbiTest, RunsOnTheHostsThreads) {
   EXPECT_EQ(y_data[1], 21);
 }
 
+// A kernel fails on thread 1; the others come to the next barrier, learn of it there, and leave with it.
+TEST_F(AbiTest, AFailureReachesAllThreadsAtTheNextBarrier) {
+  Heap heap;
+  const onnxc_host host = heap.host();
+  create_args.host = &host;
+  flags = ONNXC_BODY_PARALLEL;
+  body = [](onnxc_frame* f) -> int32_t {
+    float* y = static_cast<float*>(f->outputs[0]);
+    int32_t status = onnxc_barrier(f, ONNXC_OK);
+    if (status != ONNXC_OK) return status;
+    if (static_cast<const float*>(f->inputs[0])[f->thread] < 0) status = onnxc_step_failed(f, "gather (node)", 1);
+    status = onnxc_barrier(f, status);
+    if (status != ONNXC_OK) return status;
+    y[f->thread] = 1;
+    return ONNXC_OK;
+  };
+  ASSERT_EQ(create(), ONNXC_OK);
+  std::fill(std::begin(y_data), std::end(y_data), 0.0f);
+  x_data[1] = -1;
+  EXPECT_EQ(run(), ONNXC_FAILED);
+  EXPECT_EQ(text(), "gather (node): an index is out of range");
+  for (float v : y_data) EXPECT_EQ(v, 0);
+  x_data[1] = 1;
+  EXPECT_EQ(run(), ONNXC_OK);
+  for (int t = 0; t < 3; ++t) EXPECT_EQ(y_data[t], 1);
+}
+
 TEST_F(AbiTest, SubByteValuesAreOnePerByteInside) {
   in = value_info("x", 22);   // int4
   out = value_info("y", 21);  // uint4

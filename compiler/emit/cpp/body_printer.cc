@@ -35,14 +35,49 @@ Status BodyPrinter::print() {
   for (index_ = 0; index_ < program.ops.size(); ++index_) {
     const Operation& op = program.ops[index_];
     Lines lines;
-    const std::string i = std::to_string(index_);
-    lines.add("if ((status = onnxc_step_begin(frame, " + i + ")) != ONNXC_OK) return status;");
-    ONNXC_TRY(operations({op}, true, lines));
-    lines.add("onnxc_step_end(frame, " + i + ");");
+    ONNXC_TRY(plan_.threads ? step_for_threads(op, lines) : step(op, lines));
     std::string text = lines.text();
     text.pop_back();
-    steps_.push_back({i + ": " + comment_text(operation_label(op)), std::move(text)});
+    steps_.push_back({std::to_string(index_) + ": " + comment_text(operation_label(op)), std::move(text)});
   }
+  return ok();
+}
+
+Status BodyPrinter::step(const Operation& op, Lines& lines) {
+  const std::string i = std::to_string(index_);
+  lines.add("if ((status = onnxc_step_begin(frame, " + i + ")) != ONNXC_OK) return status;");
+  ONNXC_TRY(operations({op}, true, lines));
+  lines.add("onnxc_step_end(frame, " + i + ");");
+  return ok();
+}
+
+// A thread that fails does nothing more until the next barrier, where all threads leave.
+Status BodyPrinter::step_for_threads(const Operation& op, Lines& lines) {
+  if (std::holds_alternative<Barrier>(op.node)) {
+    ++walk_;
+    lines.add("if ((status = onnxc_barrier(frame, status)) != ONNXC_OK) return status;");
+    return ok();
+  }
+  if (std::holds_alternative<ScalarDef>(op.node)) return operations({op}, true, lines);
+  const std::string i = std::to_string(index_);
+  const std::string begin = "(status = onnxc_step_begin(frame, " + i + ")) == ONNXC_OK) {";
+  if (is_shared(op)) {
+    lines.add("if (const Share share = share_of(frame, " + op.partition->extent.str() + ", " +
+              std::to_string(op.partition->grain) + ");");
+    lines.open("    status == ONNXC_OK && share.begin < share.end && " + begin);
+  } else {
+    lines.open("if (status == ONNXC_OK && frame->thread == 0 && " + begin);
+  }
+  in_region_ = std::holds_alternative<If>(op.node) || std::holds_alternative<Loop>(op.node);
+  if (in_region_) lines.open("status = [&]() -> int32_t {");
+  ONNXC_TRY(operations({op}, true, lines));
+  if (in_region_) {
+    lines.add("return ONNXC_OK;");
+    lines.close("}();");
+  }
+  in_region_ = false;
+  lines.add("onnxc_step_end(frame, " + i + ");");
+  lines.close();
   return ok();
 }
 
@@ -72,9 +107,15 @@ Status BodyPrinter::function(const std::string& kind, const Operation& op, Lines
   }
   std::string arguments = printed.arguments;
   for (const std::string& scalar : printed.scalars) arguments += (arguments.empty() ? "" : ", ") + names_.of(scalar);
+  if (printed.takes_share)
+    arguments += is_shared(op) ? ", share.begin, share.end" : ", /*begin=*/0, /*end=*/" + op.partition->extent.str();
   const std::string call = found->second + "(" + arguments + ")";
   if (!printed.may_fail) {
     lines.add(call + ";");
+  } else if (plan_.threads && !in_region_) {
+    lines.open("if (const int32_t code = " + call + ") {");
+    lines.add("status = onnxc_step_failed(frame, " + quoted(operation_label(op)) + ", code);");
+    lines.close();
   } else {
     lines.open("if (const int32_t code = " + call + ") {");
     lines.add("return onnxc_step_failed(frame, " + quoted(operation_label(op)) + ", code);");
@@ -116,7 +157,7 @@ Status BodyPrinter::node(const Alloc& alloc, const Operation&, Lines&) {
 }
 
 Status BodyPrinter::node(const Barrier&, const Operation&, Lines& lines) {
-  lines.add("// All threads meet here; this body runs on one.");
+  lines.add("// Threads meet here; this body runs on one.");
   return ok();
 }
 

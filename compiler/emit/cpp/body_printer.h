@@ -27,6 +27,9 @@ class BodyPrinter {
   const std::vector<Step>& steps() const { return steps_; }
 
  private:
+  // One outermost operation, for one thread or for several.
+  Status step(const Operation& op, Lines& lines);
+  Status step_for_threads(const Operation& op, Lines& lines);
   Status operations(const std::vector<Operation>& ops, bool outermost, Lines& lines);
   Status node(const KernelCall& call, const Operation& op, Lines& lines) { return function(call.kernel, op, lines); }
   Status node(const Nest&, const Operation& op, Lines& lines) { return function("nest", op, lines); }
@@ -48,6 +51,7 @@ class BodyPrinter {
   std::vector<std::string> functions_;
   std::vector<Step> steps_;
   size_t index_ = 0;  // of the outermost operation
+  bool in_region_ = false;
   size_t walk_ = 0;   // of all operations, as Place counts them
   size_t made_ = 0;
 };

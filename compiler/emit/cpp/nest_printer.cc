@@ -58,6 +58,14 @@ void NestPrinter::close_loops(size_t count, Lines& lines) {
   for (size_t i = 0; i < count; ++i) lines.close();
 }
 
+void NestPrinter::share_of_nest(const Block& nest, const Share& share, Lines& lines) {
+  const For& loop = std::get<For>(nest.front().node);
+  const std::string& v = names_.declare(loop.var.name);
+  lines.open("for (int64_t " + v + " = " + share.begin + "; " + v + " < " + share.end + "; ++" + v + ") {");
+  block(loop.body, lines);
+  lines.close();
+}
+
 void NestPrinter::statement(const For& loop, Lines& lines) {
   open_loops({loop.var}, 1, lines);
   block(loop.body, lines);
@@ -218,7 +226,7 @@ std::string NestPrinter::operand(const Operand& operand, Lines& lines) {
   return offset == "0" ? pointer : pointer + " + " + offset;
 }
 
-void NestPrinter::kernel_call(const KernelCall& call, const Partition* partition, Lines& lines) {
+void NestPrinter::kernel_call(const KernelCall& call, const Share* share, Lines& lines) {
   std::vector<Expr> roots;
   for (const auto* list : {&call.outs, &call.inouts, &call.ins})
     for (const Operand& o : *list) roots.insert(roots.end(), o.at.begin(), o.at.end());
@@ -232,9 +240,9 @@ void NestPrinter::kernel_call(const KernelCall& call, const Partition* partition
     args.push_back("/*" + comment_text(a.name) + "=*/" +
                    (dim ? dim_text(*dim, names_) : float_literal(Elem::F64, std::get<double>(a.value))));
   }
-  if (partition) {
-    args.push_back("/*begin=*/0");
-    args.push_back("/*end=*/" + dim_text(partition->extent, names_));
+  if (share) {
+    args.push_back("/*begin=*/" + share->begin);
+    args.push_back("/*end=*/" + share->end);
   }
   // Filled to lines of about 100 characters.
   std::string function = "onnxc_" + call.kernel + "(",

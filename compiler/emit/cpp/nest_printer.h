@@ -14,8 +14,15 @@ class NestPrinter {
  public:
   NestPrinter(const Program& program, Names& names, const std::map<BufferId, std::string>& pointers);
 
+  // Names or literals of the bounds of a partition's axis.
+  struct Share {
+    std::string begin, end;
+  };
+
   void block(const Block& block, Lines& lines);
-  void kernel_call(const KernelCall& call, const Partition* partition, Lines& lines);
+  // The turns of the nest's only outermost loop that are in the share.
+  void share_of_nest(const Block& nest, const Share& share, Lines& lines);
+  void kernel_call(const KernelCall& call, const Share* share, Lines& lines);
   // Whether a printed statement may leave the function with a code: it returns int32_t then.
   bool may_fail() const { return may_fail_; }
 

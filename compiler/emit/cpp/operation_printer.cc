@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "compiler/emit/cpp/nest_printer.h"
 
@@ -90,12 +91,16 @@ std::vector<Parameter> parameters_of(const Plan& plan, const Operation& op, Name
 
 // "(float* __restrict y,  // f32[2, 3]\n ...) {"
 std::string signature(const Plan& plan, const std::vector<Parameter>& params, const std::vector<std::string>& scalars,
-                      bool neutral) {
+                      const std::optional<NestPrinter::Share>& share, bool neutral) {
   std::vector<std::pair<std::string, std::string>> rows;
   for (const Parameter& p : params)
     rows.push_back({(p.written ? "" : "const ") + p.type + "* " + (p.restricted ? "__restrict " : "") + p.name,
                     neutral ? "" : buffer_label(plan.program.buffers[p.buffer])});
   for (const std::string& s : scalars) rows.push_back({"int64_t " + s, ""});
+  if (share) {
+    rows.push_back({"int64_t " + share->begin, ""});
+    rows.push_back({"int64_t " + share->end, ""});
+  }
   std::string text = "(";
   for (size_t i = 0; i < rows.size(); ++i) {
     const std::string end = i + 1 < rows.size() ? "," : ") {";
@@ -110,6 +115,11 @@ struct PrintedBody {
   std::vector<std::string> scalars;
   bool may_fail = false;
 };
+
+// Kernels take their share even where one thread runs all of it, so that calls of one kernel share a function.
+bool takes_share(const Plan& plan, const Operation& op) {
+  return plan.threads && op.partition && (is_shared(op) || std::holds_alternative<KernelCall>(op.node));
+}
 
 PrintedBody print_body(const Plan& plan, const Operation& op, bool neutral) {
   Names names(neutral);
@@ -132,14 +142,21 @@ PrintedBody print_body(const Plan& plan, const Operation& op, bool neutral) {
     }
   }
   NestPrinter printer(plan.program, names, pointers);
-  if (const auto* call = std::get_if<KernelCall>(&op.node))
-    printer.kernel_call(*call, op.partition ? &*op.partition : nullptr, lines);
-  else
+  std::optional<NestPrinter::Share> share;
+  if (takes_share(plan, op)) share = NestPrinter::Share{names.fresh("begin"), names.fresh("end")};
+  if (const auto* call = std::get_if<KernelCall>(&op.node)) {
+    std::optional<NestPrinter::Share> all;
+    if (op.partition) all = NestPrinter::Share{"0", dim_text(op.partition->extent, names)};
+    printer.kernel_call(*call, share ? &*share : all ? &*all : nullptr, lines);
+  } else if (share) {
+    printer.share_of_nest(std::get<Nest>(op.node).body, *share, lines);
+  } else {
     printer.block(std::get<Nest>(op.node).body, lines);
+  }
   if (printer.may_fail()) lines.add("return 0;");
   std::vector<std::string> scalar_names;
   for (const std::string& s : names.undeclared()) scalar_names.push_back(names.of(s));
-  return {signature(plan, params, scalar_names, neutral) + lines.text() + "}\n", names.undeclared(),
+  return {signature(plan, params, scalar_names, share, neutral) + lines.text() + "}\n", names.undeclared(),
           printer.may_fail()};
 }
 
@@ -175,7 +192,8 @@ std::string pointer_text(const Plan& plan, BufferId buffer) {
 
 PrintedOperation print_operation(const Plan& plan, const Operation& op) {
   const PrintedBody body = print_body(plan, op, false);
-  PrintedOperation printed{print_body(plan, op, true).text, body.text, "", body.scalars, body.may_fail};
+  PrintedOperation printed{print_body(plan, op, true).text, body.text, "", body.scalars, body.may_fail,
+                           takes_share(plan, op)};
   Names names;
   std::vector<std::string> arguments;
   for (const Parameter& p : parameters_of(plan, op, names)) arguments.push_back("/*" + p.name + "=*/" + p.pointer);

@@ -162,6 +162,7 @@ Result<std::string> render_entry(const Plan& plan, const ModelIdentity& identity
   values.set("weights_hash", number(plan.weights_hash) + "u");
   values.set("weights_bytes", number(plan.blob_bytes) + "u");
   values.set("shared", flag(identity.shared));
+  values.set("flags", plan.threads ? "ONNXC_BODY_PARALLEL" : "0");
   data metadata(data::type::list), operations(data::type::list);
   for (const auto& [key, value] : plan.program.metadata) {
     data row;
@@ -194,6 +195,7 @@ Result<std::string> render_operations(const Plan& plan, const ModelIdentity& ide
   values.set("kernel_headers", headers);
   values.set("functions", functions);
   values.set("steps", steps);
+  values.set("threads", flag(plan.threads));
   add_debug_plan(plan, values);
   return render("model.cc", values);
 }

@@ -18,10 +18,11 @@ struct AbiTypes {
     kFrameWeights,
     kFrameHost,
     kFrameStatus,
-    kFrameBarrier,
+    kFrameArrivals,
     kFrameMessage,
     kFrameThread,
-    kFrameThreads
+    kFrameThreads,
+    kFrameBarriers
   };
   static constexpr unsigned kValueDims = 4;
 

@@ -23,8 +23,8 @@ llvm::Constant* typed_constant(llvm::Type* type, const std::variant<Dim, double>
 }  // namespace
 
 std::vector<CallEmitter::Actual> CallEmitter::actuals(const KernelCall& call, const std::optional<Partition>& partition,
-                                                      const llvm::Function& kernel, llvm::IRBuilder<>& b,
-                                                      ExprEmitter& exprs) {
+                                                      const Share* share, const llvm::Function& kernel,
+                                                      llvm::IRBuilder<>& b, ExprEmitter& exprs) {
   std::vector<Actual> out;
   for (const auto* operands : {&call.outs, &call.inouts, &call.ins})
     for (const Operand& operand : *operands) {
@@ -36,11 +36,11 @@ std::vector<CallEmitter::Actual> CallEmitter::actuals(const KernelCall& call, co
   for (BufferId scratch : call.scratch) out.push_back({exprs.address(scratch, {}), nullptr});
   std::vector<std::variant<Dim, double>> numbers;
   for (const Argument& argument : call.arguments) numbers.push_back(argument.value);
-  if (partition) {  // one thread runs the whole range
+  if (partition && !share) {
     numbers.emplace_back(Dim(0));
     numbers.emplace_back(partition->extent);
   }
-  if (out.size() + numbers.size() != kernel.arg_size()) {
+  if (out.size() + numbers.size() + (partition && share ? 2 : 0) != kernel.arg_size()) {
     context_.fail(ErrorKind::Internal, "kernel " + call.kernel + " takes " + std::to_string(kernel.arg_size()) +
                                            " parameters, the call has " + std::to_string(out.size()) + " buffers and " +
                                            std::to_string(numbers.size()) + " numbers");
@@ -58,6 +58,10 @@ std::vector<CallEmitter::Actual> CallEmitter::actuals(const KernelCall& call, co
       context_.fail(ErrorKind::Internal, "kernel " + call.kernel + ": argument " + std::to_string(out.size()) +
                                              " is of another kind than the kernel declares");
     out.push_back({nullptr, constant ? constant : llvm::Constant::getNullValue(type)});
+  }
+  if (partition && share) {
+    out.push_back({share->begin, nullptr});
+    out.push_back({share->end, nullptr});
   }
   return out;
 }
@@ -102,14 +106,14 @@ llvm::Function* CallEmitter::specialise(const std::string& name, llvm::Function&
   return function;
 }
 
-Value* CallEmitter::emit(const KernelCall& call, const std::optional<Partition>& partition, llvm::IRBuilder<>& b,
-                         ExprEmitter& exprs) {
+Value* CallEmitter::emit(const KernelCall& call, const std::optional<Partition>& partition, const Share* share,
+                         llvm::IRBuilder<>& b, ExprEmitter& exprs) {
   llvm::Function* kernel = context_.kernels.declare(context_.module, "onnxc_" + call.kernel);
   if (!kernel) {
     context_.fail(ErrorKind::Unsupported, "the kernel library has no kernel '" + call.kernel + "'");
     return nullptr;
   }
-  const std::vector<Actual> passed = actuals(call, partition, *kernel, b, exprs);
+  const std::vector<Actual> passed = actuals(call, partition, share, *kernel, b, exprs);
   if (context_.error) return nullptr;
   std::vector<Value*> args;
   for (const Actual& actual : passed)
@@ -126,7 +130,7 @@ void CallEmitter::emit_in_nest(const KernelCall& call, llvm::IRBuilder<>& b, Exp
   if (call.may_fail)
     context_.fail(ErrorKind::Internal, "kernel " + call.kernel + " can fail, and is called within a loop nest");
   else
-    emit(call, std::nullopt, b, exprs);
+    emit(call, std::nullopt, nullptr, b, exprs);
 }
 
 }  // namespace onnxc::emit

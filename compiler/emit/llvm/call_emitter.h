@@ -10,13 +10,19 @@
 
 namespace onnxc::emit {
 
+// The range of a partition's axis that this thread runs, as i64 values.
+struct Share {
+  llvm::Value *begin = nullptr, *end = nullptr;
+};
+
 class CallEmitter {
  public:
   explicit CallEmitter(EmitContext& context) : context_(context) {}
 
-  // The call at the builder's place; the value is the kernel's status, or null when it returns none.
-  llvm::Value* emit(const KernelCall& call, const std::optional<Partition>& partition, llvm::IRBuilder<>& builder,
-                    ExprEmitter& exprs);
+  // The call at the builder's place; the value is the kernel's status, or null when it returns none. A partitioned call
+  // runs `share`, or the whole axis when null.
+  llvm::Value* emit(const KernelCall& call, const std::optional<Partition>& partition, const Share* share,
+                    llvm::IRBuilder<>& builder, ExprEmitter& exprs);
   // A call within a nest, which cannot fail.
   void emit_in_nest(const KernelCall& call, llvm::IRBuilder<>& builder, ExprEmitter& exprs);
 
@@ -26,7 +32,7 @@ class CallEmitter {
     llvm::Value* value = nullptr;        // run time
     llvm::Constant* constant = nullptr;  // else
   };
-  std::vector<Actual> actuals(const KernelCall& call, const std::optional<Partition>& partition,
+  std::vector<Actual> actuals(const KernelCall& call, const std::optional<Partition>& partition, const Share* share,
                               const llvm::Function& kernel, llvm::IRBuilder<>& builder, ExprEmitter& exprs);
   llvm::Function* specialise(const std::string& name, llvm::Function& kernel, const std::vector<Actual>& actuals);
 

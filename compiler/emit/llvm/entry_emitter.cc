@@ -151,7 +151,8 @@ class EntryEmitter {
                                llvm::GlobalValue::InternalLinkage, context_.identity.name + "_create", context_.module);
     made->addFnAttr(llvm::Attribute::NoUnwind);
     llvm::IRBuilder<> b(llvm::BasicBlock::Create(context_.llvm(), "", made));
-    b.CreateRet(b.CreateCall(create, {info, &body_, b.getInt32(0), made->getArg(0), made->getArg(1), made->getArg(2)}));
+    llvm::Constant* flags = b.getInt32(context_.plan.threads ? ONNXC_BODY_PARALLEL : 0);
+    b.CreateRet(b.CreateCall(create, {info, &body_, flags, made->getArg(0), made->getArg(1), made->getArg(2)}));
     return made;
   }
 

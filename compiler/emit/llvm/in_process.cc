@@ -155,6 +155,7 @@ Options in_process_options() {
   Options options;
   options.cpu = "x86-64-v2";
   options.opt_level = 1;
+  options.single_thread = true;
   options.quiet = true;
   return options;
 }

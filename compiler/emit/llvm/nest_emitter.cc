@@ -13,6 +13,11 @@ void NestEmitter::emit(const Block& block) {
   exprs_.forget();
 }
 
+void NestEmitter::emit_share(const Block& nest, const Share& share) {
+  const For& outermost = std::get<For>(nest.front().node);
+  loop(outermost.var.name, share.begin, share.end, [&] { emit(outermost.body); });
+}
+
 void NestEmitter::emit_stmt(const For& node) {
   Value* end = exprs_.emit_dim(node.var.extent).value;
   loop(node.var.name, b_.getInt64(0), end, [&] { emit(node.body); });

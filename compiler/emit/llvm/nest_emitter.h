@@ -15,6 +15,8 @@ class NestEmitter {
       : context_(context), calls_(calls), b_(builder), scope_(scope), exprs_(context, builder, scope) {}
 
   void emit(const Block& block);
+  // Turns begin .. end - 1 of the nest's only outermost loop.
+  void emit_share(const Block& nest, const Share& share);
 
  private:
   void emit_stmt(const For& node);

@@ -71,7 +71,7 @@ std::vector<Spot> find_spots(const Plan& plan, const Operation& op) {
 }  // namespace
 
 void emit_nest_call(EmitContext& context, CallEmitter& calls, const Nest& nest, const Operation& op,
-                    const std::string& name, llvm::IRBuilder<>& at, const Scope& outer) {
+                    const std::string& name, const Share* share, llvm::IRBuilder<>& at, const Scope& outer) {
   const std::vector<Spot> spots = find_spots(context.plan, op);
   std::vector<llvm::Type*> types(spots.size(), at.getPtrTy());
   std::vector<llvm::Value*> args;
@@ -85,6 +85,11 @@ void emit_nest_call(EmitContext& context, CallEmitter& calls, const Nest& nest, 
     types.push_back(at.getInt64Ty());
     args.push_back(value.value);
   }
+  if (share)
+    for (llvm::Value* bound : {share->begin, share->end}) {
+      types.push_back(at.getInt64Ty());
+      args.push_back(bound);
+    }
   auto* function = llvm::Function::Create(llvm::FunctionType::get(at.getVoidTy(), types, false),
                                           llvm::GlobalValue::InternalLinkage, name, context.module);
   function->addFnAttr(llvm::Attribute::NoInline);
@@ -103,7 +108,11 @@ void emit_nest_call(EmitContext& context, CallEmitter& calls, const Nest& nest, 
   for (const auto& [symbol, value] : outer.symbols)
     scope.symbols[symbol] = {function->getArg(parameter++), value.non_negative};
   llvm::IRBuilder<> inside(llvm::BasicBlock::Create(context.llvm(), "entry", function));
-  NestEmitter(context, calls, inside, scope).emit(nest.body);
+  NestEmitter emitter(context, calls, inside, scope);
+  if (share)
+    emitter.emit_share(nest.body, {function->getArg(parameter), function->getArg(parameter + 1)});
+  else
+    emitter.emit(nest.body);
   inside.CreateRetVoid();
   at.CreateCall(function, args);
 }

@@ -1,4 +1,4 @@
-// The body and its plain operations; If and Loop are in control_emitter.cc.
+// The body and its plain operations; If and Loop are in control_emitter.cc, threads in thread_emitter.cc.
 #include "compiler/emit/llvm/region_emitter.h"
 
 #include <onnxc/onnxc.h>
@@ -39,8 +39,12 @@ llvm::Function* RegionEmitter::emit_body() {
     make_debug_plan();
     call_entry("onnxc_debug_start", {body_->getArg(0), debug_plan_});
   }
+  if (context_.plan.threads) start_threads();
   emit_ops(context_.program().ops, true);
-  leave(b_.getInt32(ONNXC_OK));
+  if (context_.plan.threads)
+    end_threads();
+  else
+    leave(b_.getInt32(ONNXC_OK));
   return body_;
 }
 
@@ -99,6 +103,11 @@ llvm::CallInst* RegionEmitter::call_entry(const char* name, const std::vector<Va
 }
 
 void RegionEmitter::leave(Value* status) {
+  if (context_.plan.threads) {
+    b_.CreateStore(status, status_);
+    b_.CreateBr(stretch_end_);
+    return;
+  }
   if (debug_plan_) call_entry("onnxc_debug_end", {body_->getArg(0), debug_plan_});
   b_.CreateRet(status);
 }
@@ -121,6 +130,11 @@ void RegionEmitter::emit_ops(const std::vector<Operation>& ops, bool outermost) 
     Value* index = b_.getInt32(static_cast<uint32_t>(i));
     Value* number = b_.getInt32(static_cast<uint32_t>(walk_));
     ++walk_;
+    if (outermost && context_.plan.threads) {
+      emit_for_threads(ops[i], i);
+      if (context_.error) return;
+      continue;
+    }
     if (outermost) leave_if(call_entry("onnxc_step_begin", {frame, index}));
     if (debug_plan_) call_entry("onnxc_debug_before", {frame, debug_plan_, number});
     exprs_.forget();
@@ -138,7 +152,7 @@ void RegionEmitter::emit_op(const Operation& op, size_t index) {
 }
 
 void RegionEmitter::emit_node(const KernelCall& call, const Operation& op, size_t) {
-  Value* code = calls_.emit(call, op.partition, b_, exprs_);
+  Value* code = calls_.emit(call, op.partition, share_ ? &*share_ : nullptr, b_, exprs_);
   if (!code) return;
   auto* failed = llvm::BasicBlock::Create(context_.llvm(), "kernel_failed", body_);
   auto* next = llvm::BasicBlock::Create(context_.llvm(), "next", body_);
@@ -150,7 +164,8 @@ void RegionEmitter::emit_node(const KernelCall& call, const Operation& op, size_
 }
 
 void RegionEmitter::emit_node(const Nest& nest, const Operation& op, size_t index) {
-  emit_nest_call(context_, calls_, nest, op, "op_" + std::to_string(index) + "_nest", b_, scope_);
+  emit_nest_call(context_, calls_, nest, op, "op_" + std::to_string(index) + "_nest",
+                 share_ ? &*share_ : nullptr, b_, scope_);
 }
 
 void RegionEmitter::emit_node(const ScalarDef& def, const Operation&, size_t) {
@@ -178,6 +193,8 @@ void RegionEmitter::emit_node(const ScalarDef& def, const Operation&, size_t) {
   }
   value.value->setName(def.name);
   scope_.symbols[def.name] = value;
+  if (const auto slot = scalar_slots_.find(def.name); slot != scalar_slots_.end())
+    b_.CreateStore(value.value, slot->second);
 }
 
 void RegionEmitter::emit_node(const Alloc& alloc, const Operation&, size_t) {

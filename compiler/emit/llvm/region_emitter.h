@@ -4,6 +4,8 @@
 // Tested in tests/unit/emit_llvm_test.cc.
 #pragma once
 
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,7 +33,15 @@ class RegionEmitter {
   void emit_node(const Alloc& alloc, const Operation& op, size_t index);
   void emit_node(const If& node, const Operation& op, size_t index);
   void emit_node(const Loop& node, const Operation& op, size_t index);
-  void emit_node(const Barrier&, const Operation&, size_t) {}  // one thread waits for nobody
+  void emit_node(const Barrier&, const Operation& op, size_t index);
+
+  // Several threads (thread_emitter.cc): an operation of the Program runs on those that it is for; a failure goes on to
+  // the next barrier, where all threads leave.
+  void start_threads();
+  void emit_for_threads(const Operation& op, size_t index);
+  Share share_of(const Partition& partition);
+  void start_stretch();
+  void end_threads();
 
   // Pointers to every buffer's storage, at the top of the body.
   void find_pointers();
@@ -54,6 +64,12 @@ class RegionEmitter {
   CallEmitter calls_;
   llvm::Function* body_ = nullptr;
   llvm::GlobalVariable* debug_plan_ = nullptr;
+  // With threads: this thread, their number; the status that the thread brings to the end of the stretch between two
+  // barriers; Scalars, which outlive stretches.
+  llvm::Value *thread_ = nullptr, *threads_ = nullptr, *status_ = nullptr;
+  llvm::BasicBlock* stretch_end_ = nullptr;
+  std::map<std::string, llvm::Value*> scalar_slots_;
+  std::optional<Share> share_;  // of the operation that is being emitted
   int64_t walk_ = 0;  // the number of the next operation, regions included (plan.h)
 };
 

@@ -18,6 +18,7 @@ extern "C" {
 #define ONNXC_ABI_VERSION 1u
 #define ONNXC_MAX_RANK 8u
 #define ONNXC_MESSAGE_BYTES 256u
+#define ONNXC_LOOKS 64u
 
 /* What a call came to. The message of the failing call says more. */
 typedef enum onnxc_status {
@@ -77,6 +78,10 @@ typedef struct onnxc_host {
   /* Called by thread 0 at the start (phase 0) and end (phase 1) of operation `index`; null: no profile. */
   void (*profile)(void* user, uint32_t index, int32_t phase);
   const volatile int32_t* cancel; /* non-zero: stop at the next opportunity with ONNXC_CANCELLED */
+  /* Called by a thread of a run that waits for the others, after each ONNXC_LOOKS looks (about a microsecond); `times`:
+   * how often it was called for this wait. May return at once, or let other threads of the machine run. Null: the
+   * thread goes on looking. */
+  void (*wait)(void* user, uint32_t times);
 } onnxc_host;
 
 typedef struct onnxc_value_info {

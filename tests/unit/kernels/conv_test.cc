@@ -19,20 +19,21 @@ std::vector<float> pack_weights(const std::vector<float>& w, int64_t o, int64_t 
 
 enum class Form { Blocked, First, Depthwise, Plain };
 
-void run(const Conv& c, Form form, float* y, const float* x, const float* w, const float* bias, const float* residual) {
+void run(const Conv& c, Form form, float* y, const float* x, const float* w, const float* bias, const float* residual,
+         int64_t by_rows, int64_t begin, int64_t end) {
   switch (form) {
     case Form::Blocked:
       return onnxc_conv_blocked_f32(y, x, w, bias, residual, c.n, c.ic, c.ih, c.iw, c.oc, c.oh(), c.ow(), c.kh, c.kw,
-                                    c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta);
+                                    c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta, by_rows, begin, end);
     case Form::First:
       return onnxc_conv_first_f32(y, x, w, bias, residual, c.n, c.ic, c.ih, c.iw, c.oc, c.oh(), c.ow(), c.kh, c.kw,
-                                  c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta);
+                                  c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta, by_rows, begin, end);
     case Form::Depthwise:
       return onnxc_conv_depthwise_f32(y, x, w, bias, residual, c.n, c.ic, c.ih, c.iw, c.oh(), c.ow(), c.kh, c.kw, c.sh,
-                                      c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta);
+                                      c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta, by_rows, begin, end);
     case Form::Plain:
       return onnxc_conv_plain_f32(y, x, w, bias, residual, c.n, c.ic, c.ih, c.iw, c.oc, c.oh(), c.ow(), c.kh, c.kw,
-                                  c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.groups, c.activation, c.alpha, c.beta);
+                                  c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.groups, c.activation, c.alpha, c.beta, begin, end);
   }
 }
 
@@ -52,9 +53,19 @@ void check(const Conv& c, Form form) {
     const Guarded gx(in_blocks ? xb : x, side), gw(packed, side), gb(plain ? bias : padded, side),
         gr(plain ? residual : blocked_residual, side),
         gy(std::vector<float>(plain ? residual.size() : blocked_residual.size(), kNan), side);
-    run(c, form, gy.data(), gx.data(), gw.data(), c.bias ? gb.data() : nullptr, c.residual ? gr.data() : nullptr);
+    const float *b = c.bias ? gb.data() : nullptr, *r = c.residual ? gr.data() : nullptr;
+    run(c, form, gy.data(), gx.data(), gw.data(), b, r, 0, 0, kSlices);
     expect_near(plain ? gy.vector() : from_blocked(gy.vector(), c.n, c.oc, hw), want,
                 1e-5 * std::sqrt(double(icg * c.kh * c.kw)));
+    // However the work is cut, the bits are the same.
+    const auto whole = gy.vector();
+    for (int64_t by_rows : {0, 1})
+      for (const std::vector<int64_t>& cuts : kCuts) {
+        std::fill(gy.data(), gy.data() + whole.size(), kNan);
+        for (size_t i = cuts.size() - 1; i > 0; --i)
+          run(c, form, gy.data(), gx.data(), gw.data(), b, r, by_rows, cuts[i - 1], cuts[i]);
+        EXPECT_EQ(std::memcmp(gy.vector().data(), whole.data(), whole.size() * sizeof(float)), 0);
+      }
   }
 }
 

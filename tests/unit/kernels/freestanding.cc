@@ -3,6 +3,6 @@
 #include "runtime_lib/kernels/all_kernels.h"
 
 extern "C" void dense(float* y, const float* a, const float* b, const float* bias) {
-  onnxc_gemm_f32(y, a, b, bias, nullptr, 1, 10, 32, 32, 10, 1, 0, 0);
-  onnxc_softmax_f32(y, y, 1, 10);
+  onnxc_gemm_f32(y, a, b, bias, nullptr, 1, 10, 32, 32, 10, 1, 0, 0, 0, 240);
+  onnxc_softmax_f32(y, y, 10, 0, 1);
 }

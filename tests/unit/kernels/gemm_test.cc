@@ -22,8 +22,15 @@ void check(int64_t m, int64_t n, int64_t k, bool bias, bool residual, int activa
       gbias(add, Guarded::Side::After), gr(trim(rest, m, ldy, n), Guarded::Side::After),
       gy(trim(y, m, ldy, n), Guarded::Side::After);
   onnxc_gemm_f32(gy.data(), ga.data(), gb.data(), bias ? gbias.data() : nullptr, residual ? gr.data() : nullptr, m, n,
-                 k, lda, ldy, activation, 0.1f, 0.5f);
+                 k, lda, ldy, activation, 0.1f, 0.5f, 0, kSlices);
   y = gy.vector();
+  for (const std::vector<int64_t>& cuts : kCuts) {  // however the work is cut, the bits are the same
+    for (int64_t i = 0; i < m; ++i) std::fill_n(gy.data() + i * ldy, n, kNan);
+    for (size_t i = cuts.size() - 1; i > 0; --i)
+      onnxc_gemm_f32(gy.data(), ga.data(), gb.data(), bias ? gbias.data() : nullptr, residual ? gr.data() : nullptr, m,
+                     n, k, lda, ldy, activation, 0.1f, 0.5f, cuts[i - 1], cuts[i]);
+    EXPECT_EQ(std::memcmp(gy.vector().data(), y.data(), y.size() * sizeof(float)), 0);
+  }
   y.resize(static_cast<size_t>(m * ldy), 77.0f);
   std::vector<double> want(y.size(), 77.0);
   for (int64_t i = 0; i < m; ++i)
@@ -46,7 +53,7 @@ TEST(GemmTest, AwkwardShapes) {
 TEST(GemmTest, Activations) {
   for (int activation = 0; activation <= 10; ++activation) check(5, 37, 20, true, true, activation);
 }
-TEST(GemmTest, NothingToDo) { onnxc_gemm_f32(nullptr, nullptr, nullptr, nullptr, nullptr, 0, 5, 5, 5, 5, 0, 0, 0); }
+TEST(GemmTest, NothingToDo) { onnxc_gemm_f32(nullptr, nullptr, nullptr, nullptr, nullptr, 0, 5, 5, 5, 5, 0, 0, 0, 0, kSlices); }
 TEST(GemmTest, EmptySumIsBias) { check(3, 20, 0, true, false, 0); }
 
 TEST(GemmTest, PackTransposed) {
@@ -65,7 +72,7 @@ TEST(GemmTest, Double) {
   for (double& v : a) v = random.next();
   for (double& v : b) v = random.next();
   onnxc_pack_b_f64(packed.data(), b.data(), k, n, n, 1);
-  onnxc_gemm_f64(y.data(), a.data(), packed.data(), nullptr, nullptr, m, n, k, k, n, 0, 0, 0);
+  onnxc_gemm_f64(y.data(), a.data(), packed.data(), nullptr, nullptr, m, n, k, k, n, 0, 0, 0, 0, kSlices);
   for (int64_t i = 0; i < m; ++i)
     for (int64_t j = 0; j < n; ++j) {
       double s = 0;

@@ -33,12 +33,16 @@ void check(const Conv& c) {
   const int64_t hw = c.oh() * c.ow();
   std::vector<float> y(static_cast<size_t>(c.n * ((c.ic + 15) / 16) * hw * 16), kNan);
   onnxc_max_pool_blocked_f32(y.data(), xb.data(), c.n, c.ic, c.ih, c.iw, c.oh(), c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt,
-                             c.pl, c.dh, c.dw);
+                             c.pl, c.dh, c.dw, 0, 0, 100);
+  onnxc_max_pool_blocked_f32(y.data(), xb.data(), c.n, c.ic, c.ih, c.iw, c.oh(), c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt,
+                             c.pl, c.dh, c.dw, 0, 100, kSlices);
   expect_near(from_blocked(y, c.n, c.ic, hw), reference_pool(c, x, true, false), 0);
   if (c.dh != 1 || c.dw != 1) return;
   for (bool count_pad : {false, true}) {
     onnxc_avg_pool_blocked_f32(y.data(), xb.data(), c.n, c.ic, c.ih, c.iw, c.oh(), c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt,
-                               c.pl, count_pad);
+                               c.pl, count_pad, 1, 130, kSlices);
+    onnxc_avg_pool_blocked_f32(y.data(), xb.data(), c.n, c.ic, c.ih, c.iw, c.oh(), c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt,
+                               c.pl, count_pad, 1, 0, 130);
     expect_near(from_blocked(y, c.n, c.ic, hw), reference_pool(c, x, false, count_pad), 1e-6);
   }
 }
@@ -56,9 +60,10 @@ TEST(PoolTest, Global) {
     const auto x = random.vector(2 * 20 * hw), xb = to_blocked(x, 2, 20, hw, kNan);
     std::vector<float> y(2 * 2 * 16, kNan);
     const Conv c{2, 20, 1, hw, 20, 1, hw};
-    onnxc_global_max_pool_blocked_f32(y.data(), xb.data(), 2, 20, hw);
+    onnxc_global_max_pool_blocked_f32(y.data(), xb.data(), hw, 0, 3);
+    onnxc_global_max_pool_blocked_f32(y.data(), xb.data(), hw, 3, 4);
     expect_near(from_blocked(y, 2, 20, 1), reference_pool(c, x, true, false), 0);
-    onnxc_global_avg_pool_blocked_f32(y.data(), xb.data(), 2, 20, hw);
+    onnxc_global_avg_pool_blocked_f32(y.data(), xb.data(), hw, 0, 4);
     expect_near(from_blocked(y, 2, 20, 1), reference_pool(c, x, false, false), 1e-6);
   }
 }
@@ -66,7 +71,7 @@ TEST(PoolTest, Global) {
 TEST(PoolTest, NanWins) {
   std::vector<float> x(4 * 16, 1.0f), y(16);
   x[16 + 3] = kNan;
-  onnxc_max_pool_blocked_f32(y.data(), x.data(), 1, 16, 2, 2, 1, 1, 2, 2, 2, 2, 0, 0, 1, 1);
+  onnxc_max_pool_blocked_f32(y.data(), x.data(), 1, 16, 2, 2, 1, 1, 2, 2, 2, 2, 0, 0, 1, 1, 0, 0, kSlices);
   for (int i = 0; i < 16; ++i) EXPECT_EQ(std::isnan(y[i]), i == 3);
 }
 

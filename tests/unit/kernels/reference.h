@@ -16,6 +16,10 @@ namespace kernel_test {
 
 inline constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
+// Slices at which the work of a kernel is cut into calls.
+inline constexpr int64_t kSlices = 240;
+inline const std::vector<int64_t> kCuts[] = {{0, 120, 240}, {0, 80, 160, 240}, {0, 1, 7, 40, 41, 150, 239, 240}};
+
 // Uniform in [-1, 1].
 class Random {
  public:

@@ -24,10 +24,11 @@ TEST(RowsTest, Softmax) {
       }
     }
     std::vector<float> y(x.size(), kNan);
-    onnxc_log_softmax_f32(y.data(), x.data(), kRows, cols);
+    onnxc_log_softmax_f32(y.data(), x.data(), cols, 0, 1);
+    onnxc_log_softmax_f32(y.data(), x.data(), cols, 1, kRows);
     for (float& v : y) v = std::max(v, -1e30f);
     expect_near(y, logs, 2e-6);
-    onnxc_softmax_f32(x.data(), x.data(), kRows, cols);  // in place
+    onnxc_softmax_f32(x.data(), x.data(), cols, 0, kRows);  // in place
     expect_near(x, plain, 5e-7);
   }
 }
@@ -35,7 +36,7 @@ TEST(RowsTest, Softmax) {
 TEST(RowsTest, SoftmaxOfNan) {
   std::vector<float> x(20, 1.0f), y(20);
   x[18] = kNan;
-  onnxc_softmax_f32(y.data(), x.data(), 1, 20);
+  onnxc_softmax_f32(y.data(), x.data(), 20, 0, 1);
   for (float v : y) EXPECT_TRUE(std::isnan(v));
 }
 
@@ -56,9 +57,10 @@ TEST(RowsTest, Normalisation) {
     }
     std::vector<float> y(x.size(), kNan);
     const Guarded gx(x, Guarded::Side::After), gs(scale, Guarded::Side::After), gb(bias, Guarded::Side::After);
-    onnxc_layer_norm_f32(y.data(), gx.data(), gs.data(), gb.data(), kRows, cols, 1e-5f);
+    onnxc_layer_norm_f32(y.data(), gx.data(), gs.data(), gb.data(), cols, 1e-5f, 0, 1);
+    onnxc_layer_norm_f32(y.data(), gx.data(), gs.data(), gb.data(), cols, 1e-5f, 1, kRows);
     expect_near(y, layer, 3e-6);
-    onnxc_rms_norm_f32(y.data(), x.data(), scale.data(), kRows, cols, 1e-5f);
+    onnxc_rms_norm_f32(y.data(), x.data(), scale.data(), cols, 1e-5f, 0, kRows);
     expect_near(y, rms, 3e-6);
   }
 }

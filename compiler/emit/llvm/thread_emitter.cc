@@ -1,0 +1,94 @@
+// The body of a model for several threads: who runs which part of an operation, and barriers.
+#include <onnxc/onnxc.h>
+
+#include "compiler/emit/llvm/abi_types.h"
+#include "compiler/emit/llvm/region_emitter.h"
+
+namespace onnxc::emit {
+
+using llvm::Value;
+
+void RegionEmitter::start_threads() {
+  thread_ = frame_field(AbiTypes::kFrameThread, b_.getInt32Ty());
+  threads_ = frame_field(AbiTypes::kFrameThreads, b_.getInt32Ty());
+  status_ = b_.CreateAlloca(b_.getInt32Ty());
+  b_.CreateStore(b_.getInt32(ONNXC_OK), status_);
+  for (const Operation& op : context_.program().ops)
+    if (const auto* def = std::get_if<ScalarDef>(&op.node))
+      scalar_slots_[def->name] = b_.CreateAlloca(b_.getInt64Ty());
+  start_stretch();
+}
+
+void RegionEmitter::start_stretch() {
+  stretch_end_ = llvm::BasicBlock::Create(context_.llvm(), "stretch_end", body_);
+}
+
+void RegionEmitter::end_threads() {
+  b_.CreateBr(stretch_end_);
+  b_.SetInsertPoint(stretch_end_);
+  b_.CreateRet(b_.CreateLoad(b_.getInt32Ty(), status_));
+}
+
+void RegionEmitter::emit_node(const Barrier&, const Operation&, size_t) {
+  if (!context_.plan.threads) return;  // one thread waits for nobody
+  b_.CreateBr(stretch_end_);
+  b_.SetInsertPoint(stretch_end_);
+  Value* status = call_entry("onnxc_barrier", {body_->getArg(0), b_.CreateLoad(b_.getInt32Ty(), status_)});
+  if (!status) return;
+  auto* failed = llvm::BasicBlock::Create(context_.llvm(), "failed", body_);
+  auto* next = llvm::BasicBlock::Create(context_.llvm(), "stretch", body_);
+  b_.CreateCondBr(b_.CreateICmpNE(status, b_.getInt32(ONNXC_OK)), failed, next);
+  b_.SetInsertPoint(failed);
+  b_.CreateRet(status);
+  b_.SetInsertPoint(next);
+  for (const auto& [name, slot] : scalar_slots_)
+    if (auto known = scope_.symbols.find(name); known != scope_.symbols.end())
+      known->second.value = b_.CreateLoad(b_.getInt64Ty(), slot, name);
+  start_stretch();
+}
+
+// Grains are dealt out as evenly as can be, in order, the larger parts to the first threads.
+Share RegionEmitter::share_of(const Partition& partition) {
+  const int64_t extent = partition.extent.constant().value_or(0);
+  const auto grains = static_cast<uint32_t>((extent + partition.grain - 1) / partition.grain);
+  auto bound = [&](Value* thread) {
+    Value* sum = b_.CreateAdd(b_.CreateMul(thread, b_.getInt32(grains)), b_.CreateSub(threads_, b_.getInt32(1)));
+    Value* grain = b_.CreateZExt(b_.CreateUDiv(sum, threads_), b_.getInt64Ty());
+    Value* at = b_.CreateMul(grain, b_.getInt64(static_cast<uint64_t>(partition.grain)));
+    return b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, at, b_.getInt64(static_cast<uint64_t>(extent)));
+  };
+  return {bound(thread_), bound(b_.CreateAdd(thread_, b_.getInt32(1)))};
+}
+
+void RegionEmitter::emit_for_threads(const Operation& op, size_t index) {
+  exprs_.forget();
+  if (std::holds_alternative<Barrier>(op.node)) return emit_op(op, index);
+  Value* runs = nullptr;
+  if (is_shared(op)) {
+    share_ = share_of(*op.partition);
+    runs = b_.CreateICmpULT(share_->begin, share_->end);
+  } else if (!std::holds_alternative<ScalarDef>(op.node)) {
+    runs = b_.CreateICmpEQ(thread_, b_.getInt32(0));
+    // The whole axis as run-time values: one specialised kernel for all calls with these constants.
+    if (op.partition && std::holds_alternative<KernelCall>(op.node))
+      share_ = Share{b_.getInt64(0), b_.getInt64(static_cast<uint64_t>(op.partition->extent.constant().value_or(0)))};
+  }
+  llvm::BasicBlock* join = nullptr;
+  if (runs) {
+    auto* mine = llvm::BasicBlock::Create(context_.llvm(), "mine", body_);
+    join = llvm::BasicBlock::Create(context_.llvm(), "done", body_);
+    b_.CreateCondBr(runs, mine, join);
+    b_.SetInsertPoint(mine);
+  }
+  Value* number = b_.getInt32(static_cast<uint32_t>(index));
+  leave_if(call_entry("onnxc_step_begin", {body_->getArg(0), number}));
+  emit_op(op, index);
+  exprs_.forget();
+  call_entry("onnxc_step_end", {body_->getArg(0), number});
+  share_.reset();
+  if (!join) return;
+  b_.CreateBr(join);
+  b_.SetInsertPoint(join);
+}
+
+}  // namespace onnxc::emit

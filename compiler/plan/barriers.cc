@@ -1,0 +1,103 @@
+// Where threads must meet. A barrier is set in front of the first operation that conflicts with one since the last
+// barrier: as late as can be, so there are as few as can be. Tested in tests/unit/partition_test.cc.
+#include "compiler/plan/partition.h"
+
+namespace onnxc {
+namespace {
+
+// Bytes [begin, end) of one piece of memory: 0 the arena, 1 + i the i-th output, -1 - i the i-th input.
+struct Access {
+  int64_t memory = 0, begin = 0, end = 0;
+  bool write = false;
+};
+
+enum class Runner { First, Shared, Every };  // thread 0; each a part; each all of it
+
+Runner runner_of(const Operation& op) {
+  if (std::holds_alternative<ScalarDef>(op.node)) return Runner::Every;
+  return is_shared(op) ? Runner::Shared : Runner::First;
+}
+
+struct Accesses {
+  Runner runner = Runner::First;
+  std::vector<Access> list;
+};
+
+void add_access(const Plan& plan, BufferId b, bool write, std::vector<Access>& out) {
+  const Program& program = plan.program;
+  const Buffer& buffer = program.buffers[b];
+  const Buffer& root = program.buffers[storage_root(program, b)];
+  const Place& place = plan.places[storage_root(program, b)];
+  const auto size = Dim(static_cast<int64_t>(elem_size(buffer.elem)));
+  Dim begin = view_offset_bytes(program, b) - buffer.lead() * size;
+  Access access{0, 0, 0, write};
+  switch (root.storage) {
+    case Buffer::Storage::Arena: begin = begin + place.offset; break;
+    case Buffer::Storage::Input: access.memory = -1 - root.index; break;
+    case Buffer::Storage::Output:
+      access.memory = 1 + root.index;
+      if (root.alias_of != kNoBuffer) access.memory = -1 - program.buffers[root.alias_of].index;
+      break;
+    default: return;  // constants are never written
+  }
+  const Dim end = begin + buffer.extent() * size;
+  access.begin = begin.constant().value_or(0);
+  access.end = end.constant().value_or(INT64_MAX);
+  out.push_back(access);
+}
+
+Accesses accesses_of(const Plan& plan, const Operation& op) {
+  Accesses out;
+  out.runner = runner_of(op);
+  const Effects effects = effects_of(op);
+  for (BufferId b : effects.reads) add_access(plan, b, false, out.list);
+  for (BufferId b : effects.writes) add_access(plan, b, true, out.list);
+  return out;
+}
+
+bool overlap(const Access& a, const Access& b) {
+  return a.memory == b.memory && a.begin < b.end && b.begin < a.end && (a.write || b.write);
+}
+
+bool conflict(const Accesses& a, const Accesses& b) {
+  if (a.runner == Runner::First && b.runner == Runner::First) return false;
+  for (const Access& x : a.list)
+    for (const Access& y : b.list)
+      if (overlap(x, y)) return true;
+  return false;
+}
+
+}  // namespace
+
+void insert_barriers(Plan& plan) {
+  std::vector<Operation> ops;
+  std::vector<Accesses> since;
+  for (Operation& op : plan.program.ops) {
+    if (std::holds_alternative<Barrier>(op.node)) {
+      since.clear();
+    } else {
+      Accesses accesses = accesses_of(plan, op);
+      for (const Accesses& before : since)
+        if (conflict(before, accesses)) {
+          ops.push_back(Operation{Barrier{}, {}, {}, {}});
+          since.clear();
+          break;
+        }
+      since.push_back(std::move(accesses));
+    }
+    ops.push_back(std::move(op));
+  }
+  plan.program.ops = std::move(ops);
+}
+
+MissingBarrier find_missing_barrier(const Plan& plan) {
+  const std::vector<Operation>& ops = plan.program.ops;
+  std::vector<Accesses> all;
+  for (const Operation& op : ops) all.push_back(accesses_of(plan, op));
+  for (size_t i = 0; i < ops.size(); ++i)
+    for (size_t j = i + 1; j < ops.size() && !std::holds_alternative<Barrier>(ops[j].node); ++j)
+      if (conflict(all[i], all[j])) return {static_cast<int64_t>(i), static_cast<int64_t>(j)};
+  return {};
+}
+
+}  // namespace onnxc
