@@ -84,8 +84,9 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
   app.add_flag("!--no-winograd", o.winograd, "no Winograd convolutions");
   app.add_flag("--small", o.small, "weights no larger than in the model, even where larger ones are faster");
   app.add_flag("--single-thread", o.single_thread, "no code for several threads; always so with --mcpu=generic");
-  app.add_option("--thread-grain", o.thread_grain,
-                 "estimated nanoseconds of work that a thread takes at least (default 1000); 0: all that can be shared is")
+  app.add_option(
+         "--thread-grain", o.thread_grain,
+         "estimated nanoseconds of work that a thread takes at least (default 1000); 0: all that can be shared is")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--disable-pass", o.disabled_passes, "leave out a pass (names: --help-passes); may be repeated")
       ->take_all();

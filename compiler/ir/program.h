@@ -226,8 +226,8 @@ struct Partition {
 
 struct Operation {
   std::variant<KernelCall, Nest, ScalarDef, Alloc, If, Loop, Barrier> node;
-  // How threads may share it: each runs a range of the axis, a multiple of grains. Absent: serial, on thread 0, as is an
-  // operation of one grain (what is not worth sharing; plan/ decides).
+  // How threads may share it: each runs a range of the axis, a multiple of grains. Absent: serial, on thread 0, as is
+  // an operation of one grain (what is not worth sharing; plan/ decides).
   std::optional<Partition> partition;
   // Operands that may share one place: (written buffer, read buffer).
   std::vector<std::pair<BufferId, BufferId>> in_place;

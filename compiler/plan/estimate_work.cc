@@ -69,8 +69,8 @@ double bytes_touched(const Program& program, const Operation& op) {
   for (const auto* list : {&effects.reads, &effects.writes})
     for (BufferId b : *list) {
       const Buffer& buffer = program.buffers[b];
-      bytes += static_cast<double>(numel(buffer.dims).constant().value_or(0)) *
-               static_cast<double>(elem_size(buffer.elem));
+      bytes +=
+          static_cast<double>(numel(buffer.dims).constant().value_or(0)) * static_cast<double>(elem_size(buffer.elem));
     }
   return bytes;
 }

@@ -1,5 +1,5 @@
-// make_plan: in-place pairs, partition, liveness, sharing, arena, barriers, weights blob. The order of operations is the Program's. Tested
-// in tests/unit/plan_test.cc.
+// make_plan: in-place pairs, partition, liveness, sharing, arena, barriers, weights blob. The order of operations is
+// the Program's. Tested in tests/unit/plan_test.cc.
 #include "compiler/plan/make_plan.h"
 
 #include <set>

@@ -27,9 +27,9 @@ struct Options {
   std::map<std::string, std::vector<int64_t>> shapes;  // --shape INPUT=1,3,224,224
 
   // Code.
-  int opt_level = 3;           // -O0..-O3
-  std::string cpu = "native";  // native | x86-64-v2 | x86-64-v3 | x86-64-v4 | generic (C++ only)
-  bool single_thread = false;  // no code for threads: what firmware and constant folding run
+  int opt_level = 3;            // -O0..-O3
+  std::string cpu = "native";   // native | x86-64-v2 | x86-64-v3 | x86-64-v4 | generic (C++ only)
+  bool single_thread = false;   // no code for threads: what firmware and constant folding run
   int64_t thread_grain = 1000;  // nanoseconds of work that a thread takes at least; 0: share whatever can be shared
   bool fold_constants = true;
   bool winograd = true;                      // --no-winograd: 3x3 convolutions take the direct form

@@ -18,10 +18,10 @@ typedef struct onnxc_frame {
   onnxc_value* output_values;
   unsigned char* arena;
   const unsigned char* weights;
-  const onnxc_host* host;    /* may be null */
-  volatile int32_t* status;  /* shared by the threads of a run; first failure wins */
-  onnxc_arrival* arrivals;   /* one per thread of the run */
-  onnxc_message* message;    /* may be null; for the thread whose failure came first */
+  const onnxc_host* host;   /* may be null */
+  volatile int32_t* status; /* shared by the threads of a run; first failure wins */
+  onnxc_arrival* arrivals;  /* one per thread of the run */
+  onnxc_message* message;   /* may be null; for the thread whose failure came first */
   int32_t thread, threads;
   uint32_t barriers; /* that this thread has come to */
 } onnxc_frame;

@@ -1,9 +1,9 @@
 // The thread pool of a process: workers that wait until a run takes them and go back when it ends. A run needs all its
 // threads at the same time (they meet at barriers), so workers are lent, never queued; concurrent runs get workers of
 // their own. Who waits looks for a while before it sleeps, since runs follow each other closely and waking costs more;
-// but not at all while the process runs more threads than it has CPUs. Invariants: a worker is either in `idle_` or in the hands of one run; workers are never joined, and the
-// pool lives as long as the process. After a fork the child has no workers, so it gets a new pool. Tested in
-// tests/unit/host_test.cc.
+// but not at all while the process runs more threads than it has CPUs. Invariants: a worker is either in `idle_` or in
+// the hands of one run; workers are never joined, and the pool lives as long as the process. After a fork the child has
+// no workers, so it gets a new pool. Tested in tests/unit/host_test.cc.
 #pragma once
 
 #include <atomic>

@@ -147,8 +147,7 @@ ONNXC_KERNEL void onnxc_gemm_f32(float* y, const float* a, const float* b, const
 ONNXC_KERNEL void onnxc_gemm_f64(double* y, const double* a, const double* b, const double* bias,
                                  const double* residual, int64_t m, int64_t n, int64_t k, int64_t lda, int64_t ldy,
                                  int64_t activation, double alpha, double beta, int64_t begin, int64_t end) {
-  onnxc_kernels::gemm<double>({y, a, b, bias, residual, m, n, k, lda, ldy, {activation, alpha, beta}},
-                              {0, begin, end});
+  onnxc_kernels::gemm<double>({y, a, b, bias, residual, m, n, k, lda, ldy, {activation, alpha, beta}}, {0, begin, end});
 }
 ONNXC_KERNEL void onnxc_pack_b_f32(float* packed, const float* b, int64_t k, int64_t n, int64_t row_stride,
                                    int64_t col_stride) {

@@ -162,8 +162,7 @@ struct Normalise {
 
 // Centre: subtract the mean first.
 template <class T, bool Centre>
-ONNXC_INLINE void normalise_rows(T* y, const T* x, const T* scale, const T* bias, Range rows, int64_t cols,
-                                 T epsilon) {
+ONNXC_INLINE void normalise_rows(T* y, const T* x, const T* scale, const T* bias, Range rows, int64_t cols, T epsilon) {
   x += rows.begin * cols;
   y += rows.begin * cols;
   ONNXC_ROLLED

@@ -43,14 +43,16 @@ void report(benchmark::State& state, double flops, F f) {
 template <int64_t M, int64_t N, int64_t K, int64_t Act>
 void gemm(benchmark::State& state) {
   Buffer y(M * N), a(M * K), b((N + 15) / 16 * 16 * K), bias(N);
-  report(state, 2.0 * M * N * K, [&] { onnxc_gemm_f32(y.p, a.p, b.p, bias.p, nullptr, M, N, K, K, N, Act, 0, 0, 0, 240); });
+  report(state, 2.0 * M * N * K,
+         [&] { onnxc_gemm_f32(y.p, a.p, b.p, bias.p, nullptr, M, N, K, K, N, Act, 0, 0, 0, 240); });
 }
 template <int64_t IC, int64_t OC, int64_t H, int64_t K, int64_t S>
 void conv(benchmark::State& state) {
   constexpr int64_t pad = K / 2, o = (H + 2 * pad - K) / S + 1;
   Buffer y(OC * o * o), x(IC * H * H), w(IC * OC * K * K), bias(OC);
   report(state, 2.0 * OC * IC * K * K * o * o, [&] {
-    onnxc_conv_blocked_f32(y.p, x.p, w.p, bias.p, nullptr, 1, IC, H, H, OC, o, o, K, K, S, S, pad, pad, 1, 1, 1, 0, 0, 0, 0, 240);
+    onnxc_conv_blocked_f32(y.p, x.p, w.p, bias.p, nullptr, 1, IC, H, H, OC, o, o, K, K, S, S, pad, pad, 1, 1, 1, 0, 0,
+                           0, 0, 240);
   });
 }
 // 3x3, by F(M,3) in blocks of B tiles; GFLOP/s as the direct form would need them.
@@ -68,7 +70,8 @@ void first(benchmark::State& state) {
   constexpr int64_t pad = K / 2, o = (H + 2 * pad - K) / S + 1;
   Buffer y(OC * o * o), x(3 * H * H), w(3 * OC * K * K), bias(OC);
   report(state, 2.0 * OC * 3 * K * K * o * o, [&] {
-    onnxc_conv_first_f32(y.p, x.p, w.p, bias.p, nullptr, 1, 3, H, H, OC, o, o, K, K, S, S, pad, pad, 1, 1, 1, 0, 0, 0, 0, 240);
+    onnxc_conv_first_f32(y.p, x.p, w.p, bias.p, nullptr, 1, 3, H, H, OC, o, o, K, K, S, S, pad, pad, 1, 1, 1, 0, 0, 0,
+                         0, 240);
   });
 }
 template <int64_t C, int64_t H, int64_t K, int64_t S>
@@ -76,7 +79,8 @@ void depthwise(benchmark::State& state) {
   constexpr int64_t pad = K / 2, o = (H + 2 * pad - K) / S + 1;
   Buffer y(C * o * o), x(C * H * H), w(C * K * K), bias(C);
   report(state, 2.0 * C * K * K * o * o, [&] {
-    onnxc_conv_depthwise_f32(y.p, x.p, w.p, bias.p, nullptr, 1, C, H, H, o, o, K, K, S, S, pad, pad, 1, 1, 3, 0, 6, 0, 0, 240);
+    onnxc_conv_depthwise_f32(y.p, x.p, w.p, bias.p, nullptr, 1, C, H, H, o, o, K, K, S, S, pad, pad, 1, 1, 3, 0, 6, 0,
+                             0, 240);
   });
 }
 template <int64_t C, int64_t H, int64_t K, int64_t G>
@@ -84,7 +88,8 @@ void plain(benchmark::State& state) {
   constexpr int64_t pad = K / 2;
   Buffer y(C * H * H), x(C * H * H), w(C * C / G * K * K), bias(C);
   report(state, 2.0 * C * C / G * K * K * H * H, [&] {
-    onnxc_conv_plain_f32(y.p, x.p, w.p, bias.p, nullptr, 1, C, H, H, C, H, H, K, K, 1, 1, pad, pad, 1, 1, G, 1, 0, 0, 0, 240);
+    onnxc_conv_plain_f32(y.p, x.p, w.p, bias.p, nullptr, 1, C, H, H, C, H, H, K, K, 1, 1, pad, pad, 1, 1, G, 1, 0, 0, 0,
+                         240);
   });
 }
 // The figures of rows are elements: "GFLOPS" is 1e9 elements per second.

@@ -1,5 +1,5 @@
-// Barriers of a run: nobody passes before all are there, failures reach all threads at one barrier, and a thread that is
-// one barrier ahead disturbs nobody.
+// Barriers of a run: nobody passes before all are there, failures reach all threads at one barrier, and a thread that
+// is one barrier ahead disturbs nobody.
 #include "runtime_lib/abi/barrier.h"
 
 #include <gtest/gtest.h>

@@ -120,20 +120,21 @@ TEST(Barriers, StandWhereValuesCrossThreads) {
   EXPECT_EQ(pattern(plan_of(parse(program(kTwo, call("a", "x", true) + call("b", "a", true) + call("y", "b", true))))),
             "SBSBS");
   // Thread 0 goes on with what it wrote itself.
-  EXPECT_EQ(pattern(plan_of(parse(program(kTwo, call("a", "x", false) + call("b", "a", false) + call("y", "b", true))))),
-            "ssBS");
+  EXPECT_EQ(
+      pattern(plan_of(parse(program(kTwo, call("a", "x", false) + call("b", "a", false) + call("y", "b", true))))),
+      "ssBS");
   // Two that only read the same need none between them.
-  EXPECT_EQ(pattern(plan_of(parse(program(
-                kTwo, call("a", "x", true) + call("b", "x", false) + "  call k2(out %y, in %a, in %b) partition(r, 9)\n")))),
+  EXPECT_EQ(pattern(plan_of(parse(program(kTwo, call("a", "x", true) + call("b", "x", false) +
+                                                    "  call k2(out %y, in %a, in %b) partition(r, 9)\n")))),
             "SsBS");
 }
 
 TEST(Barriers, StandWhereMemoryIsUsedAgain) {
   // %c takes the place of %a, which thread 0 may still read in the second call.
   const std::string buffers = std::string(kTwo) + "  buffer %c: f32[64] = arena\n  buffer %d: f32[64] = arena\n";
-  const Plan plan = plan_of(parse(program(
-      buffers, call("a", "x", true) + call("b", "a", false) + call("c", "x", true) + call("d", "b", false) +
-                   "  call k2(out %y, in %c, in %d) partition(rows, 64)\n")));
+  const Plan plan = plan_of(
+      parse(program(buffers, call("a", "x", true) + call("b", "a", false) + call("c", "x", true) +
+                                 call("d", "b", false) + "  call k2(out %y, in %c, in %d) partition(rows, 64)\n")));
   ASSERT_EQ(plan.places[2].offset, plan.places[4].offset);
   EXPECT_EQ(pattern(plan), "SBsBSsBS");
 }

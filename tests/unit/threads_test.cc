@@ -24,7 +24,8 @@ std::string program_text() {
   for (int i = 0; i < 24; ++i) {
     const std::string t = "t" + std::to_string(i), v = std::to_string(i);
     buffers += "  buffer %" + t + type + "arena\n";
-    const std::string loops = "for i" + v + " in 40 { for j" + v + " in 40 { store %" + t + "[i" + v + ", j" + v + "] = ";
+    const std::string loops =
+        "for i" + v + " in 40 { for j" + v + " in 40 { store %" + t + "[i" + v + ", j" + v + "] = ";
     const std::string turned = "add(%x[i" + v + ", j" + v + "], mul(0.5, %" + last + "[j" + v + ", i" + v + "]))";
     if (i % 6 == 2)
       ops += "  call softmax_f32(out %" + t + ", in %" + last + ") {cols = 40} partition(rows, 40)\n";

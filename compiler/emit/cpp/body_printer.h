@@ -52,7 +52,7 @@ class BodyPrinter {
   std::vector<Step> steps_;
   size_t index_ = 0;  // of the outermost operation
   bool in_region_ = false;
-  size_t walk_ = 0;   // of all operations, as Place counts them
+  size_t walk_ = 0;  // of all operations, as Place counts them
   size_t made_ = 0;
 };
 

@@ -192,8 +192,8 @@ std::string pointer_text(const Plan& plan, BufferId buffer) {
 
 PrintedOperation print_operation(const Plan& plan, const Operation& op) {
   const PrintedBody body = print_body(plan, op, false);
-  PrintedOperation printed{print_body(plan, op, true).text, body.text, "", body.scalars, body.may_fail,
-                           takes_share(plan, op)};
+  PrintedOperation printed{
+      print_body(plan, op, true).text, body.text, "", body.scalars, body.may_fail, takes_share(plan, op)};
   Names names;
   std::vector<std::string> arguments;
   for (const Parameter& p : parameters_of(plan, op, names)) arguments.push_back("/*" + p.name + "=*/" + p.pointer);

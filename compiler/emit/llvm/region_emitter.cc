@@ -164,8 +164,8 @@ void RegionEmitter::emit_node(const KernelCall& call, const Operation& op, size_
 }
 
 void RegionEmitter::emit_node(const Nest& nest, const Operation& op, size_t index) {
-  emit_nest_call(context_, calls_, nest, op, "op_" + std::to_string(index) + "_nest",
-                 share_ ? &*share_ : nullptr, b_, scope_);
+  emit_nest_call(context_, calls_, nest, op, "op_" + std::to_string(index) + "_nest", share_ ? &*share_ : nullptr, b_,
+                 scope_);
 }
 
 void RegionEmitter::emit_node(const ScalarDef& def, const Operation&, size_t) {

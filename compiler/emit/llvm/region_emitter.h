@@ -70,7 +70,7 @@ class RegionEmitter {
   llvm::BasicBlock* stretch_end_ = nullptr;
   std::map<std::string, llvm::Value*> scalar_slots_;
   std::optional<Share> share_;  // of the operation that is being emitted
-  int64_t walk_ = 0;  // the number of the next operation, regions included (plan.h)
+  int64_t walk_ = 0;            // the number of the next operation, regions included (plan.h)
 };
 
 }  // namespace onnxc::emit

@@ -14,14 +14,11 @@ void RegionEmitter::start_threads() {
   status_ = b_.CreateAlloca(b_.getInt32Ty());
   b_.CreateStore(b_.getInt32(ONNXC_OK), status_);
   for (const Operation& op : context_.program().ops)
-    if (const auto* def = std::get_if<ScalarDef>(&op.node))
-      scalar_slots_[def->name] = b_.CreateAlloca(b_.getInt64Ty());
+    if (const auto* def = std::get_if<ScalarDef>(&op.node)) scalar_slots_[def->name] = b_.CreateAlloca(b_.getInt64Ty());
   start_stretch();
 }
 
-void RegionEmitter::start_stretch() {
-  stretch_end_ = llvm::BasicBlock::Create(context_.llvm(), "stretch_end", body_);
-}
+void RegionEmitter::start_stretch() { stretch_end_ = llvm::BasicBlock::Create(context_.llvm(), "stretch_end", body_); }
 
 void RegionEmitter::end_threads() {
   b_.CreateBr(stretch_end_);

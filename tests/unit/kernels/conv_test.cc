@@ -24,16 +24,19 @@ void run(const Conv& c, Form form, float* y, const float* x, const float* w, con
   switch (form) {
     case Form::Blocked:
       return onnxc_conv_blocked_f32(y, x, w, bias, residual, c.n, c.ic, c.ih, c.iw, c.oc, c.oh(), c.ow(), c.kh, c.kw,
-                                    c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta, by_rows, begin, end);
+                                    c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta, by_rows, begin,
+                                    end);
     case Form::First:
       return onnxc_conv_first_f32(y, x, w, bias, residual, c.n, c.ic, c.ih, c.iw, c.oc, c.oh(), c.ow(), c.kh, c.kw,
-                                  c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta, by_rows, begin, end);
+                                  c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta, by_rows, begin,
+                                  end);
     case Form::Depthwise:
       return onnxc_conv_depthwise_f32(y, x, w, bias, residual, c.n, c.ic, c.ih, c.iw, c.oh(), c.ow(), c.kh, c.kw, c.sh,
                                       c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta, by_rows, begin, end);
     case Form::Plain:
       return onnxc_conv_plain_f32(y, x, w, bias, residual, c.n, c.ic, c.ih, c.iw, c.oc, c.oh(), c.ow(), c.kh, c.kw,
-                                  c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.groups, c.activation, c.alpha, c.beta, begin, end);
+                                  c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.groups, c.activation, c.alpha, c.beta, begin,
+                                  end);
   }
 }
 

@@ -53,7 +53,9 @@ TEST(GemmTest, AwkwardShapes) {
 TEST(GemmTest, Activations) {
   for (int activation = 0; activation <= 10; ++activation) check(5, 37, 20, true, true, activation);
 }
-TEST(GemmTest, NothingToDo) { onnxc_gemm_f32(nullptr, nullptr, nullptr, nullptr, nullptr, 0, 5, 5, 5, 5, 0, 0, 0, 0, kSlices); }
+TEST(GemmTest, NothingToDo) {
+  onnxc_gemm_f32(nullptr, nullptr, nullptr, nullptr, nullptr, 0, 5, 5, 5, 5, 0, 0, 0, 0, kSlices);
+}
 TEST(GemmTest, EmptySumIsBias) { check(3, 20, 0, true, false, 0); }
 
 TEST(GemmTest, PackTransposed) {
