@@ -118,7 +118,9 @@ Status lower_attention(LowerContext& c) {
   const BufferId out = c.out(0);
   const int64_t block = block_rows(k[2]);
   const Dim lanes(16), columns = Dim::ceil_div(k[2], lanes) * lanes, values = Dim::ceil_div(v[3], lanes) * lanes;
-  const BufferId scratch = c.temporary(Elem::F32, {columns * k[3] + values * k[2] + Dim(block) * (q[3] + columns)});
+  const Dim groups = q[0] * k[1];  // what threads share: heads with keys and values of their own
+  const Dim panels = columns * k[3] + values * k[2] + Dim(block) * (q[3] + columns);
+  const BufferId scratch = c.temporary(Elem::F32, {groups, panels});
   Call call("attention_f32");
   call.out(out).in(in[kQ]).in(in[kK]).in(in[kV]).in(in[kMask]).scratch(scratch);
   call.arg("batches", q[0]).arg("heads", q[1]).arg("kv_heads", k[1]).arg("rows", q[2]).arg("cols", k[2]);
@@ -131,7 +133,8 @@ Status lower_attention(LowerContext& c) {
   const double natural = 1 / std::sqrt(static_cast<double>(q[3].value()));
   call.arg("scale", n.has("scale") ? static_cast<double>(n.attr_float("scale", 0)) : natural);
   call.arg("causal", n.attr_int("is_causal", 0)).arg("zero_empty_rows", 1 - n.attr_int("empty_rows_nan", 0));
-  c.emit(call.op());
+  const Dim scores = q[0] * q[1] * q[2] * k[2];
+  c.emit(call.partition("groups", groups, scores * (k[3] + v[3] + Dim(32))).op());
   return ok();
 }
 

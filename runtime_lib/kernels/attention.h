@@ -25,6 +25,7 @@ struct AttentionArgs {
   float scale;
   bool causal;  // row i sees columns 0 .. i
   bool zero_empty_rows;
+  Range groups;  // of batches x kv_heads
 };
 
 ONNXC_INLINE int64_t whole_blocks(int64_t n) { return (n + kBlock - 1) / kBlock * kBlock; }
@@ -43,7 +44,7 @@ class AttentionHead {
       : a_(args),
         head_(head),
         batch_(batch),
-        keys_(args.scratch),
+        keys_(args.scratch + args.groups.begin * scratch_size(args)),
         values_(keys_ + whole_blocks(args.cols) * args.depth),
         queries_(values_ + whole_blocks(args.value_depth) * args.cols),
         scores_(queries_ + args.block * args.depth) {}
@@ -77,6 +78,10 @@ class AttentionHead {
   }
 
  private:
+  static ONNXC_INLINE int64_t scratch_size(const AttentionArgs& a) {
+    return whole_blocks(a.cols) * a.depth + whole_blocks(a.value_depth) * a.cols +
+           a.block * (a.depth + whole_blocks(a.cols));
+  }
   ONNXC_INLINE int64_t offset(const AttentionRows& rows, int64_t row) const {
     return batch_ * rows.batch + head_ * rows.head + row * rows.row;
   }
@@ -112,11 +117,12 @@ class AttentionHead {
 
 ONNXC_INLINE void attention(const AttentionArgs& a) {
   ONNXC_ROLLED
-  for (int64_t batch = 0; batch < a.batches; ++batch) {
+  for (int64_t group = a.groups.begin; group < a.groups.end; ++group) {
+    const int64_t batch = group / a.kv_heads, first = group % a.kv_heads * (a.heads / a.kv_heads);
     ONNXC_ROLLED
-    for (int64_t head = 0; head < a.heads; ++head) {
+    for (int64_t head = first; head < first + a.heads / a.kv_heads; ++head) {
       const AttentionHead one(a, batch, head);
-      if (head % (a.heads / a.kv_heads) == 0) one.pack();
+      if (head == first) one.pack();
       ONNXC_ROLLED
       for (int64_t row = 0; row < a.rows; row += a.block)
         one.rows(row, a.rows - row < a.block ? a.rows - row : a.block);
@@ -126,7 +132,8 @@ ONNXC_INLINE void attention(const AttentionArgs& a) {
 
 }  // namespace onnxc_kernels
 
-// scratch: [whole_blocks(cols) * depth + whole_blocks(value_depth) * cols + block * (depth + whole_blocks(cols))], and
+// [begin, end) of the batches x kv_heads groups of heads. scratch: for each group, of which a call uses the first's,
+// [whole_blocks(cols) * depth + whole_blocks(value_depth) * cols + block * (depth + whole_blocks(cols))], and
 // depth >= 1.
 ONNXC_KERNEL void onnxc_attention_f32(float* y, const float* q, const float* k, const float* v, const float* mask,
                                       float* scratch, int64_t batches, int64_t heads, int64_t kv_heads, int64_t rows,
@@ -134,7 +141,8 @@ ONNXC_KERNEL void onnxc_attention_f32(float* y, const float* q, const float* k, 
                                       int64_t y_head, int64_t y_row, int64_t q_batch, int64_t q_head, int64_t q_row,
                                       int64_t k_batch, int64_t k_head, int64_t k_row, int64_t v_batch, int64_t v_head,
                                       int64_t v_row, int64_t mask_batch, int64_t mask_head, int64_t mask_row,
-                                      float scale, int64_t causal, int64_t zero_empty_rows) {
+                                      float scale, int64_t causal, int64_t zero_empty_rows, int64_t begin,
+                                      int64_t end) {
   onnxc_kernels::attention({y,
                             q,
                             k,
@@ -156,7 +164,8 @@ ONNXC_KERNEL void onnxc_attention_f32(float* y, const float* q, const float* k, 
                             {mask_batch, mask_head, mask_row},
                             scale,
                             causal != 0,
-                            zero_empty_rows != 0});
+                            zero_empty_rows != 0,
+                            {begin, end}});
 }
 
 #endif

@@ -106,7 +106,7 @@ ONNXC_INLINE void gemm_columns(const GemmArgs<T>& g, int64_t column, const Share
 }
 
 template <class T>
-ONNXC_INLINE void gemm(const GemmArgs<T>& g, const Share& share) {
+ONNXC_INLINE void gemm(const GemmArgs<T>& g, const Share& share = {0, 0, kSlices}) {
   constexpr int64_t lanes = kLanes<T>;
   if (g.m <= 0 || g.n <= 0) return;
   const int64_t wide = g.m <= kMaxRows<4> ? g.n / (4 * lanes) : 0, rest = g.n - wide * 4 * lanes;

@@ -105,10 +105,10 @@ template <int64_t Heads, int64_t Rows, int64_t Depth>
 void attention(benchmark::State& state) {
   constexpr int64_t row = Heads * Depth, cols = (Rows + 15) / 16 * 16, block = 28;
   Buffer y(Rows * row), q(Rows * row), k(Rows * row), v(Rows * row),
-      scratch(cols * Depth + Depth * Rows + block * (Depth + cols));
+      scratch(Heads * (cols * Depth + Depth * Rows + block * (Depth + cols)));
   report(state, 4.0 * Heads * Rows * Rows * Depth, [&] {
     onnxc_attention_f32(y.p, q.p, k.p, v.p, nullptr, scratch.p, 1, Heads, Heads, Rows, Rows, Depth, Depth, block, 0,
-                        Depth, row, 0, Depth, row, 0, Depth, row, 0, Depth, row, 0, 0, 0, 0.125f, 0, 0);
+                        Depth, row, 0, Depth, row, 0, Depth, row, 0, Depth, row, 0, 0, 0, 0.125f, 0, 0, 0, Heads);
   });
 }
 template <int Which>

@@ -50,12 +50,16 @@ std::vector<double> reference(const Attention& a, const std::vector<float>& q, c
 }
 
 void run(const Attention& a, float* y, const float* q, const float* k, const float* v, const float* mask) {
-  const Guarded scratch(std::vector<float>(static_cast<size_t>(a.scratch()), kNan), Guarded::Side::After);
-  onnxc_attention_f32(y, q, k, v, mask, scratch.data(), a.batches, a.heads, a.kv_heads, a.rows, a.cols, a.depth,
-                      a.value_depth, a.block, a.rows * a.heads * a.value_depth, a.value_depth, a.heads * a.value_depth,
-                      a.rows * a.heads * a.depth, a.depth, a.heads * a.depth, a.cols * a.kv_heads * a.depth, a.depth,
-                      a.kv_heads * a.depth, a.cols * a.kv_heads * a.value_depth, a.value_depth,
-                      a.kv_heads * a.value_depth, 0, 0, a.cols, a.scale, a.causal, a.zero_empty_rows);
+  // The first group alone, then the others.
+  const int64_t groups = a.batches * a.kv_heads;
+  const Guarded scratch(std::vector<float>(static_cast<size_t>(groups * a.scratch()), kNan), Guarded::Side::After);
+  for (const auto& [begin, end] : {std::pair<int64_t, int64_t>{0, 1}, {1, groups}})
+    onnxc_attention_f32(y, q, k, v, mask, scratch.data(), a.batches, a.heads, a.kv_heads, a.rows, a.cols, a.depth,
+                        a.value_depth, a.block, a.rows * a.heads * a.value_depth, a.value_depth,
+                        a.heads * a.value_depth, a.rows * a.heads * a.depth, a.depth, a.heads * a.depth,
+                        a.cols * a.kv_heads * a.depth, a.depth, a.kv_heads * a.depth,
+                        a.cols * a.kv_heads * a.value_depth, a.value_depth, a.kv_heads * a.value_depth, 0, 0, a.cols,
+                        a.scale, a.causal, a.zero_empty_rows, begin, end);
 }
 
 TEST(AttentionTest, AgainstDouble) {
