@@ -1,7 +1,10 @@
-// RNN, GRU, LSTM (onnx/docs/Operators.md). Per direction: one nest for all input products, one that sets the first
+// RNN, GRU, LSTM (onnx/docs/Operators.md). What the kernels do not cover (recurrent.h: other element types and
+// activations, weights made at run time) is, per direction, one nest for all input products, one that sets the first
 // state, and one serial nest over the steps. The states of all steps are kept in one buffer [steps + 1, batch, hidden],
 // so that a step reads the one before as a whole. Temporaries are in the arithmetic type. Tested by tests/conformance
 // and tests/differential.
+#include "compiler/ops/recurrent.h"
+
 #include <array>
 
 #include "compiler/ops/axes.h"
@@ -16,12 +19,6 @@ using expr::operator*;
 using expr::operator/;
 
 using Exprs = std::vector<Expr>;
-
-std::string lower_case(std::string s) {
-  for (char& ch : s)
-    if (ch >= 'A' && ch <= 'Z') ch = static_cast<char>(ch - 'A' + 'a');
-  return s;
-}
 
 // ---- activation functions of the cells
 
@@ -68,6 +65,30 @@ Expr activate(const Activation& f, const Expr& x) {
 
 // ---- shapes
 
+// W, R, B and P as the operator and its attributes say, in so far as all is known.
+Status check_weights(const InferContext& c) {
+  const std::string direction = c.node.attr_string("direction", "forward");
+  if (direction != "forward" && direction != "reverse" && direction != "bidirectional")
+    return c.invalid("there is no direction \"" + direction + "\"");
+  const Dim directions(direction == "bidirectional" ? 2 : 1), inputs = c.shape(0)[2], hidden = c.shape(2)[2];
+  const Dim rows = Dim(c.node.op == "LSTM" ? 4 : c.node.op == "GRU" ? 3 : 1) * hidden;
+  const std::pair<size_t, Shape> expected[] = {{1, {directions, rows, inputs}},
+                                               {2, {directions, rows, hidden}},
+                                               {3, {directions, Dim(2) * rows}},
+                                               {7, {directions, Dim(3) * hidden}}};
+  for (const auto& [i, shape] : expected) {
+    if (!c.has_shape(i)) continue;
+    const Shape& given = c.shape(i);
+    bool same = given.size() == shape.size();
+    for (size_t d = 0; same && d < given.size(); ++d)
+      same = !given[d].is_const() || !shape[d].is_const() || given[d] == shape[d];
+    if (!same)
+      return c.invalid("input " + std::to_string(i) + " must have the shape " + shape_str(shape) + ", not " +
+                       shape_str(given));
+  }
+  return ok();
+}
+
 Status infer_recurrent(InferContext& c) {
   for (size_t i = 0; i < 3; ++i)
     if (!c.has_input(i)) return c.invalid("input " + std::to_string(i) + " is missing");
@@ -75,6 +96,7 @@ Status infer_recurrent(InferContext& c) {
   if (!c.has_shape(0) || !c.has_shape(2)) return ok();
   if (c.shape(0).size() != 3 || c.shape(2).size() != 3)
     return c.invalid("X and R must have rank 3, not " + shape_str(c.shape(0)) + " and " + shape_str(c.shape(2)));
+  ONNXC_TRY(check_weights(c));
   const bool batch_first = c.node.attr_int("layout", 0) != 0;
   const Dim steps = c.shape(0)[batch_first ? 1 : 0], batch = c.shape(0)[batch_first ? 0 : 1], hidden = c.shape(2)[2];
   const Dim directions = c.shape(2)[0];
@@ -97,8 +119,6 @@ class Cell {
   Status lower() {
     ONNXC_TRY(prepare());
     const std::string direction = c_.node().attr_string("direction", "forward");
-    if (direction != "forward" && direction != "reverse" && direction != "bidirectional")
-      return c_.invalid("there is no direction \"" + direction + "\"");
     const int64_t directions = direction == "bidirectional" ? 2 : 1;
     for (direction_ = 0; direction_ < directions; ++direction_) {
       reverse_ = direction == "reverse" || direction_ == 1;
@@ -403,7 +423,7 @@ class LstmCell : public Cell {
 
 template <class CellType>
 Status lower_recurrent(LowerContext& c) {
-  return CellType(c).lower();
+  return has_recurrent_kernel(c) ? lower_recurrent_kernel(c) : CellType(c).lower();
 }
 
 OpDef recurrent_op(std::string_view name, LowerFn lower) {

@@ -14,6 +14,7 @@
 #include "math_f32.h"
 #include "math_f64.h"
 #include "pool.h"
+#include "recurrent.h"
 #include "rows.h"
 
 #endif

@@ -92,6 +92,20 @@ void plain(benchmark::State& state) {
                          240);
   });
 }
+// One direction of a recurrent layer without its input product; 4 gates: LSTM; 3: GRU, linear before reset or
+// not.
+template <int64_t G, bool Linear, int64_t Steps, int64_t B, int64_t H>
+void recurrent(benchmark::State& state) {
+  Buffer y(Steps * B * H), x(Steps * B * G * H), r(G * H * H), scratch(B * 4 * H), y_h(B * H), bias(H);
+  report(state, 2.0 * Steps * B * G * H * H, [&] {
+    if (G == 4)
+      onnxc_lstm_f32(y.p, y_h.p, nullptr, x.p, r.p, nullptr, nullptr, nullptr, nullptr, scratch.p, Steps, B, H, 1, 0, 0,
+                     0, 0, B);
+    else
+      onnxc_gru_f32(y.p, y_h.p, x.p, r.p, Linear ? nullptr : r.p, Linear ? bias.p : nullptr, nullptr, nullptr,
+                    scratch.p, Steps, B, H, 1, 0, 0, 0, Linear, 0, B);
+  });
+}
 // The figures of rows are elements: "GFLOPS" is 1e9 elements per second.
 template <int Which, int64_t Rows, int64_t Cols>
 void rows(benchmark::State& state) {
@@ -163,6 +177,15 @@ CASE(depthwise<512, 14, 3, 1>);
 CASE(depthwise<128, 28, 5, 1>);
 CASE(plain<64, 28, 3, 1>);
 CASE(plain<64, 28, 1, 4>);
+CASE(recurrent<4, true, 31, 1, 128>);
+CASE(recurrent<4, true, 1, 1, 128>);
+CASE(recurrent<4, true, 31, 8, 128>);
+CASE(recurrent<4, true, 31, 1, 256>);
+CASE(recurrent<4, true, 31, 8, 256>);
+CASE(recurrent<3, true, 31, 1, 256>);
+CASE(recurrent<3, true, 31, 8, 256>);
+CASE(recurrent<3, false, 31, 1, 256>);
+CASE(recurrent<3, false, 31, 8, 256>);
 CASE(rows<0, 12 * 128, 128>);
 CASE(rows<1, 128, 384>);
 CASE(attention<6, 257, 64>);
