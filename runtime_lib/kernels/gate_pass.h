@@ -9,15 +9,19 @@
 
 namespace onnxc_kernels {
 
-// Of G gates: rows of a tile, and vectors of units that a single row takes at once (enough chains to hide a madd's
-// latency).
+// Of G gates: rows of a tile, and vectors of units that a single row takes at once: enough chains for the bandwidth of
+// the L2 cache (more are more streams, and slower).
 template <int G>
 inline constexpr int kGateRows = ONNXC_LEVEL == 4 ? (G == 1 ? 14 : 24 / G)
                                                   : (G == 4   ? 2
                                                      : G == 3 ? 3
                                                               : 4);
 template <int G>
-inline constexpr int kGateUnits = G >= 3 ? 2 : 4;
+inline constexpr int kGateUnits = ONNXC_LEVEL == 4 ? (G == 4   ? 1
+                                                      : G == 3 ? 2
+                                                               : 4)
+                                  : G >= 3         ? 2
+                                                   : 4;
 
 // The sums of MR states by U vectors of units by G gates.
 template <int MR, int G, int U>

@@ -560,24 +560,34 @@ def trilu(r, op):
     )
 
 
-@row("LSTM", "GRU")
+@row("LSTM", "GRU", "RNN")
 def recurrent(r, op):
-    gates = 4 if op == "LSTM" else 3
+    gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[op]
     steps, batch, inputs, hidden = (
         int(r.integers(1, 6)),
-        int(r.integers(1, 3)),
+        int(r.choice([1, 2, 3, 7])),
         int(r.choice([1, 5, 16])),
-        int(r.choice([1, 3, 16])),
+        int(r.choice([1, 3, 16, 40, 150])),
     )
     direction = str(r.choice(["forward", "reverse", "bidirectional"]))
     d = 2 if direction == "bidirectional" else 1
+    scale = 0.5 if hidden < 20 else 0.1
     arrays = [
         floats(r, [steps, batch, inputs], scale=1),
-        floats(r, [d, gates * hidden, inputs], scale=0.5),
-        floats(r, [d, gates * hidden, hidden], scale=0.5),
-        floats(r, [d, 2 * gates * hidden], scale=0.5),
+        floats(r, [d, gates * hidden, inputs], scale=scale),
+        floats(r, [d, gates * hidden, hidden], scale=scale),
+        floats(r, [d, 2 * gates * hidden], scale=scale) if r.integers(3) else None,
     ]
     attributes = {"hidden_size": hidden, "direction": direction}
     if op == "GRU":
         attributes["linear_before_reset"] = int(r.integers(2))
-    return Single(op, arrays, attributes, outputs=3 if op == "LSTM" else 2, constant=(1, 2, 3))
+    if r.integers(3) == 0:
+        attributes["clip"] = 0.5
+    if r.integers(2):  # lengths, initial states, peepholes
+        arrays.append(r.integers(1, steps + 1, batch).astype(np.int32) if r.integers(2) else None)
+        arrays.append(floats(r, [d, batch, hidden], scale=1))
+        if op == "LSTM":
+            arrays.append(floats(r, [d, batch, hidden], scale=1))
+            arrays.append(floats(r, [d, 3 * hidden], scale=scale))
+    constant = (1, 2, 3, 7) if r.integers(4) else (1,)  # kernels, or nests
+    return Single(op, arrays, attributes, outputs=3 if op == "LSTM" else 2, constant=constant)
