@@ -58,7 +58,7 @@ class KernelCell {
     call.arg("batch_first", batch_first ? 1 : 0).arg("clip", static_cast<double>(n.attr_float("clip", 0)));
     if (n.op == "GRU") call.arg("linear_before_reset", linear_before_reset(n) ? 1 : 0);
     if (n.op == "RNN") call.arg("relu", is_relu() ? 1 : 0);
-    call.partition("sequence", sequences);
+    call.partition("sequence", sequences, sequences * steps_ * Dim(gates_ * hidden_ * hidden_));
     c_.emit(call.op());
     return ok();
   }
@@ -83,7 +83,8 @@ class KernelCell {
     Call gemm("gemm_f32");
     gemm.out(projected).in(x).in(weights).in(input_bias()).in(kNoBuffer);
     gemm.arg("m", rows).arg("n", columns).arg("k", inputs).arg("lda", inputs).arg("ldy", columns);
-    c_.emit(gemm.arg("activation", 0).arg("alpha", 0.0).arg("beta", 0.0).op());
+    gemm.arg("activation", 0).arg("alpha", 0.0).arg("beta", 0.0);
+    c_.emit(gemm.slices(rows * columns * inputs).op());
     return projected;
   }
   BufferId input_bias() {
