@@ -37,7 +37,7 @@ BufferId OpContext::out_view(size_t i, BufferId base, Dim offset, Shape strides,
 
 bool OpContext::is_stored(size_t i) const {
   const Value* v = node_ptr->input(i);
-  return !v->is_constant() && !lowering_.pending_.count(v);
+  return !v->is_constant() && !lowering_.pending_.contains(v);
 }
 
 bool OpContext::place_in(size_t i, Layout layout, BufferId whole, const Dim& offset) {
