@@ -11,6 +11,7 @@ import onnx
 import onnxc
 import pytest
 import small_models
+from onnxc import feeds
 from support.compiler import compile_model
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -101,6 +102,13 @@ def test_any_layout_of_an_input_is_taken(handmade):
     ):
         expected = 2 * numpy.array(x, dtype=numpy.float32)
         assert (session.run(["y"], {"x": x, "q": Q})[0] == expected).all()
+
+
+def test_an_input_that_fits_is_not_copied(handmade):
+    inputs = onnxc.InferenceSession(handmade()).get_inputs()
+    given = {"x": X, "q": Q}
+    taken = feeds.to_arrays(inputs, {"x": 0, "q": 1}, given)
+    assert all(numpy.shares_memory(array, given[arg.name]) for array, arg in zip(taken, inputs, strict=True))
 
 
 def test_outputs_are_fresh(handmade):
