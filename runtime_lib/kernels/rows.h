@@ -1,6 +1,6 @@
 // Reductions over rows: softmax_f32, log_softmax_f32 (and f64), layer_norm_f32, rms_norm_f32. x and y are [rows][cols]
-// and may be the same; [begin, end) of the rows are done. Sums: one chain per lane of 16, then a binary tree, the same at every level. Softmax of a row of
-// -inf is NaN. Tested in tests/unit/kernels/rows_test.cc.
+// and may be the same; [begin, end) of the rows are done. Sums: one chain per lane of 16, then a binary tree, the same
+// at every level. Softmax of a row of -inf is NaN. Tested in tests/unit/kernels/rows_test.cc.
 #ifndef ONNXC_KERNELS_ROWS_H
 #define ONNXC_KERNELS_ROWS_H
 
