@@ -151,7 +151,9 @@ bool choose_partitions(Program& program, int64_t grain_nanoseconds) {
     make_regions_serial(op);
     if (!op.partition) continue;
     const double nanoseconds = estimate_nanoseconds(chosen, op);
-    if (auto* nest = std::get_if<Nest>(&op.node)) choose_axis(chosen, *nest, *op.partition);
+    // A nest that stays serial keeps its order of loops.
+    const bool worth_it = nanoseconds >= 2 * static_cast<double>(grain_nanoseconds);
+    if (auto* nest = std::get_if<Nest>(&op.node); nest && worth_it) choose_axis(chosen, *nest, *op.partition);
     choose_grain(*op.partition, nanoseconds, grain_nanoseconds);
     if (is_shared(op)) shared += nanoseconds;
   }

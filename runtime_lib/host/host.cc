@@ -23,8 +23,8 @@ void parallel(void*, int32_t threads, void (*task)(void*, int32_t, int32_t), voi
   onnxc::host::ThreadPool::of_process().run(threads, task, argument);
 }
 
-// At a barrier others are late: for a short while because they compute, later perhaps because they have no CPU, which is
-// then given to them: where nobody wants it, that costs a fraction of a microsecond.
+// At a barrier others are late: for a short while because they compute, later perhaps because they have no CPU, which
+// is then given to them: where nobody wants it, that costs a fraction of a microsecond.
 void wait(void*, uint32_t times) {
   constexpr uint32_t kPatience = 4, kSleep = 20000;
   if (times < kPatience && !onnxc::host::ThreadPool::of_process().crowded()) return;

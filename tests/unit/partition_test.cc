@@ -88,6 +88,14 @@ TEST(Partition, WhatIsTooSmallIsSerialAndWithoutGainThereAreNoThreads) {
   EXPECT_FALSE(make_plan(small, options).value().threads);
 }
 
+TEST(Partition, ASerialNestKeepsItsOrderOfLoops) {
+  const std::string small = "  nest partition(j0, 1) { for j0 in 1 { for j1 in 64 { store %t[j0, j1] = 1.0 } } }\n";
+  const Plan plan = plan_of(parse(program("  buffer %t: f32[1, 64] = arena\n", small + nest("1 4 64 64", kCopy))), 100);
+  ASSERT_TRUE(plan.threads);
+  EXPECT_EQ(pattern(plan), "sS");
+  EXPECT_EQ(std::get<For>(nest_of(plan, 0).body[0].node).var.name, "j0");
+}
+
 TEST(Partition, AGrainIsWorthAThreadsWhile) {
   const Plan plan = plan_of(parse(program("", nest("1 4 64 64", kCopy))), 100);
   ASSERT_TRUE(plan.threads);
