@@ -67,5 +67,16 @@ TEST(Ops, ShapesThatDoNotFitNameTheNode) {
   EXPECT_NE(error.find("[2, 3] and [2, 4]"), std::string::npos) << error;
 }
 
+TEST(Ops, RecurrentWeightsMustFitTheDirection) {
+  const std::string error = type_of(R"(graph @g {
+    input %x: f32[T, 1, 8]
+    input %w: f32[1, 60, 8]
+    input %r: f32[1, 60, 20]
+    %y: ? = GRU(%x, %w, %r) {direction = "bidirectional"}
+    output %y
+  })");
+  EXPECT_NE(error.find("input 1 must have the shape [2, 60, 8], not [1, 60, 8]"), std::string::npos) << error;
+}
+
 }  // namespace
 }  // namespace onnxc
