@@ -53,7 +53,11 @@ class KernelCell {
     const Dim sequences = Dim(directions_) * batch_;
     const int64_t slots = n.op == "LSTM" ? 3 : n.op == "GRU" ? 4 : 2;  // kSlots of the cell
     call.scratch(c_.temporary(Elem::F32, {sequences, Dim(slots), Dim(units_)}));
-    call.arg("steps", steps_).arg("batch", batch_).arg("hidden", hidden_).arg("directions", directions_);
+    call.arg("stride", stride())
+        .arg("steps", steps_)
+        .arg("batch", batch_)
+        .arg("hidden", hidden_)
+        .arg("directions", directions_);
     call.arg("reverse", n.attr_string("direction", "forward") == "reverse" ? 1 : 0);
     call.arg("batch_first", batch_first ? 1 : 0).arg("clip", static_cast<double>(n.attr_float("clip", 0)));
     if (n.op == "GRU") call.arg("linear_before_reset", linear_before_reset(n) ? 1 : 0);
@@ -72,17 +76,20 @@ class KernelCell {
     return c_.node().op == "GRU" && gate == 2 && linear_before_reset(c_.node());
   }
 
+  // Of the products of the inputs: rows a whole number of pages apart would share the sets of the cache.
+  int64_t stride() const { return directions_ * units_ * gates_ + kBlock; }
+
   // x W and what can be added to it of the biases: [steps * batch][directions][units/16][gates][16].
   Result<BufferId> project_inputs() {
     const Dim rows = steps_ * batch_, inputs = c_.in_shape(0)[2], columns(directions_ * units_ * gates_);
-    const BufferId projected = c_.temporary(Elem::F32, {rows, columns});
+    const BufferId projected = c_.temporary(Elem::F32, {rows, Dim(stride())});
     const Tensor w = c_.constant(1)->reshaped({directions_, gates_, hidden_, c_.constant(1)->dims()[2]});
     const BufferId weights =
         c_.constant_buffer(w, Packing{{1, 1, kBlock, 1}, {0, 4, 2, 6, 5}}, c_.node().input(1)->name);
     ONNXC_ASSIGN(const BufferId x, c_.in(0));
     Call gemm("gemm_f32");
     gemm.out(projected).in(x).in(weights).in(input_bias()).in(kNoBuffer);
-    gemm.arg("m", rows).arg("n", columns).arg("k", inputs).arg("lda", inputs).arg("ldy", columns);
+    gemm.arg("m", rows).arg("n", columns).arg("k", inputs).arg("lda", inputs).arg("ldy", stride());
     gemm.arg("activation", 0).arg("alpha", 0.0).arg("beta", 0.0);
     c_.emit(gemm.slices(rows * columns * inputs).op());
     return projected;

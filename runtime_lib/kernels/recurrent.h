@@ -3,7 +3,9 @@
 // none depends on another. The products of the inputs are made beforehand by a gemm; per step, one pass over the
 // recurrent weights gives all gates of a few units, whose activations follow at once. `hidden` is padded to whole
 // blocks of 16 units in all that is packed, with zeros, so that a padded unit's state stays 0:
-//   projected [steps, batch][directions][units/16][gates][16] ([batch, steps] if batch_first): x W and the biases
+//   projected [steps, batch][directions][units/16][gates][16] ([batch, steps] if batch_first), rows `stride` apart: x W
+//   and
+//     the biases
 //   r [directions][units/16][hidden][gates][16], p [directions][3][units], rb [directions][units]
 //   scratch [directions * batch][kSlots of the cell][units]
 // y, y_h, y_c, h0, c0 have ONNX's layout; they, p, rb and lengths may be null. clip: 0 is none. Each sum is one of
@@ -36,7 +38,7 @@ struct RecurrentLayer {
   const float *projected, *h0;
   const int32_t* lengths;
   float* scratch;
-  int64_t steps, batch, hidden, directions;
+  int64_t stride, steps, batch, hidden, directions;
   bool reverse, batch_first;
   float clip;
 
@@ -60,7 +62,7 @@ struct RecurrentLayer {
   ONNXC_INLINE const float* input_product(int64_t gates, int64_t direction, int64_t b, int64_t step,
                                           int64_t unit) const {
     const int64_t t = time(direction, b, step), row = batch_first ? b * steps + t : t * batch + b;
-    return projected + ((row * directions + direction) * units() + unit / kBlock * kBlock) * gates + unit % kBlock;
+    return projected + row * stride + (direction * units() + unit / kBlock * kBlock) * gates + unit % kBlock;
   }
 
   // Null is zeros.
@@ -295,26 +297,28 @@ struct RnnCell {
 
 ONNXC_KERNEL void onnxc_lstm_f32(float* y, float* y_h, float* y_c, const float* projected, const float* r,
                                  const float* p, const float* h0, const float* c0, const int32_t* lengths,
-                                 float* scratch, int64_t steps, int64_t batch, int64_t hidden, int64_t directions,
-                                 int64_t reverse, int64_t batch_first, float clip, int64_t begin, int64_t end) {
-  const onnxc_kernels::RecurrentLayer layer{y,     y_h,    projected,  h0,           lengths,          scratch, steps,
-                                            batch, hidden, directions, reverse != 0, batch_first != 0, clip};
+                                 float* scratch, int64_t stride, int64_t steps, int64_t batch, int64_t hidden,
+                                 int64_t directions, int64_t reverse, int64_t batch_first, float clip, int64_t begin,
+                                 int64_t end) {
+  const onnxc_kernels::RecurrentLayer layer{y,     y_h,   projected, h0,         lengths,      scratch,          stride,
+                                            steps, batch, hidden,    directions, reverse != 0, batch_first != 0, clip};
   onnxc_kernels::run_layer(layer, onnxc_kernels::LstmCell{r, p, c0, y_c}, begin, end);
 }
 ONNXC_KERNEL void onnxc_gru_f32(float* y, float* y_h, const float* projected, const float* r, const float* r_h,
-                                const float* rb, const float* h0, const int32_t* lengths, float* scratch, int64_t steps,
-                                int64_t batch, int64_t hidden, int64_t directions, int64_t reverse, int64_t batch_first,
-                                float clip, int64_t linear_before_reset, int64_t begin, int64_t end) {
-  const onnxc_kernels::RecurrentLayer layer{y,     y_h,    projected,  h0,           lengths,          scratch, steps,
-                                            batch, hidden, directions, reverse != 0, batch_first != 0, clip};
+                                const float* rb, const float* h0, const int32_t* lengths, float* scratch,
+                                int64_t stride, int64_t steps, int64_t batch, int64_t hidden, int64_t directions,
+                                int64_t reverse, int64_t batch_first, float clip, int64_t linear_before_reset,
+                                int64_t begin, int64_t end) {
+  const onnxc_kernels::RecurrentLayer layer{y,     y_h,   projected, h0,         lengths,      scratch,          stride,
+                                            steps, batch, hidden,    directions, reverse != 0, batch_first != 0, clip};
   onnxc_kernels::run_layer(layer, onnxc_kernels::GruCell{r, r_h, rb, linear_before_reset != 0}, begin, end);
 }
 ONNXC_KERNEL void onnxc_rnn_f32(float* y, float* y_h, const float* projected, const float* r, const float* h0,
-                                const int32_t* lengths, float* scratch, int64_t steps, int64_t batch, int64_t hidden,
-                                int64_t directions, int64_t reverse, int64_t batch_first, float clip, int64_t relu,
-                                int64_t begin, int64_t end) {
-  const onnxc_kernels::RecurrentLayer layer{y,     y_h,    projected,  h0,           lengths,          scratch, steps,
-                                            batch, hidden, directions, reverse != 0, batch_first != 0, clip};
+                                const int32_t* lengths, float* scratch, int64_t stride, int64_t steps, int64_t batch,
+                                int64_t hidden, int64_t directions, int64_t reverse, int64_t batch_first, float clip,
+                                int64_t relu, int64_t begin, int64_t end) {
+  const onnxc_kernels::RecurrentLayer layer{y,     y_h,   projected, h0,         lengths,      scratch,          stride,
+                                            steps, batch, hidden,    directions, reverse != 0, batch_first != 0, clip};
   onnxc_kernels::run_layer(layer, onnxc_kernels::RnnCell{r, relu != 0}, begin, end);
 }
 

@@ -99,11 +99,11 @@ void recurrent(benchmark::State& state) {
   Buffer y(Steps * B * H), x(Steps * B * G * H), r(G * H * H), scratch(B * 4 * H), y_h(B * H), bias(H);
   report(state, 2.0 * Steps * B * G * H * H, [&] {
     if (G == 4)
-      onnxc_lstm_f32(y.p, y_h.p, nullptr, x.p, r.p, nullptr, nullptr, nullptr, nullptr, scratch.p, Steps, B, H, 1, 0, 0,
-                     0, 0, B);
+      onnxc_lstm_f32(y.p, y_h.p, nullptr, x.p, r.p, nullptr, nullptr, nullptr, nullptr, scratch.p, G * H, Steps, B, H,
+                     1, 0, 0, 0, 0, B);
     else
       onnxc_gru_f32(y.p, y_h.p, x.p, r.p, Linear ? nullptr : r.p, Linear ? bias.p : nullptr, nullptr, nullptr,
-                    scratch.p, Steps, B, H, 1, 0, 0, 0, Linear, 0, B);
+                    scratch.p, G * H, Steps, B, H, 1, 0, 0, 0, Linear, 0, B);
   });
 }
 // The figures of rows are elements: "GFLOPS" is 1e9 elements per second.

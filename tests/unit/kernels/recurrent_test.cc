@@ -145,14 +145,26 @@ std::vector<float> pad_rows(const Layer& l, const std::vector<float>& from) {
   return to;
 }
 
+// NaN after each row of `width`.
+std::vector<float> with_gaps(const std::vector<float>& from, int64_t width, int64_t gap) {
+  std::vector<float> to;
+  for (auto row = from.begin(); row != from.end(); row += width) {
+    to.insert(to.end(), row, row + width);
+    to.insert(to.end(), static_cast<size_t>(gap), kNan);
+  }
+  return to;
+}
+
 // Runs the kernel on the sequences in `cuts`, range by range, and returns y, y_h, y_c.
 std::vector<std::vector<float>> run(const Layer& l, const Data& data, const std::vector<int64_t>& cuts) {
   const auto side = Guarded::Side::After;
+  const int64_t width = l.directions * l.gates * l.units(), stride = width + 16;
   const std::vector<float> state(static_cast<size_t>(l.directions * l.batch * l.hidden), kNan);
   const Guarded y(std::vector<float>(state.size() * static_cast<size_t>(l.steps), kNan), side), y_h(state, side),
       y_c(state, side), h0(data.h0, side), c0(data.c0, side),
-      projected(pack(l, data.projected, l.rows() * l.directions, 0, l.gates, 1), side), p(pad_rows(l, data.p), side),
-      rb(pad_rows(l, data.rb), side);
+      projected(with_gaps(pack(l, data.projected, l.rows() * l.directions, 0, l.gates, 1), width, stride - width),
+                side),
+      p(pad_rows(l, data.p), side), rb(pad_rows(l, data.rb), side);
   const bool split = l.gates == 3 && !l.linear;
   const Guarded r(pack(l, data.r, l.directions, 0, split ? 2 : l.gates, l.hidden), side),
       r_h(split ? pack(l, data.r, l.directions, 2, 1, l.hidden) : std::vector<float>{}, side),
@@ -164,15 +176,15 @@ std::vector<std::vector<float>> run(const Layer& l, const Data& data, const std:
     const int64_t begin = cuts[i], end = cuts[i + 1];
     if (l.gates == 4)
       onnxc_lstm_f32(all, y_h.data(), y_c.data(), projected.data(), r.data(), l.peepholes ? p.data() : nullptr, first,
-                     memory, lengths, scratch.data(), l.steps, l.batch, l.hidden, l.directions, l.reverse,
+                     memory, lengths, scratch.data(), stride, l.steps, l.batch, l.hidden, l.directions, l.reverse,
                      l.batch_first, l.clip, begin, end);
     else if (l.gates == 3)
       onnxc_gru_f32(all, y_h.data(), projected.data(), r.data(), split ? r_h.data() : nullptr,
-                    l.linear ? rb.data() : nullptr, first, lengths, scratch.data(), l.steps, l.batch, l.hidden,
+                    l.linear ? rb.data() : nullptr, first, lengths, scratch.data(), stride, l.steps, l.batch, l.hidden,
                     l.directions, l.reverse, l.batch_first, l.clip, l.linear, begin, end);
     else
-      onnxc_rnn_f32(all, y_h.data(), projected.data(), r.data(), first, lengths, scratch.data(), l.steps, l.batch,
-                    l.hidden, l.directions, l.reverse, l.batch_first, l.clip, l.relu, begin, end);
+      onnxc_rnn_f32(all, y_h.data(), projected.data(), r.data(), first, lengths, scratch.data(), stride, l.steps,
+                    l.batch, l.hidden, l.directions, l.reverse, l.batch_first, l.clip, l.relu, begin, end);
   }
   return {y.vector(), y_h.vector(), y_c.vector()};
 }
