@@ -232,7 +232,7 @@ struct Operation {
   // Operands that may share one place: (written buffer, read buffer).
   std::vector<std::pair<BufferId, BufferId>> in_place;
   std::vector<std::string> origins;  // ONNX nodes, for `// from:` comments, profiles, errors
-  std::string note = {};             // why this form was chosen, for people
+  std::string note;                  // why this form was chosen, for people
 };
 
 // Whether threads share the operation: its partition has more than one grain.
