@@ -145,6 +145,39 @@ Operation winograd_call(LowerContext& c, const Conv2d& g, const ConvForm& form, 
   return call.op();
 }
 
+// One channel in one row, without padding: the windows are the rows of a matrix, stride_w apart in memory, and the
+// convolution is its product with the weights.
+bool is_window_product(const Conv2d& g, const Shape& x, bool residual) {
+  if (residual || x[1] != Dim(1) || g.ih != Dim(1) || !g.iw.is_const() || g.kh != 1 || g.dw != 1) return false;
+  return g.pt == 0 && g.pl == 0 && (g.ow.value() - 1) * g.sw + g.kw <= g.iw.value();
+}
+
+// One gemm_f32 per image and block of output channels.
+void lower_window_product(LowerContext& c, const Conv2d& g, BufferId out, BufferId in, BufferId weights,
+                          BufferId bias) {
+  const Program& p = c.program();
+  const size_t y_rank = p.buffers[out].dims.size(), x_rank = p.buffers[in].dims.size(),
+               w_rank = p.buffers[weights].dims.size();
+  const Shape loops{p.buffers[out].dims[0], p.buffers[out].dims[1]};
+  const auto place = [](BufferId buffer, std::vector<Expr> at, size_t rank) {
+    at.resize(rank, expr::index(Dim(0)));
+    return Operand{buffer, std::move(at)};
+  };
+  Operation op = make_nest(c, loops, [&](std::span<const Expr> idx) {
+    Call gemm("gemm_f32");
+    gemm.out_at(place(out, {idx[0], idx[1]}, y_rank)).in_at(place(in, {idx[0]}, x_rank));
+    gemm.in_at(place(weights, {idx[1]}, w_rank));
+    gemm.in_at(bias == kNoBuffer ? Operand{} : place(bias, {idx[1]}, 2)).in(kNoBuffer);
+    gemm.arg("m", g.ow).arg("n", c.channel_block()).arg("k", g.kw).arg("lda", g.sw).arg("ldy", c.channel_block());
+    activation_args(gemm, activation_of(c.node())).all_slices();
+    Block b;
+    b.push_back(Stmt{std::get<KernelCall>(gemm.op().node)});
+    return b;
+  });
+  if (op.partition) op.partition->work = numel(loops) * g.ow * Dim(g.kw * c.channel_block());
+  c.emit(std::move(op));
+}
+
 Status lower_conv_blocked(LowerContext& c, const Conv2d& g) {
   const Shape &x = c.in_shape(0), &w = c.in_shape(1);
   const int64_t block = c.channel_block(), groups = c.node().attr_int("group", 1), ic = x[1].value(), oc = w[0].value();
@@ -165,6 +198,10 @@ Status lower_conv_blocked(LowerContext& c, const Conv2d& g) {
     return ok();
   }
   const BufferId weights = c.packed(1, weight_packing(g.window.axes(), block, first || depthwise ? 1 : block));
+  if (first && is_static(c.out_shape()) && is_window_product(g, x, residual != kNoBuffer)) {
+    lower_window_product(c, g, out, in, weights, bias);
+    return ok();
+  }
   Call call(depthwise ? "conv_depthwise_f32" : first ? "conv_first_f32" : "conv_blocked_f32");
   call.out(out).in(in).in(weights).in(bias).in(residual).arg("n", x[0]);
   if (depthwise)
