@@ -58,6 +58,22 @@ struct GateTile {
   }
 };
 
+// Nothing stays in vector registers: the constants of the cell's activations, which the compiler hoists out of all
+// loops, would take them from the tile.
+ONNXC_INLINE void empty_registers() {
+#if ONNXC_LEVEL == 4
+  __asm__ volatile("" ::
+                       : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+                         "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "xmm16", "xmm17", "xmm18", "xmm19", "xmm20",
+                         "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30",
+                         "xmm31");
+#elif ONNXC_LEVEL > 0
+  __asm__ volatile("" ::
+                       : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+                         "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+#endif
+}
+
 // For the states of `rows` rows, `step` apart, and all units: cell(row, unit, sums) where sums holds a vector per gate.
 template <int G, class Cell>
 struct GatePass {
@@ -70,6 +86,7 @@ struct GatePass {
 
   template <int MR, int U>
   ONNXC_INLINE void multiply() {
+    empty_registers();
     GateTile<MR, G, U> tile;
     tile.clear();
     const float *h = state + row * step, *w[U];
