@@ -88,8 +88,15 @@ bool turns_are_independent(const Survey& survey, const std::string& var) {
 
 int64_t turns(const For& loop) { return loop.var.extent.constant().value_or(1); }
 
+// Turns of all loops within loop `i`.
+int64_t turns_within(const std::vector<For*>& loops, size_t i) {
+  int64_t product = 1;
+  for (size_t k = i + 1; k < loops.size(); ++k) product *= turns(*loops[k]);
+  return product;
+}
+
 // The loop to share: the first one with enough turns, else the one with the most; the innermost, which is vectorised,
-// only when no other has two.
+// only when no other has two. A loop that would leave too few turns within it stays where it is, in one run with them.
 size_t choose_loop(const Program& program, const Nest& nest, const std::vector<For*>& loops) {
   const Survey survey(program, nest);
   size_t best = 0;
@@ -98,6 +105,7 @@ size_t choose_loop(const Program& program, const Nest& nest, const std::vector<F
     const bool single = std::all_of(loops.begin(), loops.begin() + static_cast<std::ptrdiff_t>(i),
                                     [](const For* loop) { return turns(*loop) == 1; });
     if (i + 1 == loops.size() && !single) break;
+    if (!single && turns_within(loops, i) < kVectorGrain) continue;
     if (turns(*loops[i]) > turns(*loops[best]) && turns_are_independent(survey, loops[i]->var.name)) best = i;
   }
   return best;

@@ -68,6 +68,15 @@ TEST(Partition, MovesALoopWithEnoughTurnsOutermost) {
   EXPECT_TRUE(verify_program(plan.program).ok());
 }
 
+TEST(Partition, ALoopThatLeavesTooLittleWithinStaysInItsRun) {
+  // As small maps come out of channel blocks: 8 rows of 8 pixels run on from row to row.
+  const std::string small = "  buffer %t: f32[1, 4, 256, 8] = arena\n";
+  const std::string body = "store %t[i0, i1, i2, i3] = exp(%x[i0, i1, min(i2, 63), i3])";
+  const Plan plan = plan_of(parse(program(small, nest("1 4 256 8", body) + nest("1 4 64 64", kCopy))), 50);
+  ASSERT_TRUE(plan.threads);
+  EXPECT_EQ(plan.program.ops[0].partition->axis, "i1");
+}
+
 TEST(Partition, KeepsTheOrderOfTurnsThatDependOnEachOther) {
   // A running sum along i2: only i1 may be shared.
   const std::string sum = "store %y[i0, i1, i2, i3] = add(%x[i0, i1, i2, i3], %y[i0, i1, max(i2 - 1, 0), i3])";
