@@ -404,6 +404,23 @@ TEST(Body, FreeDimensionsAreRefusedByName) {
   EXPECT_NE(text(result).find("--dim batch"), std::string::npos) << text(result);
 }
 
+// A loop over 16 lanes that LLVM would unroll whole, to vectorise the one around it with gathers.
+TEST(EmitLlvm, LanesOfTheBlockedLayoutAreOneVector) {
+  Builder p;
+  const BufferId x = p.input("x", Elem::F32, {32, 16}), y = p.output("y", Elem::F32, {32, 16});
+  const std::vector<Expr> at{var("i"), var("lane")};
+  p.nest({loop("i", 32, {loop("lane", 16, {{Store{y, at, p.load(x, at) * p.load(x, at), nullptr}}})})});
+  Options options;
+  auto plan = make_plan(p.program, options);
+  ASSERT_TRUE(plan.ok());
+  ModelIdentity identity;
+  identity.name = "lanes";
+  auto ir = emit_llvm(*plan, identity, target_of("x86-64-v4"), options, LlvmOutput::IrText);
+  ASSERT_TRUE(ir.ok());
+  EXPECT_NE(ir->find("fmul <16 x float>"), std::string::npos);
+  EXPECT_EQ(ir->find("gather"), std::string::npos);
+}
+
 TEST(EmitLlvm, TextAndDeterminism) {
   Options options;
   auto plan = make_plan(chain(), options);

@@ -1,9 +1,58 @@
 // Loops, lets, stores and calls; the reductions are in reduce_emitter.cc.
 #include "compiler/emit/llvm/nest_emitter.h"
 
+#include <algorithm>
+#include <set>
+
 namespace onnxc::emit {
 
 using llvm::Value;
+
+namespace {
+
+bool depends_on(const Expr& e, const std::string& symbol) {
+  std::set<std::string> symbols;
+  e->dim.collect_symbols(symbols);
+  return symbols.contains(symbol) ||
+         std::any_of(e->args.begin(), e->args.end(), [&](const Expr& a) { return depends_on(a, symbol); });
+}
+
+// Whether the elements at `at` for the values of `symbol` are one, or neighbours.
+bool neighbours(const std::vector<Expr>& at, const std::string& symbol) {
+  for (size_t i = 0; i < at.size(); ++i) {
+    if (!depends_on(at[i], symbol)) continue;
+    const bool last = i + 1 == at.size() && at[i]->op == ExprOp::Index;
+    if (!last || depends_on(expr::index(at[i]->dim - Dim::symbol(symbol)), symbol)) return false;
+  }
+  return true;
+}
+
+// A short innermost loop over neighbours. LLVM would unroll it whole, then vectorise the loop around it, which has to
+// gather and scatter.
+bool is_loop_of_lanes(const For& loop) {
+  constexpr int64_t kLeast = 8, kMost = 64;
+  const auto extent = loop.var.extent.constant();
+  if (!extent || *extent < kLeast || *extent > kMost) return false;
+  bool good = true;
+  for (const Stmt& stmt : loop.body) {
+    const auto* store = std::get_if<Store>(&stmt.node);
+    if (store) good &= !store->when && neighbours(store->at, loop.var.name);
+    good &= store || std::holds_alternative<Let>(stmt.node);
+  }
+  for_each_expr(loop.body, [&](const Expr& e) {
+    for_each_load(e, [&](const ExprNode& load) { good &= neighbours(load.args, loop.var.name); });
+  });
+  return good;
+}
+
+llvm::MDNode* not_unrolled(llvm::LLVMContext& c) {
+  llvm::MDNode* no_unroll = llvm::MDNode::get(c, {llvm::MDString::get(c, "llvm.loop.unroll.disable")});
+  llvm::MDNode* id = llvm::MDNode::getDistinct(c, {nullptr, no_unroll});
+  id->replaceOperandWith(0, id);
+  return id;
+}
+
+}  // namespace
 
 void NestEmitter::emit(const Block& block) {
   for (const Stmt& stmt : block) {
@@ -20,7 +69,9 @@ void NestEmitter::emit_share(const Block& nest, const Share& share) {
 
 void NestEmitter::emit_stmt(const For& node) {
   Value* end = exprs_.emit_dim(node.var.extent).value;
-  loop(node.var.name, b_.getInt64(0), end, [&] { emit(node.body); });
+  loop(
+      node.var.name, b_.getInt64(0), end, [&] { emit(node.body); },
+      is_loop_of_lanes(node) ? not_unrolled(context_.llvm()) : nullptr);
 }
 
 void NestEmitter::emit_stmt(const Let& let) { scope_.lets[let.name] = exprs_.emit(let.value); }
