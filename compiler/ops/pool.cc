@@ -200,7 +200,7 @@ Status lower_global(LowerContext& c) {
       r.vars.push_back({c.fresh("k"), d});
       at.push_back(expr::index(Dim::symbol(r.vars.back().name)));
     }
-    if (kKind != Kind::Max && !spatial.empty()) r.lanes = 8;
+    if (!spatial.empty() && is_float(type)) r.lanes = 8;
     Expr e = c.load(0, at);
     if (kKind == Kind::Lp) {
       e = expr::unary(ExprOp::Abs, e);

@@ -117,7 +117,7 @@ Status lower_reduce(LowerContext& c) {
     auto reduce = [&](ReduceOp op, const std::function<Expr(Expr)>& map) {
       Walk w = walk(c, *reduced, idx, keep);
       const Expr e = stored == kNoBuffer ? c.load(0, w.at) : expr::load(stored, c.in_elem(0), w.at);
-      Reduce r{c.fresh("r"), op, w.vars, op == ReduceOp::Add || op == ReduceOp::Mul ? lanes : 1, false, map(e)};
+      Reduce r{c.fresh("r"), op, w.vars, lanes, false, map(e)};
       Expr value = expr::let(r.name, type);
       b.push_back(Stmt{std::move(r)});
       return value;
