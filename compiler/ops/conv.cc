@@ -1,5 +1,6 @@
 // Conv and ConvTranspose (onnx/docs/Operators.md). 2-D and 1-D f32 convolutions with constant weights use kernels on
-// the blocked layout; what is left is a loop nest. Tested by tests/conformance and tests/differential.
+// the blocked layout, a ConvTranspose as one convolution per phase of its strides; what is left is a loop nest. Tested
+// by tests/conformance and tests/differential.
 #include "compiler/ops/conv_choice.h"
 #include "compiler/ops/window.h"
 
@@ -419,11 +420,89 @@ Status lower_conv_transpose_gemm(LowerContext& c, const Transposed& t) {
   return ok();
 }
 
+// One axis of the outputs o = i * stride + phase: which taps they sum, as a convolution of stride 1.
+struct Phase {
+  int64_t first, taps;  // taps first, first + stride ...; the last one reads the lowest input
+  int64_t pad;          // before the input; may be negative
+  Dim out;
+};
+Phase phase_of(const Transposed& t, size_t a, int64_t phase) {
+  const int64_t stride = t.strides[a], shifted = phase + t.pads_begin[a], first = shifted % stride;
+  const int64_t taps = (t.kernel[a] - first + stride - 1) / stride;
+  return {first, taps, taps - 1 - (shifted - first) / stride, Dim::ceil_div(t.out[a] - Dim(phase), Dim(stride))};
+}
+
+// The weights [OC][IC][taps] of a pair of phases, out of [IC][OC][KH][KW].
+Tensor phase_weights(const Tensor& w, const Transposed& t, const Phase& h, const Phase& v) {
+  const int64_t ic = w.dims()[0], oc = w.dims()[1], kh = t.kernel[0], kw = t.kernel[1];
+  const std::span<const float> from = w.as<float>();
+  std::vector<float> to;
+  to.reserve(static_cast<size_t>(oc * ic * h.taps * v.taps));
+  for (int64_t o = 0; o < oc; ++o)
+    for (int64_t i = 0; i < ic; ++i)
+      for (int64_t y = h.taps; y-- > 0;)
+        for (int64_t x = v.taps; x-- > 0;)
+          to.push_back(from[static_cast<size_t>(((i * oc + o) * kh + h.first + y * t.strides[0]) * kw + v.first +
+                                                x * t.strides[1])]);
+  return Tensor::f32({oc, ic, h.taps, v.taps}, to);
+}
+
+// Stores a pair of phases, [N][OC/b][rows][columns][b], where they belong in the output.
+Operation interleave(LowerContext& c, const Transposed& t, BufferId phase, BufferId out, int64_t row, int64_t column) {
+  return make_nest(c, c.program().buffers[phase].dims, [&](std::span<const Expr> idx) {
+    const Expr y = expr::index(idx[2]->dim * Dim(t.strides[0]) + Dim(row)),
+               x = expr::index(idx[3]->dim * Dim(t.strides[1]) + Dim(column));
+    Block b;
+    b.push_back(Stmt{
+        Store{out, {idx[0], idx[1], y, x, idx[4]}, expr::load(phase, Elem::F32, {idx.begin(), idx.end()}), nullptr}});
+    return b;
+  });
+}
+
+// Whether the outputs of each phase are a convolution that fills the blocked layout.
+bool has_phases(const LowerContext& c, const Transposed& t) {
+  const Shape &x = c.in_shape(0), &w = c.in_shape(1);
+  const int64_t block = c.channel_block();
+  if (block < 2 || t.kernel.size() != 2 || !is_static(c.out_shape()) || !is_static(x)) return false;
+  if ((c.has_input(2) && !c.constant(2)) || w[0].value() < block / 2 || w[1].value() < block / 2) return false;
+  for (size_t a = 0; a < 2; ++a)
+    if (t.dilations[a] != 1 || t.kernel[a] < t.strides[a] || t.pads_begin[a] < 0 || t.out[a].value() < t.strides[a])
+      return false;
+  return true;
+}
+
+// Output pixels that are a multiple of the strides apart sum the same taps: one convolution of stride 1 for each pair
+// of phases, whose outputs are then interleaved.
+Status lower_conv_transpose_phases(LowerContext& c, const Transposed& t) {
+  const Shape &x = c.in_shape(0), &w = c.in_shape(1);
+  const int64_t block = c.channel_block();
+  const Layout layout = Layout::channels(static_cast<int>(block));
+  ONNXC_ASSIGN(const BufferId in, c.in(0, layout));
+  const BufferId bias = blocked_bias(c, block), out = c.out(0, layout);
+  for (int64_t row = 0; row < t.strides[0]; ++row)
+    for (int64_t column = 0; column < t.strides[1]; ++column) {
+      const Phase h = phase_of(t, 0, row), v = phase_of(t, 1, column);
+      const Tensor weights = phase_weights(*c.constant(1), t, h, v);
+      const BufferId phase = c.temporary(Elem::F32, {x[0], Dim::ceil_div(w[1], Dim(block)), h.out, v.out, Dim(block)});
+      Call call("conv_blocked_f32");
+      call.out(phase).in(in).in(c.constant_buffer(weights, weight_packing(2, block, block), c.node().input(1)->name));
+      call.in(bias).in(kNoBuffer).arg("n", x[0]).arg("ic", x[1]).arg("ih", x[2]).arg("iw", x[3]).arg("oc", w[1]);
+      const Conv2d g{{}, x[2], x[3], h.out, v.out, h.taps, v.taps, 1, 1, h.pad, v.pad, 1, 1};
+      activation_args(window_args(call.arg("oh", h.out).arg("ow", v.out), g), activation_of(c.node()));
+      const Shape phase_shape{w[1], w[0], Dim(h.taps), Dim(v.taps)};
+      call.arg("by_rows", shares_rows(h.out, phase_shape) ? 1 : 0).slices(conv_work(g, x[0], phase_shape));
+      c.emit(call.op());
+      c.emit(interleave(c, t, phase, out, row, column));
+    }
+  return ok();
+}
+
 Status lower_conv_transpose(LowerContext& c) {
   const Shape &x = c.in_shape(0), &w = c.in_shape(1);
   const int64_t groups = c.node().attr_int("group", 1);
   ONNXC_ASSIGN(const Transposed t, transposed_window(c.node()));
-  if (c.in_elem(0) == Elem::F32 && groups == 1 && c.constant(1)) return lower_conv_transpose_gemm(c, t);
+  if (c.in_elem(0) == Elem::F32 && groups == 1 && c.constant(1))
+    return has_phases(c, t) ? lower_conv_transpose_phases(c, t) : lower_conv_transpose_gemm(c, t);
   ONNXC_ASSIGN(const BufferId in, c.in(0));
   ONNXC_ASSIGN(const BufferId weights, c.in(1));
   ONNXC_ASSIGN(const BufferId bias, c.in(2));
@@ -472,6 +551,7 @@ OP(ConvTranspose) = [] {
   d.name = "ConvTranspose";
   d.infer = infer_conv_transpose;
   d.lower = lower_conv_transpose;
+  d.layout = LayoutBehaviour::Mapped;
   d.accuracy = Accuracy::Accumulating;
   return d;
 }();
