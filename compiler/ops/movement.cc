@@ -1,6 +1,8 @@
 // Operators that move elements by index arithmetic known at compile time: Transpose, Concat, Split, Slice, Expand,
 // Tile, Pad (onnx/docs/Operators.md). They are index expressions, fused into their readers. Tested by
 // tests/conformance.
+#include <cmath>
+
 #include "compiler/ops/axes.h"
 #include "compiler/ops/indexing.h"
 
@@ -105,11 +107,48 @@ Status infer_concat(InferContext& c) {
 
 // Inputs whose part of the output is one piece are computed right there. The others: one nest each, which writes its
 // part and takes in its producer. In whole channel blocks on the blocked layout when all inputs lie so.
+// The number that every element of every input but the first is, if there is one.
+std::optional<double> constant_rest(const LowerContext& c) {
+  std::optional<double> number;
+  for (size_t i = 1; i < c.node().num_inputs(); ++i) {
+    const Tensor* t = c.constant(i);
+    if (!t) return std::nullopt;
+    for (int64_t k = 0; k < t->numel(); ++k) {
+      const double value = t->float_at(k);
+      if (number && (*number != value || std::signbit(*number) != std::signbit(value))) return std::nullopt;
+      number = value;
+    }
+  }
+  return number;
+}
+
+// Channels that are all one number behind blocked ones, as exporters write a Pad of channels: stays blocked.
+Status lower_channel_padding(LowerContext& c, Layout layout, double number) {
+  ONNXC_ASSIGN(const BufferId in, c.in(0, layout));
+  const BufferId out = c.out(0, layout);
+  const Dim channels = c.in_shape(0)[1], blocks = c.program().buffers[in].dims[1];
+  const Elem elem = c.in_elem(0);
+  c.emit(make_nest(c, c.program().buffers[out].dims, [&](std::span<const Expr> idx) {
+    std::vector<Expr> from(idx.begin(), idx.end());
+    from[1] = at_dim(Dim::min(idx[1]->dim, blocks - Dim(1)));
+    const Expr inside =
+        expr::binary(ExprOp::Lt, at_dim(idx[1]->dim * Dim(layout.block) + idx.back()->dim), at_dim(channels));
+    const Expr value =
+        expr::select(inside, expr::load(in, elem, from), expr::constant(expr::arithmetic_type(elem), number));
+    Block b;
+    b.push_back(Stmt{Store{out, {idx.begin(), idx.end()}, value, nullptr}});
+    return b;
+  }));
+  return ok();
+}
+
 Status lower_concat(LowerContext& c) {
   const size_t rank = c.out_shape().size();
   ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), c.node().attr_int("axis", 0), rank));
   const Layout layout = Layout::channels(c.channel_block());
   bool blocked = rank >= 3 && axis != 0 && c.channel_block() > 1;
+  if (blocked && axis == 1 && c.layout_of(0) == layout && is_float(c.in_elem(0)) && !c.constant(0))
+    if (const auto number = constant_rest(c)) return lower_channel_padding(c, layout, *number);
   for (size_t i = 0; i < c.node().num_inputs(); ++i) {
     blocked = blocked && c.layout_of(i) == layout;
     if (blocked && axis == 1) blocked = c.in_shape(i)[1].is_const() && c.in_shape(i)[1].value() % layout.block == 0;
