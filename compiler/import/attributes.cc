@@ -46,7 +46,7 @@ void add_ints(const std::vector<int64_t>& values, AttributeProto* proto) {
 Result<Attr> attr_from_proto(AttributeProto& proto, ExternalData* external, const std::string& where) {
   switch (type_of(proto)) {
     case AttributeProto::FLOAT: return Attr(proto.f());
-    case AttributeProto::INT: return Attr(int64_t{proto.i()});
+    case AttributeProto::INT: return Attr(proto.i());
     case AttributeProto::STRING: return Attr(proto.s());
     case AttributeProto::FLOATS: return Attr(list_of<float>(proto.floats()));
     case AttributeProto::INTS: return Attr(list_of<int64_t>(proto.ints()));

@@ -65,7 +65,7 @@ double winograd_cost(const Conv3x3& c, int m, double bytes_per_unit) {
 
 // Multiples of 14, the tallest register tile.
 int64_t block_of(const Conv3x3& c, int m) {
-  const int64_t points = (m + 2) * (m + 2), per_tile = points * (blocks_of(c.ic) * 16 + 32) * 4;
+  const int64_t points = int64_t{m + 2} * (m + 2), per_tile = points * (blocks_of(c.ic) * 16 + 32) * 4;
   const int64_t weights = weight_bytes(c, static_cast<int>(points));
   if (weights > kStreamed) return 56;
   return std::clamp<int64_t>((kSecondCache - weights) / per_tile / 14 * 14, 28, 56);

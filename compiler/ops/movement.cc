@@ -22,7 +22,7 @@ std::optional<Dim> contiguous_part(const Shape& x, Layout layout, size_t axis, c
   for (size_t d = 0; d < axis; ++d)
     if (!is_one(x[d])) return std::nullopt;
   if (layout.plain()) return begin * product(x, axis + 1, x.size());
-  const Dim channels = x[layout.axis], block(layout.block);
+  const Dim &channels = x[layout.axis], block(layout.block);
   if (static_cast<int>(axis) > layout.axis || !channels.is_const()) return std::nullopt;
   if (static_cast<int>(axis) < layout.axis) {
     const Dim whole = Dim::ceil_div(channels, block) * block;

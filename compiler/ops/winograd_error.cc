@@ -29,14 +29,14 @@ class Trial {
     const int64_t oc = weights.dims()[0];
     const float* w = weights.as<float>().data();
     single_.resize(static_cast<size_t>(ic_ * 9 * kChannels));
-    transformed_.resize(static_cast<size_t>(N * N * ic_ * kChannels));
+    transformed_.resize(static_cast<size_t>(kSide * kSide * ic_ * kChannels));
     for (int64_t s = 0; s < kChannels; ++s)
       for (int64_t i = 0; i < ic_; ++i) {
         const float* g = w + (s * oc / kChannels * ic_ + i) * 9;  // spread evenly; fewer channels come twice
-        double u[N * N];
+        double u[kSide * kSide];
         transform_winograd_weights(g, M, u);
         for (int64_t k = 0; k < 9; ++k) single_[static_cast<size_t>((i * 9 + k) * kChannels + s)] = g[k];
-        for (int64_t p = 0; p < N * N; ++p)
+        for (int64_t p = 0; p < kSide * kSide; ++p)
           transformed_[static_cast<size_t>((p * ic_ + i) * kChannels + s)] = static_cast<float>(u[p]);
       }
     double_.assign(single_.begin(), single_.end());
@@ -45,7 +45,7 @@ class Trial {
   double error_ratio() {
     std::mt19937 random(1);
     double direct = 0, winograd = 0;
-    std::vector<float> x(static_cast<size_t>(ic_ * N * N));
+    std::vector<float> x(static_cast<size_t>(ic_ * kSide * kSide));
     for (int tile = 0; tile < kTiles; ++tile) {
       for (float& v : x) v = std::max(0.0f, gaussian(random));
       products(x);
@@ -64,7 +64,7 @@ class Trial {
   }
 
  private:
-  static constexpr int N = M + 2;
+  static constexpr int64_t kSide = M + 2;  // of a tile of inputs
   using Transform = onnxc_kernels::WinogradTransform<M>;
 
   // Nearly: the sum of four uniform numbers.
@@ -80,26 +80,26 @@ class Trial {
     Sums<T> total;
     for (int64_t i = 0; i < ic_; ++i)
       for (int64_t k = 0; k < 9; ++k)
-        total.add(x[static_cast<size_t>((i * N + p / M + k / 3) * N + p % M + k % 3)],
+        total.add(x[static_cast<size_t>((i * kSide + p / M + k / 3) * kSide + p % M + k % 3)],
                   &w[static_cast<size_t>((i * 9 + k) * kChannels)]);
     return total;
   }
 
   void products(const std::vector<float>& x) {
-    std::vector<float> v(static_cast<size_t>(N * N * ic_));
+    std::vector<float> v(static_cast<size_t>(kSide * kSide * ic_));
     for (int64_t i = 0; i < ic_; ++i) {
-      float half[N * N], d[N], out[N];
-      for (int c = 0; c < N; ++c) {
-        for (int r = 0; r < N; ++r) d[r] = x[static_cast<size_t>((i * N + r) * N + c)];
+      float half[kSide * kSide], d[kSide], out[kSide];
+      for (int c = 0; c < kSide; ++c) {
+        for (int r = 0; r < kSide; ++r) d[r] = x[static_cast<size_t>((i * kSide + r) * kSide + c)];
         Transform::input(d, out);
-        for (int r = 0; r < N; ++r) half[r * N + c] = out[r];
+        for (int r = 0; r < kSide; ++r) half[r * kSide + c] = out[r];
       }
-      for (int r = 0; r < N; ++r) {
-        Transform::input(half + r * N, out);
-        for (int c = 0; c < N; ++c) v[static_cast<size_t>((r * N + c) * ic_ + i)] = out[c];
+      for (int r = 0; r < kSide; ++r) {
+        Transform::input(half + r * kSide, out);
+        for (int c = 0; c < kSide; ++c) v[static_cast<size_t>((r * kSide + c) * ic_ + i)] = out[c];
       }
     }
-    for (int64_t p = 0; p < N * N; ++p) {
+    for (int64_t p = 0; p < kSide * kSide; ++p) {
       Sums<float> total, chain;
       for (int64_t i = 0; i < ic_; ++i) {
         chain.add(v[static_cast<size_t>(p * ic_ + i)], &transformed_[static_cast<size_t>((p * ic_ + i) * kChannels)]);
@@ -113,23 +113,23 @@ class Trial {
 
   void outputs(Sums<float>* y) const {
     for (int s = 0; s < kChannels; ++s) {
-      float half[M * N], m[N], out[M];
-      for (int r = 0; r < N; ++r) {
-        for (int c = 0; c < N; ++c) m[c] = products_[r * N + c].of[s];
+      float half[M * kSide], m[kSide], out[M];
+      for (int r = 0; r < kSide; ++r) {
+        for (int c = 0; c < kSide; ++c) m[c] = products_[r * kSide + c].of[s];
         Transform::output(m, out);
-        for (int c = 0; c < M; ++c) half[c * N + r] = out[c];
+        for (int c = 0; c < M; ++c) half[c * kSide + r] = out[c];
       }
       for (int c = 0; c < M; ++c) {
-        Transform::output(half + c * N, out);
+        Transform::output(half + c * kSide, out);
         for (int r = 0; r < M; ++r) y[r * M + c].of[s] = out[r];
       }
     }
   }
 
   int64_t ic_;
-  std::vector<float> single_, transformed_;  // [I][9][channels], [N * N][I][channels]
+  std::vector<float> single_, transformed_;  // [I][9][channels], [kSide * kSide][I][channels]
   std::vector<double> double_;
-  Sums<float> products_[N * N];
+  Sums<float> products_[kSide * kSide];
 };
 
 }  // namespace

@@ -152,11 +152,11 @@ bool fuse(Node* n) {
 
 Result<bool> fuse_conv_batchnorm(Graph& graph, PassContext&) {
   return each_graph(graph, [](Graph& g) {
-    bool changed = false;
-    for (size_t i = 0; i < g.nodes().size(); ++i) {  // by index: nodes further on are removed
-      while (fuse(g.nodes()[i].get())) changed = true;
-    }
-    return changed;
+    return each_node(g, [](Node* n) {
+      bool changed = false;
+      while (fuse(n)) changed = true;
+      return changed;
+    });
   });
 }
 

@@ -135,7 +135,7 @@ void recognise(Node* product, Match m) {
   double unscaled = 1;
   const Operand v = operand(m.v, unscaled);
   const Shape& shape = *product->output()->type.shape;
-  const auto heads = static_cast<int64_t>(shape[1].value());
+  const auto heads = shape[1].value();
   Node* back = heads_back(product->output());
   const bool in_rows = back && unscaled == 1 && q.perm == kHeadsFirst && v.perm == kHeadsFirst &&
                        k.perm == Perm{0, 2, 3, 1} && nothing_empty(m.q) && nothing_empty(m.k) && nothing_empty(m.v);

@@ -60,11 +60,7 @@ bool recognise(Node* erf) {
 }  // namespace
 
 Result<bool> recognise_gelu(Graph& graph, PassContext&) {
-  return each_graph(graph, [](Graph& g) {
-    bool changed = false;
-    for (size_t i = 0; i < g.nodes().size(); ++i) changed |= recognise(g.nodes()[i].get());
-    return changed;
-  });
+  return each_graph(graph, [](Graph& g) { return each_node(g, recognise); });
 }
 
 }  // namespace onnxc

@@ -94,9 +94,11 @@ bool recognise(Node* div) {
   const auto m = match_normalised(div);
   Value *scale = nullptr, *bias = nullptr;
   Node* mul = m ? next_with(div->output(), "Mul", &scale) : nullptr;
-  if (!mul || !(scale = parameter(scale, *m))) return false;
+  if (mul) scale = parameter(scale, *m);
+  if (!mul || !scale) return false;
   Node* add = next_with(mul->output(), "Add", &bias);
-  if (add && !(bias = parameter(bias, *m))) add = nullptr;
+  if (add) bias = parameter(bias, *m);
+  if (!bias) add = nullptr;
   Node* last = add ? add : mul;
   Node* norm = add_like(last, "LayerNormalization", {m->x, scale}, last);
   if (add) norm->set_input(2, bias);
@@ -111,11 +113,7 @@ bool recognise(Node* div) {
 }  // namespace
 
 Result<bool> recognise_layer_norm(Graph& graph, PassContext&) {
-  return each_graph(graph, [](Graph& g) {
-    bool changed = false;
-    for (size_t i = 0; i < g.nodes().size(); ++i) changed |= recognise(g.nodes()[i].get());
-    return changed;
-  });
+  return each_graph(graph, [](Graph& g) { return each_node(g, recognise); });
 }
 
 }  // namespace onnxc

@@ -13,6 +13,13 @@ bool each_graph(Graph& graph, const std::function<bool(Graph&)>& f) {
   return f(graph) || changed;
 }
 
+bool each_node(const Graph& graph, const std::function<bool(Node*)>& f) {
+  bool changed = false;
+  size_t i = 0;
+  while (i < graph.nodes().size()) changed |= f(graph.nodes()[i++].get());
+  return changed;
+}
+
 std::vector<Node*> nodes_of(const Graph& graph) {
   std::vector<Node*> list;
   list.reserve(graph.nodes().size());
@@ -20,13 +27,7 @@ std::vector<Node*> nodes_of(const Graph& graph) {
   return list;
 }
 
-bool is_op(const Node* node, std::string_view op) { return node && node->op == op && node->domain.empty(); }
-
 bool single_use(const Value* value) { return value && value->users.size() == 1 && !value->graph->is_output(value); }
-
-Node* made_by(const Value* value, std::string_view op) {
-  return value && is_op(value->producer, op) ? value->producer : nullptr;
-}
 
 bool same_shape(const Value* a, const Value* b) {
   return a && b && a->type.is_tensor() && b->type.is_tensor() && a->type.shape && b->type.shape &&

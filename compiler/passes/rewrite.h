@@ -16,10 +16,17 @@ bool each_graph(Graph& graph, const std::function<bool(Graph&)>& f);
 // The nodes as they are now, so that they may be changed on the way (a node that was removed must not be met again).
 std::vector<Node*> nodes_of(const Graph& graph);
 
-bool is_op(const Node* node, std::string_view op);  // an operator of ONNX's own domain
-bool single_use(const Value* value);                // by one node, once, and not an output of a graph
+// Calls `f` on the nodes one after the other, by their place, so that it may remove nodes further on; true when any
+// call says so.
+bool each_node(const Graph& graph, const std::function<bool(Node*)>& f);
+
+// An operator of ONNX's own domain.
+inline bool is_op(const Node* node, std::string_view op) { return node && node->op == op && node->domain.empty(); }
+bool single_use(const Value* value);  // by one node, once, and not an output of a graph
 // The node that makes `value`, if it is an `op`.
-Node* made_by(const Value* value, std::string_view op);
+inline Node* made_by(const Value* value, std::string_view op) {
+  return value && is_op(value->producer, op) ? value->producer : nullptr;
+}
 bool same_shape(const Value* a, const Value* b);  // both known and equal, dim by dim
 bool is_float_tensor(const Value* value);         // f32 or f64, of known rank
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <ranges>
 #include <set>
 
 namespace onnxc {
@@ -80,9 +81,10 @@ bool turns_are_independent(const Survey& survey, const std::string& var) {
   return !survey.scratch && std::all_of(survey.written.begin(), survey.written.end(), [&](BufferId b) {
     const auto& accesses = survey.accesses.at(b);
     if (survey.has_other_name(b)) return false;
-    for (size_t d = 0; d < accesses.front().size(); ++d)
-      if (std::all_of(accesses.begin(), accesses.end(), [&](const auto& at) { return at_var(at, d); })) return true;
-    return false;
+    const auto dims = std::views::iota(size_t{0}, accesses.front().size());
+    return std::ranges::any_of(dims, [&](size_t d) {
+      return std::all_of(accesses.begin(), accesses.end(), [&](const auto& at) { return at_var(at, d); });
+    });
   });
 }
 

@@ -139,10 +139,10 @@ Status write_blob(const Plan& plan, const std::function<Status(std::span<const s
   ONNXC_TRY(sink(head));
   uint64_t written = head.size();
   const auto pad_to = [&](uint64_t offset) -> Status {
-    static constexpr std::array<std::byte, kBlobPage> zeros{};
+    static constexpr std::array<std::byte, kBlobPage> kZeros{};
     const uint64_t count = offset - written;
     written = offset;
-    return count == 0 ? ok() : sink(std::span(zeros).first(count));
+    return count == 0 ? ok() : sink(std::span(kZeros).first(count));
   };
   for (const BlobEntry& entry : plan.blob) {
     ONNXC_TRY(pad_to(entry.offset));

@@ -19,10 +19,12 @@ constexpr uint32_t kRound[64] = {
 
 }  // namespace
 
-void Sha256::block(const uint8_t* p) {
+void Sha256::block(const uint8_t* bytes) {
   uint32_t w[64];
-  for (int i = 0; i < 16; ++i)
-    w[i] = uint32_t{p[4 * i]} << 24 | uint32_t{p[4 * i + 1]} << 16 | uint32_t{p[4 * i + 2]} << 8 | p[4 * i + 3];
+  for (int i = 0; i < 16; ++i) {
+    const uint8_t* p = bytes + ptrdiff_t{4} * i;
+    w[i] = uint32_t{p[0]} << 24 | uint32_t{p[1]} << 16 | uint32_t{p[2]} << 8 | p[3];
+  }
   for (int i = 16; i < 64; ++i) {
     const uint32_t a = std::rotr(w[i - 15], 7) ^ std::rotr(w[i - 15], 18) ^ (w[i - 15] >> 3);
     const uint32_t b = std::rotr(w[i - 2], 17) ^ std::rotr(w[i - 2], 19) ^ (w[i - 2] >> 10);

@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "python/src/loaded_model.h"
@@ -190,7 +191,7 @@ PYBIND11_MODULE(_runtime, module) {
   static py::exception<ModelError> error(module, "ModelError");  // args: (status, text)
   py::register_exception_translator([](std::exception_ptr pointer) {
     try {
-      if (pointer) std::rethrow_exception(pointer);
+      if (pointer) std::rethrow_exception(std::move(pointer));
     } catch (const ModelError& e) {
       PyErr_SetObject(error.ptr(), py::make_tuple(static_cast<int>(e.status), e.what()).ptr());
     }

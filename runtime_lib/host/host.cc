@@ -1,10 +1,11 @@
 // The host table of libonnxc_rt: the C heap and the process's thread pool. See include/onnxc/host.h.
 #include <onnxc/host.h>
 #include <sched.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
 
 #include "runtime_lib/host/thread_pool.h"
 

@@ -22,7 +22,7 @@ std::string as_text(llvm::Error error) { return llvm::toString(std::move(error))
 
 class LoadedModel final : public InProcessModel {
  public:
-  static Result<std::unique_ptr<InProcessModel>> make(std::string object, const Plan& plan) {
+  static Result<std::unique_ptr<InProcessModel>> make(const std::string& object, const Plan& plan) {
     auto made = std::make_unique<LoadedModel>();
     ONNXC_TRY(made->load_code(object));
     ONNXC_TRY(made->load_weights(plan));
@@ -148,7 +148,7 @@ Result<std::unique_ptr<InProcessModel>> InProcessModel::load(const Plan& plan, c
   identity.name = "in_process";
   identity.embed_weights = false;
   ONNXC_ASSIGN(std::string object, emit_llvm(plan, identity, target, options, LlvmOutput::Object));
-  return LoadedModel::make(std::move(object), plan);
+  return LoadedModel::make(object, plan);
 }
 
 Options in_process_options() {
