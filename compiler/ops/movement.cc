@@ -22,7 +22,8 @@ std::optional<Dim> contiguous_part(const Shape& x, Layout layout, size_t axis, c
   for (size_t d = 0; d < axis; ++d)
     if (!is_one(x[d])) return std::nullopt;
   if (layout.plain()) return begin * product(x, axis + 1, x.size());
-  const Dim &channels = x[layout.axis], block(layout.block);
+  const Dim& channels = x[layout.axis];
+  const Dim block(layout.block);
   if (static_cast<int>(axis) > layout.axis || !channels.is_const()) return std::nullopt;
   if (static_cast<int>(axis) < layout.axis) {
     const Dim whole = Dim::ceil_div(channels, block) * block;
@@ -126,7 +127,7 @@ std::optional<double> constant_rest(const LowerContext& c) {
 Status lower_channel_padding(LowerContext& c, Layout layout, double number) {
   ONNXC_ASSIGN(const BufferId in, c.in(0, layout));
   const BufferId out = c.out(0, layout);
-  const Dim channels = c.in_shape(0)[1], blocks = c.program().buffers[in].dims[1];
+  const Dim &channels = c.in_shape(0)[1], blocks = c.program().buffers[in].dims[1];
   const Elem elem = c.in_elem(0);
   c.emit(make_nest(c, c.program().buffers[out].dims, [&](std::span<const Expr> idx) {
     std::vector<Expr> from(idx.begin(), idx.end());
