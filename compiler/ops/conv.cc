@@ -215,26 +215,61 @@ Status lower_conv_blocked(LowerContext& c, const Conv2d& g) {
   return ok();
 }
 
-Status lower_conv_plain(LowerContext& c, const Conv2d& g) {
+// Copies input rows between columns of zeros, as wide as all windows of stride 1 reach: the plain kernel then reads no
+// edge. Gives the copy; kNoBuffer where the windows already lie within the rows.
+BufferId with_padded_rows(LowerContext& c, Conv2d& g) {
+  const Dim width = g.ow + Dim((g.kw - 1) * g.dw), right = width - g.iw - Dim(g.pl);
+  const bool needed = g.pl > 0 || !right.is_const() || right.value() > 0;
+  if (c.channel_block() == 1 || g.sw != 1 || !needed || (right.is_const() && right.value() < 0)) return kNoBuffer;
+  Shape dims = c.in_shape(0);
+  dims.back() = width;
+  const BufferId padded = c.temporary(Elem::F32, dims);
+  c.emit(make_nest(c, {dims.begin(), dims.end() - 1}, [&](std::span<const Expr> row) {
+    Block stretches;
+    const auto stretch = [&](const Dim& begin, const Dim& extent, bool inside) {
+      const std::string name = c.fresh("column");
+      const Dim at = Dim::symbol(name);
+      std::vector<Expr> from{row.begin(), row.end()}, to = from;
+      from.push_back(expr::index(at));
+      to.push_back(expr::index(begin + at));
+      const Expr value = inside ? c.load(0, from) : expr::constant(expr::arithmetic_type(Elem::F32), 0);
+      stretches.push_back(Stmt{For{{name, extent}, {Stmt{Store{padded, to, value, nullptr}}}}});
+    };
+    if (g.pl > 0) stretch(Dim(0), Dim(g.pl), false);
+    stretch(Dim(g.pl), g.iw, true);
+    if (right != Dim(0)) stretch(Dim(g.pl) + g.iw, right, false);
+    return stretches;
+  }));
+  g.iw = width;
+  g.pl = 0;
+  return padded;
+}
+
+Status lower_conv_plain(LowerContext& c, Conv2d g) {
   const Shape &x = c.in_shape(0), &w = c.in_shape(1);
-  ONNXC_ASSIGN(const BufferId in, c.in(0));
+  BufferId in = with_padded_rows(c, g);
+  if (in == kNoBuffer) {
+    ONNXC_ASSIGN(in, c.in(0));
+  }
   ONNXC_ASSIGN(const BufferId weights, c.in(1));
   ONNXC_ASSIGN(const BufferId bias, c.in(2));
   ONNXC_ASSIGN(const BufferId residual, c.in(3));
   Call call("conv_plain_f32");
-  call.out(c.out(0))
-      .in(in)
-      .in(weights)
-      .in(bias)
-      .in(residual)
-      .arg("n", x[0])
-      .arg("ic", x[1])
-      .arg("ih", g.ih)
-      .arg("iw", g.iw);
+  call.out(c.out(0)).in(in).in(weights).in(bias).in(residual);
+  call.arg("n", x[0]).arg("ic", x[1]).arg("ih", g.ih).arg("iw", g.iw);
   call.arg("oc", w[0]).arg("oh", g.oh).arg("ow", g.ow);
   window_args(call, g).arg("groups", c.node().attr_int("group", 1));
   c.emit(activation_args(call, activation_of(c.node())).slices(conv_work(g, x[0], w) * Dim(2)).op());
   return ok();
+}
+
+// Whether a convolution of one group is faster with lanes over pixels than over output channels: so few of these that
+// half the lanes of a block or more would idle, rows that fill vectors, and more work than a change of layout takes.
+bool is_narrow(const LowerContext& c, const Conv2d& g) {
+  const Shape& w = c.in_shape(1);
+  const bool rows = g.ow.is_const() && g.ow.value() >= 16 && g.sw <= 2;
+  const bool pays = c.layout_of(0).plain() || g.kh * g.kw >= 9;
+  return w[0].value() * 2 <= c.channel_block() && rows && pays;
 }
 
 // Any rank and element type: a nest over the output, reducing over channels and taps.
@@ -281,7 +316,8 @@ Status lower_conv(LowerContext& c) {
   const int64_t groups = c.node().attr_int("group", 1);
   const bool known = x[1].is_const() && w[0].is_const() && c.constant(1) && (!c.has_input(2) || c.constant(2));
   const bool depthwise = groups > 1 && x[1] == Dim(groups) && w[0] == Dim(groups);
-  if (c.channel_block() > 1 && known && (groups == 1 || depthwise)) return lower_conv_blocked(c, g);
+  if (c.channel_block() > 1 && known && (depthwise || (groups == 1 && !is_narrow(c, g))))
+    return lower_conv_blocked(c, g);
   return lower_conv_plain(c, g);
 }
 

@@ -107,6 +107,18 @@ TEST(ConvTest, Plain) {
     c.sh = c.sw = 2;
     check(c, Form::Plain);
   }
+  // Rows of whole, moved and narrow vectors; sums of several chains; taps in phases; windows too wide to be copied.
+  const Conv rows[] = {
+      {2, 300, 7, 7, 10, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 2, 7, 0, 0, true, true},
+      {1, 68, 14, 14, 68, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 4, 1, 0, 0, true, true},
+      {1, 18, 6, 11, 27, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 3, 4},
+      {1, 1, 1, 700, 1, 1, 256, 1, 2},
+      {1, 3, 5, 120, 1, 3, 3, 1, 1, 1, 1, 1, 1},
+      {1, 40, 4, 37, 8, 3, 7, 1, 1, 1, 0, 1, 0, 1, 1, 1, 3, -1, 1, true, true},
+      {1, 4, 4, 90, 6, 1, 5, 1, 3, 0, 5, 0, 5, 1, 2, 2, 4},
+      {1, 2, 1, 2400, 2, 1, 3, 1, 1, 0, 0, 0, 0, 1, 1000, 1, 1},
+  };
+  for (const Conv& c : rows) check(c, Form::Plain);
 }
 TEST(ConvTest, Depthwise) {
   const Conv cases[] = {
