@@ -36,18 +36,18 @@ struct ConvArgs {
   Activation<float> activation;
 };
 
-// Bias, residual and store of one vector of a blocked output, `at` elements into y and residual; none, relu and clip
-// too. The caller applies other activations in place when the tile is stored.
+// Bias, residual and store of one vector of a blocked output, `at` elements into y and residual; none, relu, leaky_relu
+// and clip too. The caller applies other activations in place when the tile is stored.
 ONNXC_INLINE void finish_blocked(const ConvArgs& c, Wide<float> v, int64_t channel, int64_t at) {
   using V = Wide<float>;
   if (c.bias) v = v + load<V>(c.bias + channel);
   if (c.residual) v = v + load<V>(c.residual + at);
-  store<V>(c.y + at, c.activation.is_clip() ? c.activation.apply_clip<V>(v) : v);
+  store<V>(c.y + at, c.activation.in_registers() ? c.activation.apply_in_registers<V>(v) : v);
 }
 // The activations that finish_blocked leaves, for `pixels` pixels of `vectors` vectors of channels from `channel`; `at`
 // as above, of the first pixel.
 ONNXC_INLINE void activate_blocked(const ConvArgs& c, int64_t at, int64_t pixels, int64_t vectors, int64_t plane) {
-  if (c.activation.is_clip()) return;
+  if (c.activation.in_registers()) return;
   ONNXC_ROLLED
   for (int64_t v = 0; v < vectors; ++v) {
     float* y = c.y + at + column_offset(v * kLanes<float>, plane);

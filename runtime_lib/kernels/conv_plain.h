@@ -56,7 +56,7 @@ template <class V>
 ONNXC_INLINE V finish_plain(const ConvArgs& c, V v, int64_t channel, V residual) {
   if (c.bias) v = v + splat<V>(c.bias[channel]);
   if (c.residual) v = v + residual;
-  return c.activation.is_clip() ? c.activation.apply_clip<V>(v) : v;
+  return c.activation.in_registers() ? c.activation.apply_in_registers<V>(v) : v;
 }
 
 // The activations that finish_plain leaves, over `elements` of y.
@@ -276,7 +276,7 @@ ONNXC_INLINE void conv_plain_row(const PlainConv& p, const PlainPlace& at, int64
     ONNXC_ROLLED
     for (int64_t t = first; t < last; ++t) Row::run(p, at, cut, t);
   }
-  if (c.activation.is_clip()) return;
+  if (c.activation.in_registers()) return;
   ONNXC_ROLLED
   for (int64_t o = 0; o < OC; ++o) activate_plain(c, c.y + at.output(p, o) + done.begin, done.end - done.begin);
 }

@@ -263,7 +263,7 @@ struct Winograd {
         }
       }
     }
-    if (c.activation.is_clip()) return;
+    if (c.activation.in_registers()) return;
     ONNXC_ROLLED
     for (int64_t y = 0; y < rows; ++y) activate_blocked(c, at + y * c.g.ow * kBlock, columns, W / lanes, plane);
   }

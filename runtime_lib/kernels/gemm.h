@@ -18,8 +18,8 @@ struct GemmArgs {
   Activation<T> activation;
 };
 
-// One tile: rows from `row`, NV vectors of columns from `column`. A tile that is whole and only clipped goes to y from
-// registers; any other goes through `stage`, which finish() completes.
+// One tile: rows from `row`, NV vectors of columns from `column`. A tile that is whole and activated in registers goes
+// to y from registers; any other goes through `stage`, which finish() completes.
 template <class T, int NV>
 struct GemmTile {
   static constexpr int64_t width = NV * kLanes<T>;
@@ -33,7 +33,7 @@ struct GemmTile {
     ONNXC_INLINE T operator()(int r, int64_t i) const { return a[r * lda + i]; }
   };
 
-  ONNXC_INLINE bool direct() const { return column + width <= g.n && g.activation.is_clip(); }
+  ONNXC_INLINE bool direct() const { return column + width <= g.n && g.activation.in_registers(); }
 
   template <int MR>
   ONNXC_INLINE void run() {
@@ -61,7 +61,7 @@ struct GemmTile {
         if (done) v = v + load<V>(y + r * g.ldy + n * kLanes<T>);
         if (g.bias) v = v + bias;
         if (g.residual) v = v + load<V>(residual + r * g.ldy + n * kLanes<T>);
-        store<V>(y + r * g.ldy + n * kLanes<T>, g.activation.template apply_clip<V>(v));
+        store<V>(y + r * g.ldy + n * kLanes<T>, g.activation.template apply_in_registers<V>(v));
       }
     }
   }

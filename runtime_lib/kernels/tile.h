@@ -140,9 +140,11 @@ struct Activation {
   int64_t code;
   T alpha, beta;
 
-  // none, relu and clip are all a clip: applied in registers, as a tile is stored. The others are applied by a rolled
-  // loop over the tile in memory, so that their code stands once per kernel and not once per height of tile.
-  ONNXC_INLINE bool is_clip() const { return code == 0 || code == 1 || code == 3; }
+  // none, relu, leaky_relu and clip are all a slope below zero and a clip: applied in registers, as a tile is stored.
+  // The others are applied by a rolled loop over the tile in memory, so that their code stands once per kernel and not
+  // once per height of tile.
+  ONNXC_INLINE bool in_registers() const { return code >= 0 && code <= 3; }
+  ONNXC_INLINE T slope() const { return code == 2 ? alpha : T(1); }
   ONNXC_INLINE T low() const { return code == 1 ? T(0) : code == 3 ? alpha : -kInfinity<T>; }
   ONNXC_INLINE T high() const { return code == 3 ? beta : kInfinity<T>; }
 
@@ -152,13 +154,12 @@ struct Activation {
     return select(x > high, high, x);
   }
   template <class V>
-  ONNXC_INLINE V apply_clip(V x) const {
-    return clip<V>(x, low(), high());
+  ONNXC_INLINE V apply_in_registers(V x) const {
+    return clip<V>(select(x < T(0), x * slope(), x), low(), high());
   }
   template <class V>
   ONNXC_INLINE V apply(V x) const {
     switch (code) {
-      case 2: return select(x < T(0), x * alpha, x);
       case 4: return sigmoid<V>(x);
       case 5: return tanh<V>(x);
       case 6: return x * sigmoid<V>(x);
@@ -166,7 +167,7 @@ struct Activation {
       case 8: return clip<V>(madd<V>(x, splat<V>(alpha), splat<V>(beta)), T(0), T(1));
       case 9: return x * T(0.5) * (T(1) + erf<V>(x * T(0.70710678118654752440)));
       case 10: return select(x < T(0), alpha * expm1<V>(x), x);
-      default: return apply_clip<V>(x);
+      default: return apply_in_registers<V>(x);
     }
   }
 };
