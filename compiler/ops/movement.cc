@@ -106,8 +106,6 @@ Status infer_concat(InferContext& c) {
   return ok();
 }
 
-// Inputs whose part of the output is one piece are computed right there. The others: one nest each, which writes its
-// part and takes in its producer. In whole channel blocks on the blocked layout when all inputs lie so.
 // The number that every element of every input but the first is, if there is one.
 std::optional<double> constant_rest(const LowerContext& c) {
   std::optional<double> number;
@@ -143,6 +141,8 @@ Status lower_channel_padding(LowerContext& c, Layout layout, double number) {
   return ok();
 }
 
+// Inputs whose part of the output is one piece are computed right there. The others: one nest each, which writes its
+// part and takes in its producer. In whole channel blocks on the blocked layout when all inputs lie so.
 Status lower_concat(LowerContext& c) {
   const size_t rank = c.out_shape().size();
   ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), c.node().attr_int("axis", 0), rank));
