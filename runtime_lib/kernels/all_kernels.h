@@ -16,5 +16,6 @@
 #include "pool.h"
 #include "recurrent.h"
 #include "rows.h"
+#include "transpose.h"
 
 #endif
