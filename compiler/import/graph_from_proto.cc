@@ -86,7 +86,7 @@ Status GraphBuilder::check_operator(const onnx::NodeProto& proto, const std::str
   const auto newest = newest_opsets().find(domain);
   const auto version = source_.opsets.find(domain);
   if (newest == newest_opsets().end()) {
-    if (!find_op(domain, op))
+    if (domain == kOwnDomain || !find_op(domain, op))
       note_unsupported(full, where, "operator " + full + " is not one of ONNX's (domain \"" + domain + "\")");
     return ok();
   }

@@ -2,6 +2,7 @@
 // tests/unit/expr_test.cc.
 #include "compiler/ir/expr.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -434,6 +435,13 @@ size_t count_nodes(const Expr& e) {
   size_t n = 1;
   for (const Expr& a : e->args) n += count_nodes(a);
   return n;
+}
+
+bool depends_on(const Expr& e, const std::string& symbol) {
+  std::set<std::string> symbols;
+  e->dim.collect_symbols(symbols);
+  return symbols.contains(symbol) ||
+         std::any_of(e->args.begin(), e->args.end(), [&](const Expr& a) { return depends_on(a, symbol); });
 }
 
 bool is_cheap(const Expr& e) {

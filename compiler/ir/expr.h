@@ -126,6 +126,8 @@ int num_args(ExprOp op);              // -1: any number (Load)
 std::string_view op_name(ExprOp op);  // "add", "exp", "select" ...
 bool op_from_name(std::string_view name, ExprOp* op);
 size_t count_nodes(const Expr& e);
+// Whether a symbol stands in it, Lets not followed.
+bool depends_on(const Expr& e, const std::string& symbol);
 bool is_cheap(const Expr& e);  // no transcendental function, no division of floats
 }  // namespace expr
 

@@ -265,18 +265,11 @@ class BlockVerifier {
   VerifyScope& scope_;
 };
 
-bool mentions(const Expr& e, const std::string& symbol) {
-  if (e->op == ExprOp::Let) return true;  // may come from anything
-  if (e->op == ExprOp::Index) {
-    std::set<std::string> used;
-    e->dim.collect_symbols(used);
-    return used.contains(symbol);
-  }
-  return std::any_of(e->args.begin(), e->args.end(), [&](const Expr& arg) { return mentions(arg, symbol); });
-}
+// A Let may come from anything.
+bool has_let(const Expr& e) { return e->op == ExprOp::Let || std::any_of(e->args.begin(), e->args.end(), has_let); }
 
 bool any_mentions(const std::vector<Expr>& at, const std::string& symbol) {
-  return std::any_of(at.begin(), at.end(), [&](const Expr& e) { return mentions(e, symbol); });
+  return std::any_of(at.begin(), at.end(), [&](const Expr& e) { return has_let(e) || expr::depends_on(e, symbol); });
 }
 
 // The first buffer that the block writes at a place which does not depend on the axis, or kNoBuffer.

@@ -1,6 +1,7 @@
 // Element-wise values: which wait to be fused into their reader, and the expressions that readers get. See
 // graph_lowering.h.
 #include "compiler/lower/graph_lowering.h"
+#include "compiler/lower/op_context.h"
 
 namespace onnxc {
 
@@ -164,14 +165,19 @@ Status GraphLowering::lower_compute(const Node& node, const OpDef& def) {
     count_distinct(e, seen, &loads);
     pending.cost = seen.size();
     pending_[value] = pending;
-    if (!may_wait(node, def, value, pending.cost, loads == 0)) ONNXC_TRY(store_pending(value));
+    if (!may_wait(node, def, value, pending.cost, loads == 0)) ONNXC_TRY(store_pending(value, layout));
   }
   return ok();
 }
 
-Status GraphLowering::store_pending(const Value* value) {
+Status GraphLowering::store_pending(const Value* value, Layout wanted) {
   const Pending pending = pending_.at(value);
   pending_.erase(value);
+  if (const OpDef* def = find_op(pending.node->domain, pending.node->op); def->store) {
+    OpContext context(*this, *pending.node);
+    ONNXC_ASSIGN(const bool done, def->store(context, wanted));
+    if (done) return context.status();
+  }
   const BufferId buffer = new_buffer(value, pending.layout);
   ONNXC_TRY(emit_compute(pending, buffer));
   set_home(value, pending.layout, value->type.shape->size(), buffer);

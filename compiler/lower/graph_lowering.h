@@ -59,7 +59,8 @@ class GraphLowering {
   // The element of `value` that broadcasts to the point `idx` of a loop space of logical rank `rank` in `layout`.
   Result<Expr> element_broadcast(const Value* value, std::span<const Expr> idx, Layout layout, size_t rank);
   Result<Expr> inline_pending(const Pending& pending, std::span<const Expr> idx);
-  Status store_pending(const Value* value);
+  // Stores it, in the layout `wanted` where its operator can, else in its own.
+  Status store_pending(const Value* value, Layout wanted);
   // Stores `pending` into `buffer`, element by element.
   Status emit_compute(const Pending& pending, BufferId buffer);
 

@@ -90,7 +90,7 @@ BufferId GraphLowering::constant_home(const Value* value, Layout layout, size_t 
 }
 
 Result<BufferId> GraphLowering::home(const Value* value, Layout layout, size_t rank) {
-  if (pending_.contains(value)) ONNXC_TRY(store_pending(value));
+  if (pending_.contains(value)) ONNXC_TRY(store_pending(value, layout));
   auto& homes = homes_[value];
   if (auto it = homes.find({layout, rank}); it != homes.end()) return it->second;
   if (value->is_constant()) {
@@ -147,29 +147,12 @@ Expr channel(const Expr& outer, const Expr& inner, int block) {
 }
 bool divides(const Dim& c, int block) { return c.is_const() && c.value() % block == 0; }
 
-// Whether the kernels that change layouts serve: floats, in blocks of the kernels', lying densely.
-bool has_layout_kernel(const Program& program, BufferId from, BufferId to, Layout layout) {
-  constexpr int kKernelBlock = 16;
-  const Buffer &a = program.buffers[from], &b = program.buffers[to];
-  return a.elem == Elem::F32 && layout.axis == 1 && layout.block == kKernelBlock && a.strides.empty() &&
-         b.strides.empty() && a.halo.empty() && b.halo.empty();
-}
-
-Call layout_call(const char* kernel, BufferId from, BufferId to, const Shape& shape) {
-  const Dim pixels = numel({shape.begin() + 2, shape.end()});
-  Call call(kernel);
-  call.out(to).in(from).arg("n", shape[0]).arg("c", shape[1]).arg("pixels", pixels);
-  return call;
-}
-// What an element costs, in the products that count the work of others.
-constexpr int64_t kMoveCost = 8;
 }  // namespace
 
 void GraphLowering::convert_to_blocked(BufferId from, BufferId to, const Shape& shape, Layout layout,
                                        const Node* origin) {
-  if (has_layout_kernel(program_, from, to, layout)) {
-    Call call = layout_call("to_blocked_f32", from, to, shape);
-    emit(call.arg("groups", 1).slices(numel(shape) * Dim(kMoveCost)).op(), origin);
+  if (has_layout_kernel(program_, from, layout)) {
+    emit(to_blocked(from, to, shape, 1), origin);
     return;
   }
   const Elem elem = program_.buffers[from].elem;
@@ -199,8 +182,8 @@ void GraphLowering::convert_to_blocked(BufferId from, BufferId to, const Shape& 
 
 void GraphLowering::convert_to_plain(BufferId from, BufferId to, const Shape& shape, Layout layout,
                                      const Node* origin) {
-  if (has_layout_kernel(program_, from, to, layout)) {
-    emit(layout_call("to_plain_f32", from, to, shape).slices(numel(shape) * Dim(kMoveCost)).op(), origin);
+  if (has_layout_kernel(program_, to, layout) && program_.buffers[from].halo.empty()) {
+    emit(to_plain(from, to, shape), origin);
     return;
   }
   const Elem elem = program_.buffers[from].elem;

@@ -31,4 +31,37 @@ Operation make_nest(LowerContext& c, const Shape& dims, const std::function<Bloc
   return nest_over(dims, [&c] { return c.fresh("i"); }, body);
 }
 
+namespace {
+// What moving an element costs, in the products that count the work of others.
+constexpr int64_t kMoveCost = 8;
+
+Call layout_call(const char* kernel, BufferId from, BufferId to, const Shape& shape) {
+  const Dim pixels = numel({shape.begin() + 2, shape.end()});
+  Call call(kernel);
+  call.out(to).in(from).arg("n", shape[0]).arg("c", shape[1]).arg("pixels", pixels);
+  return call;
+}
+}  // namespace
+
+bool has_layout_kernel(const Program& program, BufferId plain, Layout layout) {
+  constexpr int kKernelBlock = 16;
+  const Buffer& b = program.buffers[plain];
+  return b.elem == Elem::F32 && layout.axis == 1 && layout.block == kKernelBlock && b.strides.empty() && b.halo.empty();
+}
+
+Operation to_blocked(BufferId from, BufferId to, const Shape& shape, int64_t groups) {
+  Call call = layout_call("to_blocked_f32", from, to, shape);
+  return call.arg("groups", groups).slices(numel(shape) * Dim(kMoveCost)).op();
+}
+
+Operation to_plain(BufferId from, BufferId to, const Shape& shape) {
+  return layout_call("to_plain_f32", from, to, shape).slices(numel(shape) * Dim(kMoveCost)).op();
+}
+
+Operation transpose(BufferId from, BufferId to, const Dim& batches, const Dim& rows, const Dim& columns) {
+  Call call("transpose_f32");
+  call.out(to).in(from).arg("batches", batches).arg("rows", rows).arg("columns", columns);
+  return call.slices(batches * rows * columns * Dim(kMoveCost)).op();
+}
+
 }  // namespace onnxc

@@ -128,4 +128,13 @@ Operation nest_over(const Shape& dims, const std::function<std::string()>& name,
 // The same with names of the context's.
 Operation make_nest(LowerContext& c, const Shape& dims, const std::function<Block(std::span<const Expr>)>& body);
 
+// Changes between the plain and the channel-blocked layout by kernels: where `plain` is a dense buffer of floats and
+// the blocks are the kernels'.
+bool has_layout_kernel(const Program& program, BufferId plain, Layout layout);
+// `shape`: of the values. Channels are shuffled by `groups`, see ChannelShuffle.
+Operation to_blocked(BufferId from, BufferId to, const Shape& shape, int64_t groups);
+Operation to_plain(BufferId from, BufferId to, const Shape& shape);
+// [batches][rows][columns] -> [batches][columns][rows], floats.
+Operation transpose(BufferId from, BufferId to, const Dim& batches, const Dim& rows, const Dim& columns);
+
 }  // namespace onnxc

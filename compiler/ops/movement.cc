@@ -66,6 +66,40 @@ Result<Expr> compute_transpose(ComputeContext& c, std::span<const Expr> idx) {
   for (size_t i = 0; i < idx.size(); ++i) at[perm[i]] = idx[i];
   return c.load(0, at);
 }
+// The transposition as one of matrices, [batches][rows][columns], the axes of one element left out.
+struct Matrices {
+  Dim batches, rows, columns;
+};
+std::optional<Matrices> as_matrices(const Shape& x, const std::vector<int64_t>& perm) {
+  std::vector<std::pair<int64_t, Dim>> runs;  // of input axes that stay neighbours: the first one, elements
+  int64_t expected = -1;
+  for (const int64_t p : perm) {
+    if (is_one(x[p])) continue;
+    if (p == expected)
+      runs.back().second = runs.back().second * x[p];
+    else
+      runs.push_back({p, x[p]});
+    for (expected = p + 1; expected < static_cast<int64_t>(x.size()) && is_one(x[expected]);) ++expected;
+  }
+  if (runs.size() == 2) runs.insert(runs.begin(), {-1, Dim(1)});
+  if (runs.size() != 3 || runs[0].first > runs[2].first || runs[2].first > runs[1].first) return std::nullopt;
+  return Matrices{runs[0].second, runs[2].second, runs[1].second};
+}
+
+// By tiles in registers, where both sides of a matrix are as long as a tile's.
+Result<bool> store_transpose(LowerContext& c, Layout layout) {
+  constexpr int64_t kTile = 16;
+  const Shape& x = c.in_shape(0);
+  ONNXC_ASSIGN(const auto perm, permutation(c.node(), x.size()));
+  const auto m = as_matrices(x, perm);
+  auto is_short = [](const Dim& d) { return d.is_const() && d.value() < kTile; };
+  if (!layout.plain() || c.in_elem(0) != Elem::F32 || !c.is_stored(0) || c.channel_block() < kTile || !m) return false;
+  if (is_short(m->rows) || is_short(m->columns)) return false;
+  ONNXC_ASSIGN(const BufferId in, c.in(0));
+  if (!c.program().buffers[in].strides.empty()) return false;
+  c.emit(transpose(in, c.out(0), m->batches, m->rows, m->columns));
+  return true;
+}
 
 // ---- Concat
 
@@ -534,7 +568,11 @@ OpDef move(std::string_view name, InferFn infer, ComputeFn compute, std::vector<
 
 }  // namespace
 
-OP(Transpose) = move("Transpose", infer_transpose, compute_transpose);
+OP(Transpose) = [] {
+  OpDef d = move("Transpose", infer_transpose, compute_transpose);
+  d.store = store_transpose;
+  return d;
+}();
 OP(Concat) = [] {
   OpDef d = move("Concat", infer_concat, nullptr);
   d.lower = lower_concat;

@@ -65,10 +65,16 @@ using ComputeFn = Result<Expr> (*)(ComputeContext& c, std::span<const Expr> idx)
 using LowerFn = Status (*)(LowerContext& c);
 // Makes the outputs parts of an input's memory where it lies so; false: they must be computed.
 using ViewFn = Result<bool> (*)(LowerContext& c);
+// Computes the only output by a kernel where it must lie in memory, in the layout wanted; false: it is stored element
+// by element.
+using StoreFn = Result<bool> (*)(LowerContext& c, Layout layout);
 // Replaces the node by others in the Graph, once types are known.
 using DecomposeFn = Status (*)(Graph& graph, Node& node);
 // True when this node (types known) is taken by decompose / compute / lower; default: always.
 using ConditionFn = bool (*)(const Node& node);
+
+// The domain of operators that passes make and no file may hold.
+inline constexpr std::string_view kOwnDomain = "onnxc";
 
 struct OpDef {
   std::string_view name;
@@ -80,6 +86,7 @@ struct OpDef {
   ConditionFn decompose_if = nullptr;
   ComputeFn compute = nullptr;
   ConditionFn compute_if = nullptr;
+  StoreFn store = nullptr;  // beside compute
   LowerFn lower = nullptr;
   ConditionFn lower_if = nullptr;
   ViewFn view = nullptr;  // tried before compute and lower

@@ -15,6 +15,7 @@ Result<bool> cleanup_reshapes(Graph& graph, PassContext& context);
 Result<bool> cleanup_transposes(Graph& graph, PassContext& context);
 Result<bool> fuse_conv_batchnorm(Graph& graph, PassContext& context);
 Result<bool> recognise_layer_norm(Graph& graph, PassContext& context);
+Result<bool> recognise_channel_shuffle(Graph& graph, PassContext& context);
 Result<bool> recognise_hard_swish(Graph& graph, PassContext& context);
 Result<bool> recognise_attention(Graph& graph, PassContext& context);
 Result<bool> recognise_gelu(Graph& graph, PassContext& context);

@@ -28,6 +28,8 @@ constexpr Pass kPasses[] = {
     {"recognise_gelu", "the operators of a Gelu become one", recognise_gelu},
     {"recognise_attention", "scaled dot products with softmax become Attention", recognise_attention, true},
     {"recognise_hard_swish", "the operators of a HardSwish become one", recognise_hard_swish},
+    {"recognise_channel_shuffle", "Reshape, Transpose, Reshape of channels in groups become ChannelShuffle",
+     recognise_channel_shuffle},
     {"decompose", "replace operators without a kernel by simpler ones", decompose, true},
     {"fuse_matmul_bias", "bias and residual sum become inputs of the MatMul before", fuse_matmul_bias, true},
     {"fuse_activations", "activations and residual sums become part of the Conv, Gemm or MatMul before",

@@ -404,21 +404,53 @@ TEST(Body, FreeDimensionsAreRefusedByName) {
   EXPECT_NE(text(result).find("--dim batch"), std::string::npos) << text(result);
 }
 
+std::string optimised_ir(const Program& program) {
+  Options options;
+  auto plan = make_plan(program, options);
+  if (!plan.ok()) return plan.error().str();
+  ModelIdentity identity;
+  identity.name = "nest";
+  auto ir = emit_llvm(*plan, identity, target_of("x86-64-v4"), options, LlvmOutput::IrText);
+  return ir.ok() ? *ir : ir.error().str();
+}
+
 // A loop over 16 lanes that LLVM would unroll whole, to vectorise the one around it with gathers.
 TEST(EmitLlvm, LanesOfTheBlockedLayoutAreOneVector) {
   Builder p;
-  const BufferId x = p.input("x", Elem::F32, {32, 16}), y = p.output("y", Elem::F32, {32, 16});
+  const BufferId x = p.input("x", Elem::F32, {32, 16}), b = p.input("b", Elem::F32, {16});
+  const BufferId y = p.output("y", Elem::F32, {32, 16});
   const std::vector<Expr> at{var("i"), var("lane")};
-  p.nest({loop("i", 32, {loop("lane", 16, {{Store{y, at, p.load(x, at) * p.load(x, at), nullptr}}})})});
-  Options options;
-  auto plan = make_plan(p.program, options);
-  ASSERT_TRUE(plan.ok());
-  ModelIdentity identity;
-  identity.name = "lanes";
-  auto ir = emit_llvm(*plan, identity, target_of("x86-64-v4"), options, LlvmOutput::IrText);
-  ASSERT_TRUE(ir.ok());
-  EXPECT_NE(ir->find("fmul <16 x float>"), std::string::npos);
-  EXPECT_EQ(ir->find("gather"), std::string::npos);
+  p.nest({loop("i", 32, {loop("lane", 16, {{Store{y, at, p.load(x, at) * p.load(b, {at[1]}), nullptr}}})})});
+  const std::string ir = optimised_ir(p.program);
+  EXPECT_NE(ir.find("fmul <16 x float>"), std::string::npos) << ir;
+  EXPECT_EQ(ir.find("gather"), std::string::npos);
+}
+
+// Rows of 7 that lie one after the other are vectors; those that a value of their own is added to stay loops.
+TEST(EmitLlvm, LoopsOverNeighboursAreOne) {
+  const std::vector<Expr> at{var("c"), var("h"), var("w")};
+  auto program = [&](bool per_row) {
+    Builder p;
+    const BufferId x = p.input("x", Elem::F32, {3, 5, 7}), b = p.input("b", Elem::F32, {3, 5});
+    const BufferId y = p.output("y", Elem::F32, {3, 5, 7});
+    const Expr more = p.load(b, {var("c"), per_row ? var("h") : expr::index(Dim(0))});
+    Block row{{Store{y, at, p.load(x, at) * more, nullptr}}};
+    p.nest({loop("c", 3, {loop("h", 5, {loop("w", 7, row)})})});
+    return p.program;
+  };
+  EXPECT_NE(optimised_ir(program(false)).find("fmul <16 x float>"), std::string::npos);
+  std::vector<float> x, b, by_row, by_plane;
+  for (int i = 0; i < 3 * 5 * 7; ++i) x.push_back(static_cast<float>(i));
+  for (int i = 0; i < 3 * 5; ++i) b.push_back(static_cast<float>(i + 1));
+  for (size_t i = 0; i < x.size(); ++i) {
+    by_row.push_back(x[i] * b[i / 7]);
+    by_plane.push_back(x[i] * b[i / 35 * 5]);
+  }
+  for (const bool per_row : {true, false}) {
+    auto result = run(program(per_row), {Tensor::f32({3, 5, 7}, x), Tensor::f32({3, 5}, b)});
+    ASSERT_TRUE(result.ok()) << text(result);
+    EXPECT_TRUE((*result)[0].equals(Tensor::f32({3, 5, 7}, per_row ? by_row : by_plane)));
+  }
 }
 
 TEST(EmitLlvm, TextAndDeterminism) {

@@ -2,7 +2,8 @@
 #include "compiler/emit/llvm/nest_emitter.h"
 
 #include <algorithm>
-#include <set>
+
+#include "compiler/emit/llvm/merge_loops.h"
 
 namespace onnxc::emit {
 
@@ -10,19 +11,12 @@ using llvm::Value;
 
 namespace {
 
-bool depends_on(const Expr& e, const std::string& symbol) {
-  std::set<std::string> symbols;
-  e->dim.collect_symbols(symbols);
-  return symbols.contains(symbol) ||
-         std::any_of(e->args.begin(), e->args.end(), [&](const Expr& a) { return depends_on(a, symbol); });
-}
-
 // Whether the elements at `at` for the values of `symbol` are one, or neighbours.
 bool neighbours(const std::vector<Expr>& at, const std::string& symbol) {
   for (size_t i = 0; i < at.size(); ++i) {
-    if (!depends_on(at[i], symbol)) continue;
+    if (!expr::depends_on(at[i], symbol)) continue;
     const bool last = i + 1 == at.size() && at[i]->op == ExprOp::Index;
-    if (!last || depends_on(expr::index(at[i]->dim - Dim::symbol(symbol)), symbol)) return false;
+    if (!last || expr::depends_on(expr::index(at[i]->dim - Dim::symbol(symbol)), symbol)) return false;
   }
   return true;
 }
@@ -68,6 +62,10 @@ void NestEmitter::emit_share(const Block& nest, const Share& share) {
 }
 
 void NestEmitter::emit_stmt(const For& node) {
+  if (const auto merged = merged_with_inner(context_.program(), node)) {
+    scope_.symbols[node.var.name] = {b_.getInt64(0), true};
+    return emit_stmt(*merged);
+  }
   Value* end = exprs_.emit_dim(node.var.extent).value;
   loop(
       node.var.name, b_.getInt64(0), end, [&] { emit(node.body); },
