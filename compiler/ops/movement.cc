@@ -86,14 +86,14 @@ std::optional<Matrices> as_matrices(const Shape& x, const std::vector<int64_t>& 
   return Matrices{runs[0].second, runs[2].second, runs[1].second};
 }
 
-// By tiles in registers, where both sides of a matrix are as long as a tile's.
+// By tiles in registers, where both sides of a matrix are at least as long as those of the smallest.
 Result<bool> store_transpose(LowerContext& c, Layout layout) {
-  constexpr int64_t kTile = 16;
+  constexpr int64_t kTile = 4;
   const Shape& x = c.in_shape(0);
   ONNXC_ASSIGN(const auto perm, permutation(c.node(), x.size()));
   const auto m = as_matrices(x, perm);
   auto is_short = [](const Dim& d) { return d.is_const() && d.value() < kTile; };
-  if (!layout.plain() || c.in_elem(0) != Elem::F32 || !c.is_stored(0) || c.channel_block() < kTile || !m) return false;
+  if (!layout.plain() || c.in_elem(0) != Elem::F32 || c.channel_block() < kTile || !m) return false;
   if (is_short(m->rows) || is_short(m->columns)) return false;
   ONNXC_ASSIGN(const BufferId in, c.in(0));
   if (!c.program().buffers[in].strides.empty()) return false;

@@ -1,5 +1,5 @@
 // Pooling over windows and over all of space (onnx/docs/Operators.md: MaxPool, AveragePool, LpPool, Global*). Kernels
-// on the blocked layout where the input lies so already; loop nests otherwise. Tested by tests/conformance.
+// on the blocked layout, unless there are few channels; loop nests otherwise. Tested by tests/conformance.
 #include <limits>
 
 #include "compiler/ops/window.h"
@@ -146,11 +146,20 @@ Status lower_pool_nest(LowerContext& c, const Window& w, Kind kind) {
   return ok();
 }
 
+// A plain input with enough channels is worth blocking: its elements move once, the kernel reads them once for each
+// tap.
+Layout pool_layout(const LowerContext& c) {
+  const Dim& channels = c.in_shape(0)[1];
+  const int block = c.channel_block();
+  const bool enough = block > 1 && channels.is_const() && channels.value() * 2 >= block;
+  return enough ? Layout::channels(block) : c.layout_of(0);
+}
+
 template <Kind kKind>
 Status lower_pool(LowerContext& c) {
   const Shape& x = c.in_shape(0);
   ONNXC_ASSIGN(const Window w, make_window(c.node(), spatial_of(x), c.node().attr_ints("kernel_shape")));
-  const Layout layout = c.layout_of(0);
+  const Layout layout = pool_layout(c);
   const bool plain_average =
       kKind == Kind::Average && (w.dilations != std::vector<int64_t>(w.axes(), 1) || c.node().attr_int("ceil_mode", 0));
   const bool kernel = c.in_elem(0) == Elem::F32 && !layout.plain() && w.axes() == 2 && kKind != Kind::Lp &&

@@ -12,9 +12,11 @@ Result<bool> eliminate_common_subexpressions(Graph& graph, PassContext& context)
 Result<bool> simplify_algebra(Graph& graph, PassContext& context);
 Result<bool> inline_branches(Graph& graph, PassContext& context);
 Result<bool> cleanup_reshapes(Graph& graph, PassContext& context);
+Result<bool> sink_reshapes(Graph& graph, PassContext& context);
 Result<bool> cleanup_transposes(Graph& graph, PassContext& context);
 Result<bool> fuse_conv_batchnorm(Graph& graph, PassContext& context);
 Result<bool> recognise_layer_norm(Graph& graph, PassContext& context);
+Result<bool> fuse_pad_conv(Graph& graph, PassContext& context);
 Result<bool> recognise_channel_shuffle(Graph& graph, PassContext& context);
 Result<bool> recognise_hard_swish(Graph& graph, PassContext& context);
 Result<bool> recognise_attention(Graph& graph, PassContext& context);

@@ -30,10 +30,10 @@ ONNXC_INLINE V mix(V a, V b, Indices<I...>) {
   return __builtin_shufflevector(a, b, mixed_lane<kLanesOf<V>, Run, Second>(I)...);
 }
 
-// L x L elements, L the lanes of the level.
+// L x L elements.
+template <int L>
 struct SquareTile {
-  using V = Wide<float>;
-  static constexpr int L = kLanes<float>;
+  using V = Vec<float, L>;
   V v[L];
 
   template <int Run>
@@ -60,13 +60,13 @@ struct SquareTile {
   }
 };
 
-// An extent cut into units of a tile each; the last one goes on to the end, where its second tile is moved back to.
+// An extent cut into units of L; the last one goes on to the end, where its second tile is moved back to. Shorter than
+// L: one unit.
+template <int L>
 struct TileUnits {
-  static constexpr int64_t L = SquareTile::L;
   int64_t extent;
 
-  ONNXC_INLINE bool tiles() const { return L > 1 && extent >= L; }
-  ONNXC_INLINE int64_t count() const { return tiles() ? extent / L : 1; }
+  ONNXC_INLINE int64_t count() const { return extent < L ? 1 : extent / L; }
   ONNXC_INLINE int64_t turns(int64_t unit) const { return unit + 1 == count() && extent % L != 0 ? 2 : 1; }
   ONNXC_INLINE int64_t at(int64_t unit, int64_t turn) const { return turn == 0 ? unit * L : extent - L; }
 };
@@ -80,120 +80,148 @@ struct ChannelBlock {
     const int64_t c = first + lane;
     return (groups > 1 ? c % groups * (channels / groups) + c / groups : c) * pixels;
   }
+};
 
-  ONNXC_INLINE void to_blocked(float* y, const float* x, const TileUnits& units, int64_t unit) const {
-    if (!units.tiles()) {
-      ONNXC_ROLLED
-      for (int64_t i = 0; i < pixels * kBlock; ++i)
-        y[i] = i % kBlock < has() ? x[plane(i % kBlock) + i / kBlock] : 0.0f;
-      return;
-    }
+// Plain -> blocked by tiles of L, pixel by pixel for L = 1; `units` cuts the pixels.
+template <int L>
+struct ToBlocked {
+  static ONNXC_INLINE void run(const ChannelBlock& b, float* y, const float* x, int64_t at) {
     ONNXC_ROLLED
-    for (int64_t turn = 0; turn < units.turns(unit); ++turn) {
-      const int64_t at = units.at(unit, turn);
-      ONNXC_ROLLED
-      for (int64_t lane = 0; lane < kBlock; lane += SquareTile::L) {
-        SquareTile t;
+    for (int64_t lane = 0; lane < kBlock; lane += L) {
+      if constexpr (L == 1) {
+        y[at * kBlock + lane] = lane < b.has() ? x[b.plane(lane) + at] : 0.0f;
+      } else {
+        using V = typename SquareTile<L>::V;
+        SquareTile<L> t;
         ONNXC_UNROLL
-        for (int i = 0; i < SquareTile::L; ++i)
-          t.v[i] = lane + i < has() ? load<SquareTile::V>(x + plane(lane + i) + at) : SquareTile::V{};
+        for (int i = 0; i < L; ++i) t.v[i] = lane + i < b.has() ? load<V>(x + b.plane(lane + i) + at) : V{};
         t.transpose();
-        t.store_rows(y + at * kBlock + lane, kBlock, SquareTile::L);
+        t.store_rows(y + at * kBlock + lane, kBlock, L);
       }
     }
   }
-  ONNXC_INLINE void to_plain(float* y, const float* x, const TileUnits& units, int64_t unit) const {
-    if (!units.tiles()) {
-      ONNXC_ROLLED
-      for (int64_t i = 0; i < pixels * has(); ++i)
-        y[plane(i / pixels) + i % pixels] = x[i % pixels * kBlock + i / pixels];
-      return;
-    }
+};
+template <int L>
+struct ToPlain {
+  static ONNXC_INLINE void run(const ChannelBlock& b, float* y, const float* x, int64_t at) {
+    const int64_t has = b.has();
     ONNXC_ROLLED
-    for (int64_t turn = 0; turn < units.turns(unit); ++turn) {
-      const int64_t at = units.at(unit, turn);
-      ONNXC_ROLLED
-      for (int64_t lane = 0; lane < has(); lane += SquareTile::L) {
-        SquareTile t;
+    for (int64_t lane = 0; lane < has; lane += L) {
+      if constexpr (L == 1) {
+        y[b.plane(lane) + at] = x[at * kBlock + lane];
+      } else {
+        SquareTile<L> t;
         ONNXC_UNROLL
-        for (int i = 0; i < SquareTile::L; ++i) t.v[i] = load<SquareTile::V>(x + (at + i) * kBlock + lane);
+        for (int i = 0; i < L; ++i) t.v[i] = load<typename SquareTile<L>::V>(x + (at + i) * kBlock + lane);
         t.transpose();
-        t.store_rows(y + plane(lane) + at, pixels, has() - lane);
+        t.store_rows(y + b.plane(lane) + at, b.pixels, has - lane);
       }
     }
   }
 };
 
-template <bool ToBlocked>
-ONNXC_INLINE void change_layout(float* y, const float* x, int64_t n, int64_t c, int64_t pixels, int64_t groups,
-                                const Share& share) {
-  const int64_t blocks = (c + kBlock - 1) / kBlock, planes = n * blocks;
-  const TileUnits units{pixels};
-  ONNXC_ROLLED
-  for (int64_t plane = 0; plane < planes; ++plane) {
-    const Range mine = share.of(plane, planes, units.count());
-    const int64_t image = plane / blocks * c * pixels, blocked = plane * pixels * kBlock;
-    const ChannelBlock block{plane % blocks * kBlock, c, pixels, groups};
-    ONNXC_ROLLED
-    for (int64_t unit = mine.begin; unit < mine.end; ++unit) {
-      if constexpr (ToBlocked) {
-        block.to_blocked(y + blocked, x + image, units, unit);
-      } else {
-        block.to_plain(y + image, x + blocked, units, unit);
-      }
-    }
+// The tiles of the level, those of 4 where extents are shorter, single elements where these are too.
+inline constexpr int kTileLanes = kLanes<float>;
+inline constexpr int kShortTile = kTileLanes < 4 ? kTileLanes : 4;
+template <class F>
+ONNXC_INLINE void with_tile(int64_t extent, const F& f) {
+  if (extent >= kTileLanes) {
+    f.template run<kTileLanes>();
+  } else if (extent >= kShortTile) {
+    f.template run<kShortTile>();
+  } else {
+    f.template run<1>();
   }
 }
 
-// Columns `unit` of a matrix [rows][columns] become rows of the transposed one.
-ONNXC_INLINE void transpose_unit(float* y, const float* x, int64_t rows, const TileUnits& units, int64_t unit) {
-  const int64_t columns = units.extent;
-  const TileUnits down{rows};
-  if (!units.tiles() || !down.tiles()) {
-    const int64_t first = units.at(unit, 0), last = unit + 1 == units.count() ? columns : first + units.L;
+template <template <int> class Change, bool kPlainSource>
+struct ChangeLayout {
+  float* y;
+  const float* x;
+  int64_t n, c, pixels, groups;
+  const Share& share;
+
+  template <int L>
+  ONNXC_INLINE void run() const {
+    const int64_t blocks = (c + kBlock - 1) / kBlock, planes = n * blocks;
+    const TileUnits<L> units{pixels};
     ONNXC_ROLLED
-    for (int64_t c = first; c < last; ++c) {
+    for (int64_t plane = 0; plane < planes; ++plane) {
+      const Range mine = share.of(plane, planes, units.count());
+      const int64_t plain = plane / blocks * c * pixels, blocked = plane * pixels * kBlock;
+      const ChannelBlock block{plane % blocks * kBlock, c, pixels, groups};
       ONNXC_ROLLED
-      for (int64_t r = 0; r < rows; ++r) y[c * rows + r] = x[r * columns + c];
+      for (int64_t unit = mine.begin; unit < mine.end; ++unit) {
+        const int64_t turns = units.turns(unit);
+        ONNXC_ROLLED
+        for (int64_t turn = 0; turn < turns; ++turn)
+          Change<L>::run(block, y + (kPlainSource ? blocked : plain), x + (kPlainSource ? plain : blocked),
+                         units.at(unit, turn));
+      }
     }
-    return;
   }
-  ONNXC_ROLLED
-  for (int64_t turn = 0; turn < units.turns(unit); ++turn) {
-    const int64_t c = units.at(unit, turn);
+};
+
+struct TransposeMatrices {
+  float* y;
+  const float* x;
+  int64_t batches, rows, columns;
+  const Share& share;
+
+  // Columns c .. c + L - 1 of a matrix become rows of the transposed one.
+  template <int L>
+  ONNXC_INLINE void run_columns(float* to, const float* from, int64_t c) const {
+    const int64_t count = (rows + L - 1) / L;
     ONNXC_ROLLED
-    for (int64_t i = 0; i < (rows + down.L - 1) / down.L; ++i) {
-      const int64_t r = i < down.count() ? i * down.L : rows - down.L;
-      SquareTile t;
-      ONNXC_UNROLL
-      for (int j = 0; j < SquareTile::L; ++j) t.v[j] = load<SquareTile::V>(x + (r + j) * columns + c);
-      t.transpose();
-      t.store_rows(y + c * rows + r, rows, SquareTile::L);
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t r = (i + 1) * L <= rows ? i * L : rows - L;
+      if constexpr (L == 1) {
+        to[c * rows + r] = from[r * columns + c];
+      } else {
+        SquareTile<L> t;
+        ONNXC_UNROLL
+        for (int j = 0; j < L; ++j) t.v[j] = load<typename SquareTile<L>::V>(from + (r + j) * columns + c);
+        t.transpose();
+        t.store_rows(to + c * rows + r, rows, L);
+      }
     }
   }
-}
+  template <int L>
+  ONNXC_INLINE void run() const {
+    const TileUnits<L> units{columns};
+    ONNXC_ROLLED
+    for (int64_t b = 0; b < batches; ++b) {
+      const Range mine = share.of(b, batches, units.count());
+      ONNXC_ROLLED
+      for (int64_t unit = mine.begin; unit < mine.end; ++unit) {
+        const int64_t turns = units.turns(unit);
+        ONNXC_ROLLED
+        for (int64_t turn = 0; turn < turns; ++turn)
+          run_columns<L>(y + b * rows * columns, x + b * rows * columns, units.at(unit, turn));
+      }
+    }
+  }
+};
 
 }  // namespace onnxc_kernels
 
 ONNXC_KERNEL void onnxc_to_blocked_f32(float* y, const float* x, int64_t n, int64_t c, int64_t pixels, int64_t groups,
                                        int64_t begin, int64_t end) {
-  onnxc_kernels::change_layout<true>(y, x, n, c, pixels, groups, {0, begin, end});
+  using namespace onnxc_kernels;
+  const Share share{0, begin, end};
+  with_tile(pixels, ChangeLayout<ToBlocked, true>{y, x, n, c, pixels, groups, share});
 }
 ONNXC_KERNEL void onnxc_to_plain_f32(float* y, const float* x, int64_t n, int64_t c, int64_t pixels, int64_t begin,
                                      int64_t end) {
-  onnxc_kernels::change_layout<false>(y, x, n, c, pixels, 1, {0, begin, end});
+  using namespace onnxc_kernels;
+  const Share share{0, begin, end};
+  with_tile(pixels, ChangeLayout<ToPlain, false>{y, x, n, c, pixels, 1, share});
 }
 ONNXC_KERNEL void onnxc_transpose_f32(float* y, const float* x, int64_t batches, int64_t rows, int64_t columns,
                                       int64_t begin, int64_t end) {
-  const onnxc_kernels::Share share{0, begin, end};
-  const onnxc_kernels::TileUnits units{columns};
-  ONNXC_ROLLED
-  for (int64_t b = 0; b < batches; ++b) {
-    const onnxc_kernels::Range mine = share.of(b, batches, units.count());
-    ONNXC_ROLLED
-    for (int64_t unit = mine.begin; unit < mine.end; ++unit)
-      onnxc_kernels::transpose_unit(y + b * rows * columns, x + b * rows * columns, rows, units, unit);
-  }
+  using namespace onnxc_kernels;
+  const Share share{0, begin, end};
+  with_tile(rows < columns ? rows : columns, TransposeMatrices{y, x, batches, rows, columns, share});
 }
 
 #endif

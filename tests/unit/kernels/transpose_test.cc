@@ -33,7 +33,7 @@ void check_layouts(int64_t n, int64_t c, int64_t pixels, int64_t groups) {
 
 TEST(TransposeTest, Layouts) {
   for (int64_t c : {1, 3, 8, 16, 24, 33})
-    for (int64_t pixels : {1, 4, 15, 16, 49, 80}) check_layouts(c == 24 ? 2 : 1, c, pixels, 1);
+    for (int64_t pixels : {1, 3, 4, 11, 15, 16, 49, 80}) check_layouts(c == 24 ? 2 : 1, c, pixels, 1);
 }
 
 TEST(TransposeTest, ShuffledChannels) {
@@ -43,7 +43,7 @@ TEST(TransposeTest, ShuffledChannels) {
 }
 
 TEST(TransposeTest, Matrices) {
-  for (int64_t rows : {1, 5, 16, 37})
+  for (int64_t rows : {1, 3, 5, 16, 37})
     for (int64_t columns : {1, 4, 16, 50}) {
       Random random(19);
       const auto x = random.vector(2 * rows * columns);
