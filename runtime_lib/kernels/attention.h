@@ -62,7 +62,7 @@ class AttentionHead {
     ONNXC_ROLLED
     for (int64_t r = 0; r < count; ++r)
       map_row<float>(queries_ + r * a_.depth, q + r * a_.q_rows.row, a_.depth, ScaleBy<float>{a_.scale});
-    gemm<float>({scores_, queries_, keys_, nullptr, nullptr, count, a_.cols, a_.depth, a_.depth, step, {0, 0, 0}});
+    gemm<float>({scores_, queries_, keys_, nullptr, nullptr, count, step, a_.depth, a_.depth, step, {0, 0, 0}});
     float* y = a_.y + offset(a_.y_rows, first);
     // The products take the exponentials as they are; a row is divided by its sum at last, when it is shortest.
     float* inverse = queries_;  // not needed any more
@@ -88,26 +88,25 @@ class AttentionHead {
   ONNXC_INLINE const float* at(const float* p, const AttentionRows& rows, int64_t row) const {
     return p + offset(rows, row);
   }
-  // Turns the scores of query row `row` into e^(score - greatest) and gives 1 / their sum.
+  // Turns the scores of query row `row` into e^(score - greatest) and gives 1 / their sum. Lanes up to a whole block
+  // are made -inf, of which neither the greatest nor the sum takes notice.
   ONNXC_INLINE float exponentials(float* s, int64_t row) const {
-    const int64_t seen = a_.causal && row + 1 < a_.cols ? row + 1 : a_.cols;
+    const int64_t seen = a_.causal && row + 1 < a_.cols ? row + 1 : a_.cols, whole = whole_blocks(seen);
     if (a_.mask) map_row<float>(s, s, seen, AddRow{at(a_.mask, a_.mask_rows, row)});
-    auto lanes = Sixteen<float>::fill(-kInfinity<float>);
-    lanes.take(s, seen, Identity{}, Larger{});
-    const float top = lanes.tree(Larger{});
+    fill(s, seen, whole, -kInfinity<float>);
+    const float top = greatest(s, whole);
     if (top == -kInfinity<float> && a_.zero_empty_rows) {
-      fill_zeros(s, 0);
+      fill(s, 0, a_.cols, 0);
       return 0;
     }
-    map_row<float>(s, s, seen, ExpRow<float>{{top}});
-    fill_zeros(s, seen);
     auto sums = Sixteen<float>::fill(0);
-    sums.take(s, seen, Identity{}, Plus{});
+    sums.take_mapped(s, s, whole, ExpOf<float>{top}, Plus{});
+    fill(s, seen, a_.cols, 0);
     return 1 / sums.tree(Plus{});
   }
-  ONNXC_INLINE void fill_zeros(float* s, int64_t from) const {
+  static ONNXC_INLINE void fill(float* s, int64_t from, int64_t end, float value) {
     ONNXC_ROLLED
-    for (int64_t c = from; c < a_.cols; ++c) s[c] = 0;
+    for (int64_t c = from; c < end; ++c) s[c] = value;
   }
 
   const AttentionArgs& a_;

@@ -6,7 +6,7 @@
 #ifndef ONNXC_KERNELS_GEMM_H
 #define ONNXC_KERNELS_GEMM_H
 
-#include "tile.h"
+#include "transpose.h"
 
 namespace onnxc_kernels {
 
@@ -18,14 +18,15 @@ struct GemmArgs {
   Activation<T> activation;
 };
 
-// One tile: rows from `row`, NV vectors of columns from `column`. A tile that is whole and activated in registers goes
-// to y from registers; any other goes through `stage`, which finish() completes.
-template <class T, int NV>
+// One tile: rows from `row`, NV vectors of columns from `column`. A whole tile goes to y from registers, where finish()
+// applies the activations that are not; any other goes through `stage`, which finish() completes.
+template <class T, int NV, bool Fetch>
 struct GemmTile {
   static constexpr int64_t width = NV * kLanes<T>;
   const GemmArgs<T>& g;
   T* stage;  // [MR][width]
   int64_t row, column;
+  const T* later;  // a block of b to fetch meanwhile: with few rows, b comes from main memory
 
   struct RowsOfA {
     const T* a;
@@ -33,8 +34,13 @@ struct GemmTile {
     ONNXC_INLINE T operator()(int r, int64_t i) const { return a[r * lda + i]; }
   };
 
-  ONNXC_INLINE bool direct() const { return column + width <= g.n && g.activation.in_registers(); }
+  ONNXC_INLINE bool direct() const { return column + width <= g.n; }
 
+  template <int MR>
+  ONNXC_INLINE void multiply(Tile<T, MR, NV>& tile, const T* a, const T* b, int64_t from, int64_t count) const {
+    tile.template multiply<0, Fetch>(RowsOfA{a, g.lda}, b + from * kBlock, kBlock, g.k * kBlock, count,
+                                     later + from * kBlock);
+  }
   template <int MR>
   ONNXC_INLINE void run() {
     using V = Wide<T>;
@@ -46,10 +52,10 @@ struct GemmTile {
     int64_t done = 0;
     ONNXC_ROLLED
     for (; g.k - done > kChain; done += kChain) {
-      tile.multiply(RowsOfA{a + done, g.lda}, b + done * kBlock, kBlock, g.k * kBlock, kChain);
+      multiply(tile, a + done, b, done, kChain);
       tile.flush(y, step, kBlock, done == 0);
     }
-    tile.multiply(RowsOfA{a + done, g.lda}, b + done * kBlock, kBlock, g.k * kBlock, g.k - done);
+    multiply(tile, a + done, b, done, g.k - done);
     if (!direct()) return done ? tile.flush(y, step, kBlock, false) : tile.store_rows(stage, width);
     const T* residual = g.residual + row * g.ldy + column;
     ONNXC_UNROLL
@@ -61,7 +67,8 @@ struct GemmTile {
         if (done) v = v + load<V>(y + r * g.ldy + n * kLanes<T>);
         if (g.bias) v = v + bias;
         if (g.residual) v = v + load<V>(residual + r * g.ldy + n * kLanes<T>);
-        store<V>(y + r * g.ldy + n * kLanes<T>, g.activation.template apply_in_registers<V>(v));
+        if (g.activation.in_registers()) v = g.activation.template apply_in_registers<V>(v);
+        store<V>(y + r * g.ldy + n * kLanes<T>, v);
       }
     }
   }
@@ -74,9 +81,19 @@ struct GemmTile {
     if (g.residual) v = v + load<V>(g.residual + at + j);
     store<V>(sums + j, v);
   }
+  // To `rows` rows of the tile that are `step` apart.
+  ONNXC_INLINE void activate(T* p, int64_t step, int64_t rows) const {
+    ONNXC_ROLLED
+    for (int64_t r = 0; r < rows; ++r) activate_in_place(g.activation, p + r * step, NV);
+  }
+  ONNXC_INLINE void whole(int64_t rows) {
+    with_rows<kMaxRows<NV>>(rows, *this);
+    finish(rows);
+  }
   ONNXC_INLINE void finish(int64_t rows) {
-    if (direct()) return;
     constexpr int64_t lanes = kLanes<T>;
+    if (direct() && g.activation.in_registers()) return;
+    if (direct()) return activate(g.y + row * g.ldy + column, g.ldy, rows);
     const int64_t valid = g.n - column < width ? g.n - column : width, vectors = valid / lanes * lanes;
     ONNXC_ROLLED
     for (int64_t r = 0; r < rows; ++r) {
@@ -87,7 +104,7 @@ struct GemmTile {
       ONNXC_ROLLED
       for (int64_t j = vectors; j < valid; ++j) add_outer<T>(sums, at, j);
     }
-    activate_in_place(g.activation, stage, rows * NV);
+    activate(stage, width, rows);
     ONNXC_ROLLED
     for (int64_t r = 0; r < rows; ++r) {
       const T* sums = stage + r * width;
@@ -111,13 +128,16 @@ ONNXC_INLINE void gemm_columns(const GemmArgs<T>& g, int64_t column, const Share
   const Cut cut = cut_evenly(g.m, collide && kCollidingRows < kMaxRows<NV> ? kCollidingRows : kMaxRows<NV>);
   const Range mine = share.of(step, steps, cut.count);
   T stage[kMaxRows<NV> * NV * kLanes<T>];
-  GemmTile<T, NV> tile{g, stage, cut.start(mine.begin), column};
+  const int64_t first_block = column / kBlock, blocks = (NV * kLanes<T> + kBlock - 1) / kBlock;
   ONNXC_ROLLED
   for (int64_t t = mine.begin; t < mine.end; ++t) {
-    const int64_t rows = cut.rows(t);
-    with_rows<kMaxRows<NV>>(rows, tile);
-    tile.finish(rows);
-    tile.row += rows;
+    // Each of the first tiles fetches one of the next columns' blocks, which the others would leave to a single one.
+    const int64_t later = cut.count > 1 && t < blocks ? first_block + blocks + t : -1;
+    if (later >= 0) {
+      GemmTile<T, NV, true>{g, stage, cut.start(t), column, g.b + later * g.k * kBlock}.whole(cut.rows(t));
+    } else {
+      GemmTile<T, NV, false>{g, stage, cut.start(t), column, nullptr}.whole(cut.rows(t));
+    }
   }
 }
 
@@ -137,11 +157,29 @@ ONNXC_INLINE void gemm(const GemmArgs<T>& g, const Share& share = {0, 0, kSlices
   if (column < g.n) gemm_columns<T, 1>(g, column, share, step, steps);
 }
 
+// A block of columns of a transposed b, of which a tile of rows starts at `from`: element (r, j) is from[r + j * step].
+ONNXC_INLINE void pack_transposed(float* to, const float* from, int64_t step) {
+  ONNXC_ROLLED
+  for (int64_t j = 0; j < kBlock; j += SquareTile::L) {
+    SquareTile t;
+    ONNXC_UNROLL
+    for (int i = 0; i < SquareTile::L; ++i) t.v[i] = load<SquareTile::V>(from + (j + i) * step);
+    t.transpose();
+    t.store_rows(to + j, kBlock, SquareTile::L);
+  }
+}
+
 template <class T>
 ONNXC_INLINE void pack_b(T* packed, const T* b, int64_t k, int64_t n, int64_t row_stride, int64_t col_stride) {
   for (int64_t c = 0; c < n; c += kBlock) {
     const int64_t valid = n - c < kBlock ? n - c : kBlock;
-    for (int64_t r = 0; r < k; ++r) {
+    int64_t r = 0;
+    if constexpr (sizeof(T) == sizeof(float)) {
+      if (valid == kBlock && row_stride == 1)
+        for (; r + SquareTile::L <= k; r += SquareTile::L)
+          pack_transposed(packed + c * k + r * kBlock, b + r + c * col_stride, col_stride);
+    }
+    for (; r < k; ++r) {
       const T* from = b + r * row_stride + c * col_stride;
       T* to = packed + c * k + r * kBlock;
       if (valid == kBlock && col_stride == 1) {

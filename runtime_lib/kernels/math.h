@@ -24,7 +24,7 @@ struct Format<float> {
   static constexpr float exp_max = 90.0f, exp_min = -105.0f, expm1_min = -18.0f, expm1_max = 89.0f, tanh_max = 10.0f;
   static constexpr float exp2_max = 129.0f, exp2_min = -151.0f, big = 1e8f;
   static constexpr float splitter = 4097.0f;
-  static constexpr float erf_end = 4.0f;
+  static constexpr float erf_end = 3.92f;
   static constexpr float pi_2_parts[4] = {1.5703125f, 4.83751297e-4f, 7.54953362e-8f, 2.56334406e-12f};
   static constexpr float reduce_limit = 8192.0f;
   static constexpr float pi_2_lo = -4.37113883e-8f;
@@ -40,7 +40,7 @@ struct Format<double> {
   static constexpr double exp_max = 711.0, exp_min = -746.0, expm1_min = -38.0, expm1_max = 709.9, tanh_max = 20.0;
   static constexpr double exp2_max = 1025.0, exp2_min = -1076.0, big = 1e16;
   static constexpr double splitter = 134217729.0;
-  static constexpr double erf_end = 6.0;
+  static constexpr double erf_end = 5.93;
   static constexpr double pi_2_parts[4] = {1.57079632673412561417, 6.07710050630396597660e-11,
                                            2.02226624871116645580e-21, 8.47842766036889956997e-32};
   static constexpr double reduce_limit = 524288.0;
@@ -141,9 +141,18 @@ ONNXC_INLINE V expm1(V x) {
   const V r = madd(s, p, s - Elem<V>(0.5)) * Elem<V>(2);
   return select(abs(x) < Elem<V>(1e-30), x, r);
 }
+// e^x for x <= 0: tiny results in two steps, of which the second is the same for all.
+template <class V>
+ONNXC_INLINE V exp_not_above_one(V x) {
+  using F = Format<Elem<V>>;
+  constexpr int most = F::bias / 2;
+  IntVec<V> n;
+  const V p = exp_reduced<V>(select(x < F::exp_min, F::exp_min, x), &n);
+  return (p + Elem<V>(1)) * power_of_two<V>(n + most) * power_of_two<V>(IntVec<V>{} - most);
+}
 template <class V>
 ONNXC_INLINE V sigmoid(V x) {
-  const V e = exp<V>(-abs(x));
+  const V e = exp_not_above_one<V>(-abs(x));
   return select(x < Elem<V>(0), e, splat<V>(1)) / (e + Elem<V>(1));
 }
 template <class V>
@@ -384,15 +393,18 @@ ONNXC_INLINE V atan2(V y, V x) {
 }
 
 // ---- error function
+// 1 - 2^q with q = log2(erfc(|x|)): one polynomial for all x, no division. 2^q - 1 = s p + (s - 1), s = 2^n, keeps its
+// last bits where q is small.
 template <class V>
 ONNXC_INLINE V erf(V x) {
   using T = Elem<V>;
-  const V a = abs(x), z = a * a;
-  const V small = madd(a, Coefficients<T>::erf_small(z), a);
-  constexpr T end = Format<T>::erf_end;
-  const V t = select(a > end, end, a) - T(1);
-  const V large = T(1) - exp_of_negative<V>(-Coefficients<T>::erf_large(t));
-  return copysign<V>(select(a < T(1), small, large), x);
+  const V a = abs(x);
+  const V b = select(a > Format<T>::erf_end, Format<T>::erf_end, a);
+  const V q = b * Coefficients<T>::erf(b);
+  V nf;
+  const IntVec<V> n = nearest<V>(q, &nf);
+  const V r = q - nf, s = power_of_two<V>(n);
+  return copysign<V>(madd(s, r * Coefficients<T>::exp2(r), s - T(1)), x);
 }
 
 }  // namespace onnxc_kernels

@@ -63,17 +63,11 @@ struct Coefficients<float> {
   static ONNXC_INLINE V sinh(V x) {
     return poly(x, 1.6666666647e-1f, 8.3333396759e-3f, 1.9838101969e-4f, 2.8062802582e-6f);
   }
-  // erf(x) / x - 1, z = x^2; error 2^-29.59
+  // log2(erfc(x)) / x; error of erf 2^-27.9
   template <class V>
-  static ONNXC_INLINE V erf_small(V x) {
-    return poly(x, 1.2837916585e-1f, -3.7612626667e-1f, 1.1283594715e-1f, -2.6854212011e-2f, 5.1890874234e-3f,
-                -8.0168642872e-4f, 7.8758750627e-5f);
-  }
-  // -log(erfc(1 + t)); error 2^-32.09
-  template <class V>
-  static ONNXC_INLINE V erf_large(V x) {
-    return poly(x, 1.8496055069f, 2.6389676996f, 8.4310474158e-1f, 4.1575740361e-2f, -1.0077808029e-2f,
-                2.0543009566e-3f, -3.2023956645e-4f, 3.2960831372e-5f, -1.6371514146e-6f);
+  static ONNXC_INLINE V erf(V x) {
+    return poly(x, -1.6279070351f, -9.1844762452e-1f, -1.4827707461e-1f, 2.76320618e-2f, 2.313439369e-4f,
+                -2.4049534808e-3f, 9.129583926e-4f, -1.6971143051e-4f, 1.3352952108e-5f);
   }
 };
 

@@ -40,6 +40,19 @@ struct Sixteen {
       for (int j = 0; j < count; ++j) v[j] = load<V>(rest + j * kLanes<T>);
     }
   }
+  // Stores y[i] = map(x[i]), i < n, and combines it into lane i % 16; n is a multiple of 16.
+  template <class Map, class Combine>
+  ONNXC_INLINE void take_mapped(T* y, const T* x, int64_t n, Map map, Combine combine) {
+    ONNXC_ROLLED
+    for (int64_t i = 0; i < n; i += 16) {
+      ONNXC_UNROLL
+      for (int j = 0; j < count; ++j) {
+        const V e = map(load<V>(x + i + j * kLanes<T>));
+        store<V>(y + i + j * kLanes<T>, e);
+        v[j] = combine(v[j], e);
+      }
+    }
+  }
   template <class Combine>
   ONNXC_INLINE T tree(Combine combine) const {
     T all[16];
@@ -90,6 +103,31 @@ struct SquareOf {  // (x - mean)^2
   }
 };
 
+// The greatest of x[0 .. n - 1], NaN if there is one; in four chains, so that none waits for itself.
+template <class T>
+ONNXC_INLINE T greatest(const T* x, int64_t n) {
+  constexpr int64_t step = 64;
+  Sixteen<T> chains[4] = {Sixteen<T>::fill(-kInfinity<T>), Sixteen<T>::fill(-kInfinity<T>),
+                          Sixteen<T>::fill(-kInfinity<T>), Sixteen<T>::fill(-kInfinity<T>)};
+  int64_t i = 0;
+  ONNXC_ROLLED
+  for (; i + step <= n; i += step) {
+    ONNXC_UNROLL
+    for (int c = 0; c < 4; ++c) {
+      ONNXC_UNROLL
+      for (int j = 0; j < Sixteen<T>::count; ++j)
+        chains[c].v[j] = max(chains[c].v[j], load<Wide<T>>(x + i + c * 16 + j * kLanes<T>));
+    }
+  }
+  chains[0].take(x + i, n - i, Identity{}, Larger{});
+  ONNXC_UNROLL
+  for (int c = 1; c < 4; ++c) {
+    ONNXC_UNROLL
+    for (int j = 0; j < Sixteen<T>::count; ++j) chains[0].v[j] = max(chains[0].v[j], chains[c].v[j]);
+  }
+  return chains[0].tree(Larger{});
+}
+
 // y[i] = f(x[i], i) for a row; f takes vectors and single elements.
 template <class T, class F>
 ONNXC_INLINE void map_row(T* y, const T* x, int64_t n, F f) {
@@ -133,16 +171,16 @@ ONNXC_INLINE void softmax(T* y, const T* x, Range rows, int64_t cols) {
   y += rows.begin * cols;
   ONNXC_ROLLED
   for (int64_t row = rows.begin; row < rows.end; ++row, x += cols, y += cols) {
-    auto lanes = Sixteen<T>::fill(-kInfinity<T>);
-    lanes.take(x, cols, Identity{}, Larger{});
-    const T top = lanes.tree(Larger{});
+    const T top = greatest(x, cols);
     auto sums = Sixteen<T>::fill(T(0));
     if constexpr (Log) {
       sums.take(x, cols, ExpOf<T>{top}, Plus{});
       map_row<T>(y, x, cols, LessBy<T>{top, log<T>(sums.tree(Plus{}))});
     } else {
-      map_row<T>(y, x, cols, ExpRow<T>{{top}});
-      sums.take(y, cols, Identity{}, Plus{});
+      const int64_t whole = cols / 16 * 16;
+      sums.take_mapped(y, x, whole, ExpOf<T>{top}, Plus{});
+      map_row<T>(y + whole, x + whole, cols - whole, ExpRow<T>{{top}});
+      sums.take(y + whole, cols - whole, Identity{}, Plus{});
       map_row<T>(y, y, cols, ScaleBy<T>{T(1) / sums.tree(Plus{})});
     }
   }

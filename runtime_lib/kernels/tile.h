@@ -110,9 +110,9 @@ struct Tile {
     v = V{};
   }
   // acc += a(r, i) * b[i * step + columns] for i in 0 .. count - 1; columns are blocked, `stride` apart. With Ahead,
-  // the lines of b that many turns ahead are fetched.
-  template <int64_t Ahead = 0, class A>
-  ONNXC_INLINE void multiply(A a, const T* b, int64_t step, int64_t stride, int64_t count) {
+  // the lines of b that many turns ahead are fetched; with `later`, one of its lines a turn, into the second cache.
+  template <int64_t Ahead = 0, bool Later = false, class A>
+  ONNXC_INLINE void multiply(A a, const T* b, int64_t step, int64_t stride, int64_t count, const T* later = nullptr) {
     ONNXC_ROLLED
     for (int64_t i = 0; i < count; ++i) {
       if constexpr (Ahead > 0) {
@@ -120,6 +120,7 @@ struct Tile {
         for (int64_t n = 0; n < NV * kLanes<T>; n += int64_t(64 / sizeof(T)))
           __builtin_prefetch(b + (i + Ahead) * step + column_offset(n, stride));
       }
+      if constexpr (Later) __builtin_prefetch(later + i * kBlock, 0, 2);
       V v[NV];
       ONNXC_UNROLL
       for (int n = 0; n < NV; ++n) v[n] = load<V>(b + i * step + column_offset(n * kLanes<T>, stride));
