@@ -456,6 +456,43 @@ Status lower_conv_transpose_gemm(LowerContext& c, const Transposed& t) {
   return ok();
 }
 
+// Whether each output has one tap of one input pixel.
+bool is_disjoint(const LowerContext& c, const Transposed& t) {
+  const Shape spatial = spatial_of(c.in_shape(0));
+  for (size_t a = 0; a < t.kernel.size(); ++a)
+    if (t.kernel[a] != t.strides[a] || t.pads_begin[a] != 0 || t.out[a] != spatial[a] * Dim(t.strides[a])) return false;
+  return t.kernel.size() == 2;
+}
+
+// A 1x1 convolution to every tap of every output channel, whose planes are then interleaved.
+Status lower_conv_transpose_disjoint(LowerContext& c, const Transposed& t) {
+  const Shape &x = c.in_shape(0), &w = c.in_shape(1);
+  const int64_t ic = w[0].value(), planes = numel({w.begin() + 1, w.end()}).value();
+  ONNXC_ASSIGN(const BufferId in, c.in(0));
+  ONNXC_ASSIGN(const BufferId bias, c.in(2));
+  const BufferId taps = c.temporary(Elem::F32, {x[0], Dim(planes), x[2], x[3]});
+  const BufferId weights = c.constant_buffer(c.constant(1)->reshaped({ic, planes}), Packing{{1, 1}, {2, 0, 1, 3}},
+                                             c.node().input(1)->name);
+  const Conv2d g{{}, x[2], x[3], x[2], x[3], 1, 1, 1, 1, 0, 0, 1, 1};
+  Call call("conv_plain_f32");
+  call.out(taps).in(in).in(weights).in(kNoBuffer).in(kNoBuffer);
+  call.arg("n", x[0]).arg("ic", ic).arg("ih", g.ih).arg("iw", g.iw).arg("oc", planes).arg("oh", g.oh).arg("ow", g.ow);
+  const Dim work = conv_work(g, x[0], {Dim(planes), x[1], Dim(1), Dim(1)});
+  c.emit(activation_args(window_args(call, g).arg("groups", 1), Activation{}).slices(work).op());
+  const BufferId out = c.out(0);
+  const Dim kh(t.kernel[0]), kw(t.kernel[1]);
+  c.emit(make_nest(c, {x[0], w[1], x[2], kh, x[3], kw}, [&](std::span<const Expr> idx) {
+    const Dim &o = idx[1]->dim, &row = idx[3]->dim, &column = idx[5]->dim;
+    const std::vector<Expr> from{idx[0], expr::index((o * kh + row) * kw + column), idx[2], idx[4]};
+    const std::vector<Expr> to{idx[0], idx[1], expr::index(idx[2]->dim * kh + row),
+                               expr::index(idx[4]->dim * kw + column)};
+    Block b;
+    store_activated(c, b, out, to, expr::load(taps, Elem::F32, from), bias);
+    return b;
+  }));
+  return ok();
+}
+
 // One axis of the outputs o = i * stride + phase: which taps they sum, as a convolution of stride 1.
 struct Phase {
   int64_t first, taps;  // taps first, first + stride ...; the last one reads the lowest input
@@ -538,7 +575,9 @@ Status lower_conv_transpose(LowerContext& c) {
   const int64_t groups = c.node().attr_int("group", 1);
   ONNXC_ASSIGN(const Transposed t, transposed_window(c.node()));
   if (c.in_elem(0) == Elem::F32 && groups == 1 && c.constant(1))
-    return has_phases(c, t) ? lower_conv_transpose_phases(c, t) : lower_conv_transpose_gemm(c, t);
+    return has_phases(c, t)    ? lower_conv_transpose_phases(c, t)
+           : is_disjoint(c, t) ? lower_conv_transpose_disjoint(c, t)
+                               : lower_conv_transpose_gemm(c, t);
   ONNXC_ASSIGN(const BufferId in, c.in(0));
   ONNXC_ASSIGN(const BufferId weights, c.in(1));
   ONNXC_ASSIGN(const BufferId bias, c.in(2));

@@ -202,6 +202,7 @@ Status lower_concat(LowerContext& c) {
     const Layout lies = blocked ? layout : Layout{};
     const auto at = contiguous_part(c.out_shape(), lies, static_cast<size_t>(axis), offset, extent);
     offset = offset + extent;
+    if (at && c.is_stored(i) && c.layout_of(i) != lies) ONNXC_TRY(c.in(i, lies));  // is brought there right away
     if (at && c.place_in(i, lies, out, *at)) continue;
     const Dim begin = offset - extent;
     const Dim shift = blocked && axis == 1 ? Dim::floor_div(begin, Dim(layout.block)) : begin;

@@ -160,12 +160,12 @@ ONNXC_INLINE void gemm(const GemmArgs<T>& g, const Share& share = {0, 0, kSlices
 // A block of columns of a transposed b, of which a tile of rows starts at `from`: element (r, j) is from[r + j * step].
 ONNXC_INLINE void pack_transposed(float* to, const float* from, int64_t step) {
   ONNXC_ROLLED
-  for (int64_t j = 0; j < kBlock; j += SquareTile::L) {
-    SquareTile t;
+  for (int64_t j = 0; j < kBlock; j += kLanes<float>) {
+    SquareTile<kLanes<float>> t;
     ONNXC_UNROLL
-    for (int i = 0; i < SquareTile::L; ++i) t.v[i] = load<SquareTile::V>(from + (j + i) * step);
+    for (int i = 0; i < kLanes<float>; ++i) t.v[i] = load<SquareTile<kLanes<float>>::V>(from + (j + i) * step);
     t.transpose();
-    t.store_rows(to + j, kBlock, SquareTile::L);
+    t.store_rows(to + j, kBlock, kLanes<float>);
   }
 }
 
@@ -176,7 +176,7 @@ ONNXC_INLINE void pack_b(T* packed, const T* b, int64_t k, int64_t n, int64_t ro
     int64_t r = 0;
     if constexpr (sizeof(T) == sizeof(float)) {
       if (valid == kBlock && row_stride == 1)
-        for (; r + SquareTile::L <= k; r += SquareTile::L)
+        for (; r + kLanes<float> <= k; r += kLanes<float>)
           pack_transposed(packed + c * k + r * kBlock, b + r + c * col_stride, col_stride);
     }
     for (; r < k; ++r) {
