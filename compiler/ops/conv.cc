@@ -471,8 +471,8 @@ Status lower_conv_transpose_disjoint(LowerContext& c, const Transposed& t) {
   ONNXC_ASSIGN(const BufferId in, c.in(0));
   ONNXC_ASSIGN(const BufferId bias, c.in(2));
   const BufferId taps = c.temporary(Elem::F32, {x[0], Dim(planes), x[2], x[3]});
-  const BufferId weights = c.constant_buffer(c.constant(1)->reshaped({ic, planes}), Packing{{1, 1}, {2, 0, 1, 3}},
-                                             c.node().input(1)->name);
+  const BufferId weights =
+      c.constant_buffer(c.constant(1)->reshaped({ic, planes}), Packing{{1, 1}, {2, 0, 1, 3}}, c.node().input(1)->name);
   const Conv2d g{{}, x[2], x[3], x[2], x[3], 1, 1, 1, 1, 0, 0, 1, 1};
   Call call("conv_plain_f32");
   call.out(taps).in(in).in(weights).in(kNoBuffer).in(kNoBuffer);
