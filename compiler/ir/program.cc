@@ -85,6 +85,11 @@ bool is_shared(const Operation& op) {
   return !extent || *extent > op.partition->grain;
 }
 
+bool is_joint(const Operation& op) {
+  const auto* call = std::get_if<KernelCall>(&op.node);
+  return call && call->meetings && *call->meetings != Dim(0) && is_shared(op);
+}
+
 Dim Buffer::extent() const {
   if (strides.empty() && halo.empty()) return numel(dims);
   const Shape steps = effective_strides();

@@ -116,6 +116,9 @@ struct KernelCall {
   std::vector<BufferId> scratch;           // arena buffers that live during this call only
   std::vector<Argument> arguments;
   bool may_fail = false;  // returns int32, 0 = ok
+  // Set: threads that share the call meet in it, so often; not 0: all of them run it, even without a range. The kernel
+  // takes `void (*meet)(void*), void* team` last, whose `team` is null where it runs on one thread or nobody meets.
+  std::optional<Dim> meetings;
 };
 
 struct Stmt;
@@ -237,6 +240,9 @@ struct Operation {
 
 // Whether threads share the operation: its partition has more than one grain.
 bool is_shared(const Operation& op);
+// Whether threads meet within the operation, a shared call. They also meet before it, so that a failure is known by
+// then and all of them come.
+bool is_joint(const Operation& op);
 
 struct ProgramValue {  // a model input or output as the caller sees it
   std::string name;

@@ -171,6 +171,11 @@ Result<KernelCall> OperationParser::call() {
     }
     cursor_.next();
   }
+  if (cursor_.take_name("meetings")) {
+    ONNXC_TRY(cursor_.expect_punct("("));
+    ONNXC_ASSIGN(call.meetings, parse_dim(cursor_));
+    ONNXC_TRY(cursor_.expect_punct(")"));
+  }
   call.may_fail = cursor_.take_name("may_fail");
   return call;
 }

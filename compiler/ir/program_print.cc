@@ -158,6 +158,7 @@ class Printer {
       for (const Argument& a : c.arguments) add(argument(a));
       text += "}";
     }
+    if (c.meetings) text += " meetings(" + c.meetings->str() + ")";
     return text + (c.may_fail ? " may_fail" : "");
   }
 

@@ -114,6 +114,16 @@ TEST(Partition, AGrainIsWorthAThreadsWhile) {
   EXPECT_LT(each, 200);
 }
 
+TEST(Partition, MeetingsMustBeWorthTheirTime) {
+  const auto shared = [](const std::string& meetings) {
+    const std::string call = "  call k(out %y, in %x)" + meetings + " partition(rows, 64, work = 64000000)\n";
+    return plan_of(parse(program("", call)), 1000).threads;  // a millisecond
+  };
+  EXPECT_TRUE(shared(""));
+  EXPECT_TRUE(shared(" meetings(500)"));
+  EXPECT_FALSE(shared(" meetings(5000)"));
+}
+
 TEST(Partition, RegionsAreSerial) {
   const Plan plan = plan_of(parse(
       "program @p {\n  buffer %c: bool[1] = input(0)\n  buffer %x: f32[64] = input(1)\n  buffer %t: f32[64] = arena\n"
@@ -144,6 +154,13 @@ TEST(Barriers, StandWhereValuesCrossThreads) {
   EXPECT_EQ(pattern(plan_of(parse(program(kTwo, call("a", "x", true) + call("b", "x", false) +
                                                     "  call k2(out %y, in %a, in %b) partition(r, 9)\n")))),
             "SsBS");
+}
+
+TEST(Barriers, ACallInWhichThreadsMeetBeginsWithOne) {
+  const std::string joint = "  call k(out %b, in %a) meetings(5) partition(rows, 64)\n";
+  const Plan plan = plan_of(parse(program(kTwo, call("a", "x", true) + joint + call("y", "b", true))));
+  EXPECT_EQ(pattern(plan), "SSBS");
+  EXPECT_TRUE(is_joint(plan.program.ops[1]));
 }
 
 TEST(Barriers, StandWhereMemoryIsUsedAgain) {
