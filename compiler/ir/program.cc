@@ -80,7 +80,7 @@ Dim Buffer::lead() const {
 }
 
 bool is_shared(const Operation& op) {
-  if (!op.partition) return false;
+  if (!op.partition || op.partition->parts == 1) return false;
   const auto extent = op.partition->extent.constant();
   return !extent || *extent > op.partition->grain;
 }

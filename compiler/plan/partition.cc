@@ -15,6 +15,8 @@ constexpr int64_t kLeastGain = 25;
 constexpr int64_t kMeetingNanoseconds = 300;
 // Turns of the shared loop from which on it is good enough for any likely number of threads.
 constexpr int64_t kEnoughTurns = 16;
+// As good as any number of parts.
+constexpr int64_t kManyParts = 256;
 // Elements of a vectorised loop that stay together.
 constexpr int64_t kVectorGrain = 64;
 
@@ -134,12 +136,15 @@ int64_t meeting_nanoseconds(const Operation& op) {
   return call && call->meetings ? call->meetings->constant().value_or(0) * kMeetingNanoseconds : 0;
 }
 
-void choose_grain(Partition& partition, double nanoseconds, int64_t grain_nanoseconds) {
-  if (grain_nanoseconds == 0) return;  // the least that there is
-  const int64_t extent = partition.extent.constant().value_or(1), least = partition.grain;
-  const auto grains = static_cast<int64_t>(nanoseconds / static_cast<double>(grain_nanoseconds));
-  const int64_t grain = grains < 2 ? extent : (extent + grains - 1) / grains;
-  partition.grain = std::max<int64_t>((grain + least - 1) / least * least, 1);
+// Each thread that has a part of the work has enough of it.
+void choose_parts(Partition& partition, double nanoseconds, int64_t least_nanoseconds) {
+  if (least_nanoseconds == 0) return;  // whatever can be shared is
+  const int64_t extent = partition.extent.constant().value_or(1);
+  const auto parts = static_cast<int64_t>(nanoseconds / static_cast<double>(least_nanoseconds));
+  if (parts < 2)
+    partition.grain = std::max<int64_t>(extent, 1);
+  else if (parts < kManyParts)
+    partition.parts = parts;
 }
 
 void make_serial(std::vector<Operation>& ops);
@@ -172,7 +177,7 @@ bool choose_partitions(Program& program, int64_t grain_nanoseconds) {
     const bool worth_it = nanoseconds >= 2 * static_cast<double>(grain_nanoseconds);
     if (auto* nest = std::get_if<Nest>(&op.node); nest && worth_it) choose_axis(chosen, *nest, *op.partition);
     const int64_t least = grain_nanoseconds == 0 ? 0 : grain_nanoseconds + meeting_nanoseconds(op);
-    choose_grain(*op.partition, nanoseconds, least);
+    choose_parts(*op.partition, nanoseconds, least);
     if (is_shared(op)) shared += nanoseconds;
   }
   if (shared == 0 || shared / 2 < static_cast<double>(kLeastGain * grain_nanoseconds)) return false;

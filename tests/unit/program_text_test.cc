@@ -47,7 +47,7 @@ constexpr char kEverything[] = R"(program @main {
   scalar rows = dim(%x, 0) from("Shape_1")
   scalar n = element(%count, m - 1)
   alloc %d
-  call conv_f32(out %a, inout %z, in %x, in null, in %wp, scratch %count) {n = 1, size = 2*N, alpha = 0.5, beta = -1e-05, limit = float(inf), shift = -3} may_fail partition(rows, 28, grain = 2, halo = (1, 1)) in_place(%a <- %x, %z <- %z) from("conv1", "relu \"1\"") note("as \"small\" as can be")
+  call conv_f32(out %a, inout %z, in %x, in null, in %wp, scratch %count) {n = 1, size = 2*N, alpha = 0.5, beta = -1e-05, limit = float(inf), shift = -3} may_fail partition(rows, 28, grain = 2, parts = 8, halo = (1, 1)) in_place(%a <- %x, %z <- %z) from("conv1", "relu \"1\"") note("as \"small\" as can be")
   call step(out %a) meetings(2*N) partition(units, N)
   nest partition(i, N) from("chain") {
     for i in N {

@@ -15,6 +15,11 @@ std::string kind_of(const Operation& op) {
   return kNames[op.node.index()];
 }
 
+std::string share_of(const Partition& p) {
+  return "share_of(frame, /*extent=*/" + p.extent.str() + ", /*grain=*/" + std::to_string(p.grain) + ", /*parts=*/" +
+         std::to_string(p.parts) + ")";
+}
+
 }  // namespace
 
 std::string operation_label(const Operation& op) {
@@ -63,8 +68,7 @@ Status BodyPrinter::step_for_threads(const Operation& op, Lines& lines) {
   if (is_joint(op)) return joint_step(op, lines);
   const std::string begin = "(status = onnxc_step_begin(frame, " + i + ")) == ONNXC_OK) {";
   if (is_shared(op)) {
-    lines.add("if (const Share share = share_of(frame, " + op.partition->extent.str() + ", " +
-              std::to_string(op.partition->grain) + ");");
+    lines.add("if (const Share share = " + share_of(*op.partition) + ";");
     lines.open("    status == ONNXC_OK && share.begin < share.end && " + begin);
   } else {
     lines.open("if (status == ONNXC_OK && frame->thread == 0 && " + begin);
@@ -88,8 +92,7 @@ Status BodyPrinter::joint_step(const Operation& op, Lines& lines) {
   lines.add("if (status == ONNXC_OK) status = onnxc_step_begin(frame, " + i + ");");
   lines.add("if ((status = onnxc_barrier(frame, status)) != ONNXC_OK) return status;");
   lines.open("{");
-  lines.add("const Share share = share_of(frame, " + op.partition->extent.str() + ", " +
-            std::to_string(op.partition->grain) + ");");
+  lines.add("const Share share = " + share_of(*op.partition) + ";");
   ONNXC_TRY(operations({op}, true, lines));
   lines.close();
   lines.add("onnxc_step_end(frame, " + i + ");");

@@ -47,13 +47,18 @@ void RegionEmitter::meet() {
   start_stretch();
 }
 
-// Grains are dealt out as evenly as can be, in order, the larger parts to the first threads.
+// Grains are dealt out as evenly as can be, in order, the larger parts to the first threads; beyond `parts` threads
+// none.
 Share RegionEmitter::share_of(const Partition& partition) {
   const int64_t extent = partition.extent.constant().value_or(0);
   const auto grains = static_cast<uint32_t>((extent + partition.grain - 1) / partition.grain);
+  Value* threads = threads_;
+  if (partition.parts != 0)
+    threads =
+        b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, threads, b_.getInt32(static_cast<uint32_t>(partition.parts)));
   auto bound = [&](Value* thread) {
-    Value* sum = b_.CreateAdd(b_.CreateMul(thread, b_.getInt32(grains)), b_.CreateSub(threads_, b_.getInt32(1)));
-    Value* grain = b_.CreateZExt(b_.CreateUDiv(sum, threads_), b_.getInt64Ty());
+    Value* sum = b_.CreateAdd(b_.CreateMul(thread, b_.getInt32(grains)), b_.CreateSub(threads, b_.getInt32(1)));
+    Value* grain = b_.CreateZExt(b_.CreateUDiv(sum, threads), b_.getInt64Ty());
     Value* at = b_.CreateMul(grain, b_.getInt64(static_cast<uint64_t>(partition.grain)));
     return b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, at, b_.getInt64(static_cast<uint64_t>(extent)));
   };

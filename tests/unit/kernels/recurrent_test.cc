@@ -206,7 +206,8 @@ std::vector<std::vector<float>> run(const Layer& l, const Data& data, const Cuts
                     l.directions, l.reverse, l.batch_first, l.clip, l.linear, by, begin, end, meet, team);
     else
       onnxc_rnn_f32(all, y_h.data(), projected.data(), r.data(), first, lengths, scratch.data(), stride, l.steps,
-                    l.batch, l.hidden, l.directions, l.reverse, l.batch_first, l.clip, l.relu, by, begin, end, meet, team);
+                    l.batch, l.hidden, l.directions, l.reverse, l.batch_first, l.clip, l.relu, by, begin, end, meet,
+                    team);
   });
   return {y.vector(), y_h.vector(), y_c.vector()};
 }
