@@ -20,13 +20,14 @@ inline const T* at(const unsigned char* base, int64_t offset) {
   return reinterpret_cast<const T*>(base + offset);
 }
 
-// What of 0 .. extent - 1 a thread runs: whole grains, dealt out as evenly as can be.
+// What of 0 .. extent - 1 a thread runs: whole grains, dealt out as evenly as can be, to `parts` threads at most.
 struct Share {
   int64_t begin, end;
 };
 template <class Frame>
-inline Share share_of(const Frame* frame, int64_t extent, int64_t grain) {
-  const int64_t grains = (extent + grain - 1) / grain, threads = frame->threads;
+inline Share share_of(const Frame* frame, int64_t extent, int64_t grain, int64_t parts) {
+  const int64_t grains = (extent + grain - 1) / grain;
+  const int64_t threads = parts && parts < frame->threads ? parts : frame->threads;
   const int64_t begin = (grains * frame->thread + threads - 1) / threads * grain;
   const int64_t end = (grains * (frame->thread + 1) + threads - 1) / threads * grain;
   return {begin < extent ? begin : extent, end < extent ? end : extent};

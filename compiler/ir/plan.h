@@ -42,7 +42,7 @@ struct Plan {
   // Report: bytes that all arena buffers would take without sharing; the most that live at one time, below which no
   // arena of this order can be; bytes of the constants as they came.
   uint64_t unshared_bytes = 0, live_bytes = 0, source_constant_bytes = 0;
-  // Code for several threads: they share the operations of more than one grain, thread 0 runs the others, barriers
+  // Code for several threads: they share what has more than one part, thread 0 runs the others, barriers
   // stand where they must meet. Else one thread runs everything, and barriers mean nothing.
   bool threads = false;
   // --debug-plan: no two buffers share a byte. Emitted code fills each extent with 0xFF (NaN in every float type)

@@ -80,9 +80,14 @@ Dim Buffer::lead() const {
 }
 
 bool is_shared(const Operation& op) {
-  if (!op.partition) return false;
+  if (!op.partition || op.partition->parts == 1) return false;
   const auto extent = op.partition->extent.constant();
   return !extent || *extent > op.partition->grain;
+}
+
+bool is_joint(const Operation& op) {
+  const auto* call = std::get_if<KernelCall>(&op.node);
+  return call && call->meetings && *call->meetings != Dim(0) && is_shared(op);
 }
 
 Dim Buffer::extent() const {

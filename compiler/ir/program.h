@@ -116,6 +116,9 @@ struct KernelCall {
   std::vector<BufferId> scratch;           // arena buffers that live during this call only
   std::vector<Argument> arguments;
   bool may_fail = false;  // returns int32, 0 = ok
+  // Set: threads that share the call meet in it, so often; not 0: all of them run it, even without a range. The kernel
+  // takes `void (*meet)(void*), void* team` last, whose `team` is null where it runs on one thread or nobody meets.
+  std::optional<Dim> meetings;
 };
 
 struct Stmt;
@@ -221,13 +224,14 @@ struct Partition {
   Dim extent;
   int64_t grain = 1;                        // ranges are multiples of this
   int64_t halo_before = 0, halo_after = 0;  // how far beyond its range an input is read
-  Dim work;  // of the whole operation, in multiply-adds as fast as a GEMM's; 0: not stated
+  Dim work;           // of the whole operation, in multiply-adds as fast as a GEMM's; 0: not stated
+  int64_t parts = 0;  // no more threads than this have a part; 0: any number
 };
 
 struct Operation {
   std::variant<KernelCall, Nest, ScalarDef, Alloc, If, Loop, Barrier> node;
   // How threads may share it: each runs a range of the axis, a multiple of grains. Absent: serial, on thread 0, as is
-  // an operation of one grain (what is not worth sharing; plan/ decides).
+  // an operation of one grain or part (what is not worth sharing; plan/ decides).
   std::optional<Partition> partition;
   // Operands that may share one place: (written buffer, read buffer).
   std::vector<std::pair<BufferId, BufferId>> in_place;
@@ -235,8 +239,11 @@ struct Operation {
   std::string note;                  // why this form was chosen, for people
 };
 
-// Whether threads share the operation: its partition has more than one grain.
+// Whether threads share the operation: its partition has more than one grain and part.
 bool is_shared(const Operation& op);
+// Whether threads meet within the operation, a shared call. They also meet before it, so that a failure is known by
+// then and all of them come.
+bool is_joint(const Operation& op);
 
 struct ProgramValue {  // a model input or output as the caller sees it
   std::string name;

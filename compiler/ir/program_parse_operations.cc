@@ -116,6 +116,9 @@ Status OperationParser::partition(Operation& op) {
     if (cursor_.take_name("grain")) {
       ONNXC_TRY(cursor_.expect_punct("="));
       ONNXC_ASSIGN(p.grain, cursor_.expect_integer());
+    } else if (cursor_.take_name("parts")) {
+      ONNXC_TRY(cursor_.expect_punct("="));
+      ONNXC_ASSIGN(p.parts, cursor_.expect_integer());
     } else if (cursor_.take_name("work")) {
       ONNXC_TRY(cursor_.expect_punct("="));
       ONNXC_ASSIGN(p.work, parse_dim(cursor_));
@@ -170,6 +173,11 @@ Result<KernelCall> OperationParser::call() {
       call.arguments.push_back(std::move(a));
     }
     cursor_.next();
+  }
+  if (cursor_.take_name("meetings")) {
+    ONNXC_TRY(cursor_.expect_punct("("));
+    ONNXC_ASSIGN(call.meetings, parse_dim(cursor_));
+    ONNXC_TRY(cursor_.expect_punct(")"));
   }
   call.may_fail = cursor_.take_name("may_fail");
   return call;

@@ -158,6 +158,7 @@ class Printer {
       for (const Argument& a : c.arguments) add(argument(a));
       text += "}";
     }
+    if (c.meetings) text += " meetings(" + c.meetings->str() + ")";
     return text + (c.may_fail ? " may_fail" : "");
   }
 
@@ -168,6 +169,7 @@ class Printer {
       const Partition& p = *op.partition;
       text += " partition(" + name_or_quoted(p.axis) + ", " + p.extent.str();
       if (p.grain != 1) text += ", grain = " + std::to_string(p.grain);
+      if (p.parts != 0) text += ", parts = " + std::to_string(p.parts);
       if (p.halo_before || p.halo_after)
         text += ", halo = (" + std::to_string(p.halo_before) + ", " + std::to_string(p.halo_after) + ")";
       if (p.work != Dim(0)) text += ", work = " + p.work.str();

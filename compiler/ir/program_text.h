@@ -15,8 +15,9 @@
 //     input "x": f32[N, 4] names("N", "") at %x
 //     output "y": f32[N, 4] at %y
 //     scalar n = 2*N + 1 | dim(%x, 0) | element(%i, 3)
-//     call conv_f32(out %y, inout %s, in %x, in null, scratch %t) {n = 1, alpha = 0.5} may_fail
-//         partition(rows, 28, grain = 2, halo = (1, 1)) in_place(%y <- %x) from("conv1", "relu1") note("why")
+//     call conv_f32(out %y, inout %s, in %x, in null, scratch %t) {n = 1, alpha = 0.5} meetings(N) may_fail
+//         partition(rows, 28, grain = 2, parts = 8, halo = (1, 1)) in_place(%y <- %x) from("conv1", "relu1")
+//         note("why")
 //     nest { for i in N { let t = exp(%x[i, 0]) store %y[i, 0] = t when lt(t, 1.0) } }
 //     nest { reduce s = add lanes(8) over (k in 64) : %x[k, 0] ... call k(out %y[i, 0]) ... }
 //     alloc %d

@@ -189,7 +189,9 @@ Status VerifyScope::check_call(const KernelCall& call, bool in_nest) const {
   }
   for (const Argument& a : call.arguments)
     if (const Dim* dim = std::get_if<Dim>(&a.value)) ONNXC_TRY(check_dim(*dim, "argument " + a.name));
-  return ok();
+  if (!call.meetings) return ok();
+  if (in_nest || call.may_fail) return bug("threads meet in a call that may fail or stands in a nest");
+  return check_dim(*call.meetings, "the number of meetings");
 }
 
 namespace {

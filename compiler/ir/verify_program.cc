@@ -296,8 +296,8 @@ class OperationVerifier {
 
   Status partition(const Operation& op, const Partition& p) const {
     ONNXC_TRY(scope_.check_dim(p.extent, "the partition's extent"));
-    if (p.grain < 1 || p.halo_before < 0 || p.halo_after < 0)
-      return scope_.bug("the partition's grain or halo is out of range");
+    if (p.grain < 1 || p.parts < 0 || p.halo_before < 0 || p.halo_after < 0)
+      return scope_.bug("the partition's grain, parts or halo is out of range");
     if (const auto* nest = std::get_if<Nest>(&op.node)) return verify_nest_partition(*nest, p, scope_);
     if (std::holds_alternative<KernelCall>(op.node)) return ok();
     return scope_.bug("only kernel calls and nests are partitioned");

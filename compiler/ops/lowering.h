@@ -104,6 +104,7 @@ class Call {
   Call& arg(std::string name, int64_t v) { return arg(std::move(name), Dim(v)); }
   Call& arg(std::string name, int v) { return arg(std::move(name), Dim(v)); }
   Call& may_fail() { return call_.may_fail = true, *this; }
+  Call& meetings(Dim count) { return call_.meetings = std::move(count), *this; }
   // `work`: as in Partition.
   Call& partition(std::string axis, Dim extent, Dim work) {
     partition_ = Partition{std::move(axis), std::move(extent), 1, 0, 0, std::move(work)};

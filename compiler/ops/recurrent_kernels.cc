@@ -62,7 +62,7 @@ class KernelCell {
     call.arg("batch_first", batch_first ? 1 : 0).arg("clip", static_cast<double>(n.attr_float("clip", 0)));
     if (n.op == "GRU") call.arg("linear_before_reset", linear_before_reset(n) ? 1 : 0);
     if (n.op == "RNN") call.arg("relu", is_relu() ? 1 : 0);
-    call.partition("sequence", sequences, sequences * steps_ * Dim(gates_ * hidden_ * hidden_));
+    share(call, sequences);
     c_.emit(call.op());
     return ok();
   }
@@ -74,6 +74,17 @@ class KernelCell {
   }
   bool scales_recurrent_bias(int64_t gate) const {  // the reset gate does, so the bias cannot be added beforehand
     return c_.node().op == "GRU" && gate == 2 && linear_before_reset(c_.node());
+  }
+
+  // Threads share the sequences where there are several, else the units, whose threads meet once a step, and in GRU
+  // once more between the gates and the candidate that needs them all.
+  void share(Call& call, const Dim& sequences) const {
+    const bool by_units = sequences == Dim(1);
+    const Dim work = sequences * steps_ * Dim(gates_ * hidden_ * hidden_);
+    const bool twice = c_.node().op == "GRU" && !linear_before_reset(c_.node());
+    call.arg("by_units", by_units ? 1 : 0);
+    call.partition(by_units ? "blocks" : "sequence", by_units ? Dim(units_ / kBlock) : sequences, work);
+    call.meetings(by_units ? steps_ * Dim(twice ? 2 : 1) : Dim(0));
   }
 
   // Of the products of the inputs: rows a whole number of pages apart would share the sets of the cache.

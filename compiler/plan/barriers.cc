@@ -59,6 +59,8 @@ bool overlap(const Access& a, const Access& b) {
   return a.memory == b.memory && a.begin < b.end && b.begin < a.end && (a.write || b.write);
 }
 
+bool starts_together(const Operation& op) { return std::holds_alternative<Barrier>(op.node) || is_joint(op); }
+
 bool conflict(const Accesses& a, const Accesses& b) {
   if (a.runner == Runner::First && b.runner == Runner::First) return false;
   for (const Access& x : a.list)
@@ -73,9 +75,8 @@ void insert_barriers(Plan& plan) {
   std::vector<Operation> ops;
   std::vector<Accesses> since;
   for (Operation& op : plan.program.ops) {
-    if (std::holds_alternative<Barrier>(op.node)) {
-      since.clear();
-    } else {
+    if (starts_together(op)) since.clear();
+    if (!std::holds_alternative<Barrier>(op.node)) {
       Accesses accesses = accesses_of(plan, op);
       for (const Accesses& before : since)
         if (conflict(before, accesses)) {
@@ -95,7 +96,7 @@ MissingBarrier find_missing_barrier(const Plan& plan) {
   std::vector<Accesses> all;
   for (const Operation& op : ops) all.push_back(accesses_of(plan, op));
   for (size_t i = 0; i < ops.size(); ++i)
-    for (size_t j = i + 1; j < ops.size() && !std::holds_alternative<Barrier>(ops[j].node); ++j)
+    for (size_t j = i + 1; j < ops.size() && !starts_together(ops[j]); ++j)
       if (conflict(all[i], all[j])) return {static_cast<int64_t>(i), static_cast<int64_t>(j)};
   return {};
 }

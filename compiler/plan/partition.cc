@@ -11,8 +11,12 @@ namespace {
 
 // The least time that a second thread must save per run, in grains: waking it may take this long.
 constexpr int64_t kLeastGain = 25;
+// What it costs the threads of a call to meet in it once.
+constexpr int64_t kMeetingNanoseconds = 300;
 // Turns of the shared loop from which on it is good enough for any likely number of threads.
 constexpr int64_t kEnoughTurns = 16;
+// As good as any number of parts.
+constexpr int64_t kManyParts = 256;
 // Elements of a vectorised loop that stay together.
 constexpr int64_t kVectorGrain = 64;
 
@@ -127,12 +131,20 @@ void choose_axis(const Program& program, Nest& nest, Partition& partition) {
     partition.grain = kVectorGrain;
 }
 
-void choose_grain(Partition& partition, double nanoseconds, int64_t grain_nanoseconds) {
-  if (grain_nanoseconds == 0) return;  // the least that there is
-  const int64_t extent = partition.extent.constant().value_or(1), least = partition.grain;
-  const auto grains = static_cast<int64_t>(nanoseconds / static_cast<double>(grain_nanoseconds));
-  const int64_t grain = grains < 2 ? extent : (extent + grains - 1) / grains;
-  partition.grain = std::max<int64_t>((grain + least - 1) / least * least, 1);
+int64_t meeting_nanoseconds(const Operation& op) {
+  const auto* call = std::get_if<KernelCall>(&op.node);
+  return call && call->meetings ? call->meetings->constant().value_or(0) * kMeetingNanoseconds : 0;
+}
+
+// Each thread that has a part of the work has enough of it.
+void choose_parts(Partition& partition, double nanoseconds, int64_t least_nanoseconds) {
+  if (least_nanoseconds == 0) return;  // whatever can be shared is
+  const int64_t extent = partition.extent.constant().value_or(1);
+  const auto parts = static_cast<int64_t>(nanoseconds / static_cast<double>(least_nanoseconds));
+  if (parts < 2)
+    partition.grain = std::max<int64_t>(extent, 1);
+  else if (parts < kManyParts)
+    partition.parts = parts;
 }
 
 void make_serial(std::vector<Operation>& ops);
@@ -164,7 +176,8 @@ bool choose_partitions(Program& program, int64_t grain_nanoseconds) {
     // A nest that stays serial keeps its order of loops.
     const bool worth_it = nanoseconds >= 2 * static_cast<double>(grain_nanoseconds);
     if (auto* nest = std::get_if<Nest>(&op.node); nest && worth_it) choose_axis(chosen, *nest, *op.partition);
-    choose_grain(*op.partition, nanoseconds, grain_nanoseconds);
+    const int64_t least = grain_nanoseconds == 0 ? 0 : grain_nanoseconds + meeting_nanoseconds(op);
+    choose_parts(*op.partition, nanoseconds, least);
     if (is_shared(op)) shared += nanoseconds;
   }
   if (shared == 0 || shared / 2 < static_cast<double>(kLeastGain * grain_nanoseconds)) return false;

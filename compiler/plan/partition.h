@@ -10,7 +10,7 @@ namespace onnxc {
 // their stated work or, without, by the bytes that they touch.
 double estimate_nanoseconds(const Program& program, const Operation& op);
 
-// Sets the grain of each partitioned operation so that a grain is worth a thread's while: what is too small becomes one
+// Sets the parts of each partitioned operation so that a part is worth a thread's while: what is too small becomes one
 // grain, which is serial. Nests whose outermost loop has few turns get a better loop of theirs outermost, where that
 // changes nothing that they compute. Operations of regions become serial: an If or Loop is one serial operation.
 // False, and nothing is changed, when threads would gain less than they cost.

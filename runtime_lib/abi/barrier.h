@@ -34,6 +34,9 @@ ONNXC_ENTRY int32_t onnxc_barrier(onnxc_frame* frame, int32_t status) {
   return first;
 }
 
+// The `meet` of kernels whose threads meet within a call: all have come to it, so none has failed.
+ONNXC_ENTRY void onnxc_meet(void* frame) { onnxc_barrier(static_cast<onnxc_frame*>(frame), ONNXC_OK); }
+
 }  // extern "C"
 
 #endif

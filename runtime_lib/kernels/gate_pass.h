@@ -74,14 +74,15 @@ ONNXC_INLINE void empty_registers() {
 #endif
 }
 
-// For the states of `rows` rows, `step` apart, and all units: cell(row, unit, sums) where sums holds a vector per gate.
+// For the states of `rows` rows, `step` apart, and the units `unit` .. `end` - 1: cell(row, unit, sums) where sums
+// holds a vector per gate.
 template <int G, class Cell>
 struct GatePass {
   const float *state, *weights;
-  int64_t step, rows, hidden, units;
+  int64_t step, rows, hidden, unit, end;
   Cell& cell;
   float* sums;
-  int64_t row = 0, unit = 0;
+  int64_t row = 0;
   static constexpr int lanes = kLanes<float>;
 
   template <int MR, int U>
@@ -113,7 +114,7 @@ struct GatePass {
   template <int U>
   ONNXC_INLINE void one_row() {
     ONNXC_ROLLED
-    for (; unit + U * lanes <= units; unit += U * lanes) {
+    for (; unit + U * lanes <= end; unit += U * lanes) {
       multiply<1, U>();
       ONNXC_ROLLED
       for (int u = 0; u < U; ++u) cell(0, unit + u * lanes, sums + u * G * lanes);
@@ -122,7 +123,7 @@ struct GatePass {
   ONNXC_INLINE void many_rows() {
     const Cut cut = cut_evenly(rows, kGateRows<G>);
     ONNXC_ROLLED
-    for (; unit < units; unit += lanes) {
+    for (; unit < end; unit += lanes) {
       row = 0;
       ONNXC_ROLLED
       for (int64_t t = 0; t < cut.count; ++t) {
@@ -137,10 +138,10 @@ struct GatePass {
 };
 template <int G, class Cell>
 ONNXC_INLINE void gate_pass(const float* state, int64_t step, int64_t rows, const float* weights, int64_t hidden,
-                            int64_t units, Cell cell) {
+                            int64_t begin, int64_t end, Cell cell) {
   constexpr int most = kGateRows<G> > kGateUnits<G> ? kGateRows<G> : kGateUnits<G>;
   alignas(ONNXC_VECTOR_BYTES) float sums[most * G * kLanes<float>];
-  GatePass<G, Cell> pass{state, weights, step, rows, hidden, units, cell, sums};
+  GatePass<G, Cell> pass{state, weights, step, rows, hidden, begin, end, cell, sums};
   if (rows != 1) return pass.many_rows();
   pass.template one_row<kGateUnits<G>>();
   pass.template one_row<1>();

@@ -1,8 +1,10 @@
 // lstm_f32, gru_f32, rnn_f32: a layer of recurrent cells (onnx/docs/Operators.md) whose activations are the default
-// ones, over all steps of the sequences [begin, end): sequence d * batch + b is batch element b in direction d, and
-// none depends on another. The products of the inputs are made beforehand by a gemm; per step, one pass over the
-// recurrent weights gives all gates of a few units, whose activations follow at once. `hidden` is padded to whole
-// blocks of 16 units in all that is packed, with zeros, so that a padded unit's state stays 0:
+// ones, over all steps. Threads share the sequences, of which none depends on another: [begin, end), where sequence
+// d * batch + b is batch element b in direction d. Or, `by_units`, the blocks of 16 units, of all sequences; then they
+// meet, by meet(team), wherever a step needs what others did before. The products of the inputs are made beforehand by
+// a gemm; per step, one pass over the recurrent weights gives all gates of a few units, whose activations follow at
+// once. `hidden` is padded to whole blocks of 16 units in all that is packed, with zeros, so that a padded unit's state
+// stays 0:
 //   projected [steps, batch][directions][units/16][gates][16] ([batch, steps] if batch_first), rows `stride` apart: x W
 //   and
 //     the biases
@@ -33,6 +35,15 @@ ONNXC_INLINE V clip_gate(V x, float limit) {
 
 // ---- the layer
 
+// The threads that share the units; `team` is null where one has all.
+struct Team {
+  void (*meet_all)(void*);
+  void* team;
+  ONNXC_INLINE void meet() const {
+    if (team) meet_all(team);
+  }
+};
+
 struct RecurrentLayer {
   float *y, *y_h;
   const float *projected, *h0;
@@ -41,8 +52,13 @@ struct RecurrentLayer {
   int64_t stride, steps, batch, hidden, directions;
   bool reverse, batch_first;
   float clip;
+  bool by_units;
+  int64_t begin, end;
+  Team team;
 
   ONNXC_INLINE int64_t units() const { return (hidden + kBlock - 1) / kBlock * kBlock; }
+  ONNXC_INLINE int64_t first_unit() const { return by_units ? begin * kBlock : 0; }
+  ONNXC_INLINE int64_t end_unit() const { return by_units ? end * kBlock : units(); }
   ONNXC_INLINE int64_t length(int64_t b) const {
     const int64_t n = lengths ? int64_t(lengths[b]) : steps;
     return n < 0 ? 0 : n > steps ? steps : n;
@@ -65,20 +81,21 @@ struct RecurrentLayer {
     return projected + row * stride + (direction * units() + unit / kBlock * kBlock) * gates + unit % kBlock;
   }
 
-  // Null is zeros.
+  // This thread's units. Null is zeros.
   ONNXC_INLINE void copy_state(float* to, const float* from) const {
     using V = Wide<float>;
     constexpr int lanes = kLanes<float>;
-    int64_t j = 0;
+    const int64_t stop = end_unit() < hidden ? end_unit() : hidden;
+    int64_t j = first_unit();
     ONNXC_ROLLED
-    for (; j + lanes <= hidden; j += lanes) store<V>(to + j, from ? load<V>(from + j) : V{});
+    for (; j + lanes <= stop; j += lanes) store<V>(to + j, from ? load<V>(from + j) : V{});
     ONNXC_ROLLED
-    for (; j < hidden; ++j) to[j] = from ? from[j] : 0.0f;
+    for (; j < stop; ++j) to[j] = from ? from[j] : 0.0f;
   }
   ONNXC_INLINE void start_state(float* to, const float* initial, int64_t direction, int64_t b) const {
     copy_state(to, initial ? initial + in_state(direction, b) : nullptr);
     ONNXC_ROLLED
-    for (int64_t j = hidden; j < units(); ++j) to[j] = 0;
+    for (int64_t j = hidden > first_unit() ? hidden : first_unit(); j < end_unit(); ++j) to[j] = 0;
   }
 };
 
@@ -105,8 +122,8 @@ struct RecurrentDirection {
   // Calls f(row, unit, sums) after the products of slot `which` with the weights of G gates.
   template <int G, class F>
   ONNXC_INLINE void pass(int64_t which, const float* weights, F f) const {
-    gate_pass<G>(slot(first, which), Cell::kSlots * layer.units(), last - first, weights, layer.hidden, layer.units(),
-                 f);
+    gate_pass<G>(slot(first, which), Cell::kSlots * layer.units(), last - first, weights, layer.hidden,
+                 layer.first_unit(), layer.end_unit(), f);
   }
 
   // Batch elements whose sequence has ended keep their state and give 0.
@@ -124,6 +141,7 @@ struct RecurrentDirection {
     }
     ONNXC_ROLLED
     for (; step < layer.steps; ++step) {
+      layer.team.meet();
       cell.step(*this);
       ONNXC_ROLLED
       for (int64_t b = first; b < last; ++b) finish_step(b);
@@ -136,9 +154,10 @@ struct RecurrentDirection {
   }
 };
 
-// The sequences begin .. end - 1 of all directions.
 template <class Cell>
-ONNXC_INLINE void run_layer(const RecurrentLayer& layer, const Cell& cell, int64_t begin, int64_t end) {
+ONNXC_INLINE void run_layer(const RecurrentLayer& layer, const Cell& cell) {
+  const int64_t begin = layer.by_units ? 0 : layer.begin;
+  const int64_t end = layer.by_units ? layer.directions * layer.batch : layer.end;
   ONNXC_ROLLED
   for (int64_t d = 0; d < layer.directions; ++d) {
     const int64_t from = begin - d * layer.batch, to = end - d * layer.batch;
@@ -264,6 +283,7 @@ struct GruCell {
   ONNXC_INLINE void step(const Direction& d) const {
     if (linear_before_reset) return d.pass<3>(d.step % 2, r, Linear{d});
     d.pass<2>(d.step % 2, r, Gates{d});
+    d.layer.team.meet();
     d.pass<1>(kReset, r_h, Candidate{d});
   }
 };
@@ -298,28 +318,32 @@ struct RnnCell {
 ONNXC_KERNEL void onnxc_lstm_f32(float* y, float* y_h, float* y_c, const float* projected, const float* r,
                                  const float* p, const float* h0, const float* c0, const int32_t* lengths,
                                  float* scratch, int64_t stride, int64_t steps, int64_t batch, int64_t hidden,
-                                 int64_t directions, int64_t reverse, int64_t batch_first, float clip, int64_t begin,
-                                 int64_t end) {
-  const onnxc_kernels::RecurrentLayer layer{y,     y_h,   projected, h0,         lengths,      scratch,          stride,
-                                            steps, batch, hidden,    directions, reverse != 0, batch_first != 0, clip};
-  onnxc_kernels::run_layer(layer, onnxc_kernels::LstmCell{r, p, c0, y_c}, begin, end);
+                                 int64_t directions, int64_t reverse, int64_t batch_first, float clip, int64_t by_units,
+                                 int64_t begin, int64_t end, void (*meet)(void*), void* team) {
+  const onnxc_kernels::RecurrentLayer layer{
+      y,          y_h,          projected,        h0,   lengths,       scratch, stride, steps,       batch, hidden,
+      directions, reverse != 0, batch_first != 0, clip, by_units != 0, begin,   end,    {meet, team}};
+  onnxc_kernels::run_layer(layer, onnxc_kernels::LstmCell{r, p, c0, y_c});
 }
 ONNXC_KERNEL void onnxc_gru_f32(float* y, float* y_h, const float* projected, const float* r, const float* r_h,
                                 const float* rb, const float* h0, const int32_t* lengths, float* scratch,
                                 int64_t stride, int64_t steps, int64_t batch, int64_t hidden, int64_t directions,
                                 int64_t reverse, int64_t batch_first, float clip, int64_t linear_before_reset,
-                                int64_t begin, int64_t end) {
-  const onnxc_kernels::RecurrentLayer layer{y,     y_h,   projected, h0,         lengths,      scratch,          stride,
-                                            steps, batch, hidden,    directions, reverse != 0, batch_first != 0, clip};
-  onnxc_kernels::run_layer(layer, onnxc_kernels::GruCell{r, r_h, rb, linear_before_reset != 0}, begin, end);
+                                int64_t by_units, int64_t begin, int64_t end, void (*meet)(void*), void* team) {
+  const onnxc_kernels::RecurrentLayer layer{
+      y,          y_h,          projected,        h0,   lengths,       scratch, stride, steps,       batch, hidden,
+      directions, reverse != 0, batch_first != 0, clip, by_units != 0, begin,   end,    {meet, team}};
+  onnxc_kernels::run_layer(layer, onnxc_kernels::GruCell{r, r_h, rb, linear_before_reset != 0});
 }
 ONNXC_KERNEL void onnxc_rnn_f32(float* y, float* y_h, const float* projected, const float* r, const float* h0,
                                 const int32_t* lengths, float* scratch, int64_t stride, int64_t steps, int64_t batch,
                                 int64_t hidden, int64_t directions, int64_t reverse, int64_t batch_first, float clip,
-                                int64_t relu, int64_t begin, int64_t end) {
-  const onnxc_kernels::RecurrentLayer layer{y,     y_h,   projected, h0,         lengths,      scratch,          stride,
-                                            steps, batch, hidden,    directions, reverse != 0, batch_first != 0, clip};
-  onnxc_kernels::run_layer(layer, onnxc_kernels::RnnCell{r, relu != 0}, begin, end);
+                                int64_t relu, int64_t by_units, int64_t begin, int64_t end, void (*meet)(void*),
+                                void* team) {
+  const onnxc_kernels::RecurrentLayer layer{
+      y,          y_h,          projected,        h0,   lengths,       scratch, stride, steps,       batch, hidden,
+      directions, reverse != 0, batch_first != 0, clip, by_units != 0, begin,   end,    {meet, team}};
+  onnxc_kernels::run_layer(layer, onnxc_kernels::RnnCell{r, relu != 0});
 }
 
 #endif

@@ -103,10 +103,10 @@ void recurrent(benchmark::State& state) {
   report(state, 2.0 * Steps * B * G * H * H, [&] {
     if (G == 4)
       onnxc_lstm_f32(y.p, y_h.p, nullptr, x.p, r.p, nullptr, nullptr, nullptr, nullptr, scratch.p, G * H, Steps, B, H,
-                     1, 0, 0, 0, begin, end);
+                     1, 0, 0, 0, 0, begin, end, nullptr, nullptr);
     else
       onnxc_gru_f32(y.p, y_h.p, x.p, r.p, Linear ? nullptr : r.p, Linear ? bias.p : nullptr, nullptr, nullptr,
-                    scratch.p, G * H, Steps, B, H, 1, 0, 0, 0, Linear, begin, end);
+                    scratch.p, G * H, Steps, B, H, 1, 0, 0, 0, Linear, 0, begin, end, nullptr, nullptr);
   });
 }
 // The figures of rows are elements: "GFLOPS" is 1e9 elements per second.

@@ -105,13 +105,26 @@ TEST(Partition, ASerialNestKeepsItsOrderOfLoops) {
   EXPECT_EQ(std::get<For>(nest_of(plan, 0).body[0].node).var.name, "j0");
 }
 
-TEST(Partition, AGrainIsWorthAThreadsWhile) {
+// Three threads' worth of work is dealt to two as evenly as to three.
+TEST(Partition, APartIsWorthAThreadsWhile) {
   const Plan plan = plan_of(parse(program("", nest("1 4 64 64", kCopy))), 100);
   ASSERT_TRUE(plan.threads);
   const Partition& p = *plan.program.ops[0].partition;
-  const double each = estimate_nanoseconds(plan.program, plan.program.ops[0]) / 64 * static_cast<double>(p.grain);
+  EXPECT_EQ(p.grain, 1);
+  const double each =
+      estimate_nanoseconds(plan.program, plan.program.ops[0]) / static_cast<double>(p.parts == 0 ? 64 : p.parts);
   EXPECT_GE(each, 100);
   EXPECT_LT(each, 200);
+}
+
+TEST(Partition, MeetingsMustBeWorthTheirTime) {
+  const auto shared = [](const std::string& meetings) {
+    const std::string call = "  call k(out %y, in %x)" + meetings + " partition(rows, 64, work = 64000000)\n";
+    return plan_of(parse(program("", call)), 1000).threads;  // a millisecond
+  };
+  EXPECT_TRUE(shared(""));
+  EXPECT_TRUE(shared(" meetings(500)"));
+  EXPECT_FALSE(shared(" meetings(5000)"));
 }
 
 TEST(Partition, RegionsAreSerial) {
@@ -144,6 +157,13 @@ TEST(Barriers, StandWhereValuesCrossThreads) {
   EXPECT_EQ(pattern(plan_of(parse(program(kTwo, call("a", "x", true) + call("b", "x", false) +
                                                     "  call k2(out %y, in %a, in %b) partition(r, 9)\n")))),
             "SsBS");
+}
+
+TEST(Barriers, ACallInWhichThreadsMeetBeginsWithOne) {
+  const std::string joint = "  call k(out %b, in %a) meetings(5) partition(rows, 64)\n";
+  const Plan plan = plan_of(parse(program(kTwo, call("a", "x", true) + joint + call("y", "b", true))));
+  EXPECT_EQ(pattern(plan), "SSBS");
+  EXPECT_TRUE(is_joint(plan.program.ops[1]));
 }
 
 TEST(Barriers, StandWhereMemoryIsUsedAgain) {

@@ -13,29 +13,35 @@
 namespace onnxc {
 namespace {
 
-constexpr int64_t kSide = 40;
+constexpr int64_t kSide = 48;
 
 // Each operation reads rows and columns that other threads wrote, and the arena is used again and again; a softmax, a
-// serial running sum, and a scalar stand between.
+// layer of recurrent cells, whose threads meet at each of its steps, and a serial running sum stand between.
 std::string program_text() {
-  std::string buffers, ops;
-  const std::string type = ": f32[40, 40] = ", x = "%x", y = "%y";
+  std::string buffers = "  buffer %r: f32[48, 48] = arena\n  buffer %s: f32[2, 48] = arena\n";
+  std::string ops =
+      "  nest partition(a, 48) { for a in 48 { for b in 48 { store %r[a, b] = mul(0.01, %x[a, b]) } } }\n";
+  const std::string type = ": f32[48, 48] = ", x = "%x", y = "%y";
   std::string last = "x";
   for (int i = 0; i < 24; ++i) {
     const std::string t = "t" + std::to_string(i), v = std::to_string(i);
     buffers += "  buffer %" + t + type + "arena\n";
     const std::string loops =
-        "for i" + v + " in 40 { for j" + v + " in 40 { store %" + t + "[i" + v + ", j" + v + "] = ";
+        "for i" + v + " in 48 { for j" + v + " in 48 { store %" + t + "[i" + v + ", j" + v + "] = ";
     const std::string turned = "add(%x[i" + v + ", j" + v + "], mul(0.5, %" + last + "[j" + v + ", i" + v + "]))";
     if (i % 6 == 2)
-      ops += "  call softmax_f32(out %" + t + ", in %" + last + ") {cols = 40} partition(rows, 40)\n";
+      ops += "  call softmax_f32(out %" + t + ", in %" + last + ") {cols = 48} partition(rows, 48)\n";
+    else if (i == 5)  // costly where threads wait for a CPU
+      ops += "  call rnn_f32(out %" + t + ", out null, in %" + last +
+             ", in %r, in null, in null, scratch %s) {stride = 48, steps = 48, batch = 1, hidden = 48, directions = 1, "
+             "reverse = 0, batch_first = 0, clip = 0.0, relu = 0, by_units = 1} meetings(48) partition(blocks, 3)\n";
     else
-      ops += "  nest " + (i % 6 == 4 ? "" : "partition(i" + v + ", 40) ") + "{ " + loops + turned + " } } }\n";
+      ops += "  nest " + (i % 6 == 4 ? "" : "partition(i" + v + ", 48) ") + "{ " + loops + turned + " } } }\n";
     last = t;
   }
-  ops += "  nest partition(i, 40) { for i in 40 { for j in 40 { store %y[i, j] = %" + last + "[j, i] } } }\n";
+  ops += "  nest partition(i, 48) { for i in 48 { for j in 48 { store %y[i, j] = %" + last + "[j, i] } } }\n";
   return "program @p {\n  buffer %x" + type + "input(0)\n  buffer %y" + type + "output(0)\n" + buffers +
-         "  input \"x\": f32[40, 40] at %x\n  output \"y\": f32[40, 40] at %y\n" + ops + "}\n";
+         "  input \"x\": f32[48, 48] at %x\n  output \"y\": f32[48, 48] at %y\n" + ops + "}\n";
 }
 
 struct Model {

@@ -104,6 +104,7 @@ TEST(VerifyProgram, ReadsAndWrites) {
   expect("fine", "call k(out %a, in %x) call k(inout %a) call k(out %y, in %a)");
   expect("is an operand too", "call k(out %y, inout %b, in %x, scratch %b)");
   expect("scratch %x (#0) is not arena", "call k(out %y, scratch %x)");
+  expect("threads meet in a call that may fail", "call k(out %y, in %x) meetings(2) may_fail");
 }
 
 TEST(VerifyProgram, Scalars) {
@@ -172,7 +173,8 @@ TEST(VerifyProgram, Partitions) {
          "nest partition(i, 8) { for i in 8 { store %y[0, 0] = add(%y[0, 0], %x[i, 0]) } }");
   expect("do not depend on the partition axis",
          "nest partition(i, 8) { for i in 8 { call k(out %y[0, 0], in %x[i, 0]) } }");
-  expect("grain or halo", "call k(out %y, in %x) partition(rows, 8, grain = 0)");
+  expect("grain, parts or halo", "call k(out %y, in %x) partition(rows, 8, grain = 0)");
+  expect("grain, parts or halo", "call k(out %y, in %x) partition(rows, 8, parts = -1)");
   expect("only kernel calls and nests", std::string(kCopy) + " scalar n = 1 partition(rows, 8)");
 }
 

@@ -15,6 +15,11 @@ std::string kind_of(const Operation& op) {
   return kNames[op.node.index()];
 }
 
+std::string share_of(const Partition& p) {
+  return "share_of(frame, /*extent=*/" + p.extent.str() + ", /*grain=*/" + std::to_string(p.grain) + ", /*parts=*/" +
+         std::to_string(p.parts) + ")";
+}
+
 }  // namespace
 
 std::string operation_label(const Operation& op) {
@@ -60,10 +65,10 @@ Status BodyPrinter::step_for_threads(const Operation& op, Lines& lines) {
   }
   if (std::holds_alternative<ScalarDef>(op.node)) return operations({op}, true, lines);
   const std::string i = std::to_string(index_);
+  if (is_joint(op)) return joint_step(op, lines);
   const std::string begin = "(status = onnxc_step_begin(frame, " + i + ")) == ONNXC_OK) {";
   if (is_shared(op)) {
-    lines.add("if (const Share share = share_of(frame, " + op.partition->extent.str() + ", " +
-              std::to_string(op.partition->grain) + ");");
+    lines.add("if (const Share share = " + share_of(*op.partition) + ";");
     lines.open("    status == ONNXC_OK && share.begin < share.end && " + begin);
   } else {
     lines.open("if (status == ONNXC_OK && frame->thread == 0 && " + begin);
@@ -78,6 +83,19 @@ Status BodyPrinter::step_for_threads(const Operation& op, Lines& lines) {
   in_region_ = false;
   lines.add("onnxc_step_end(frame, " + i + ");");
   lines.close();
+  return ok();
+}
+
+// Every thread runs the call, so all must know of a failure before it.
+Status BodyPrinter::joint_step(const Operation& op, Lines& lines) {
+  const std::string i = std::to_string(index_);
+  lines.add("if (status == ONNXC_OK) status = onnxc_step_begin(frame, " + i + ");");
+  lines.add("if ((status = onnxc_barrier(frame, status)) != ONNXC_OK) return status;");
+  lines.open("{");
+  lines.add("const Share share = " + share_of(*op.partition) + ";");
+  ONNXC_TRY(operations({op}, true, lines));
+  lines.close();
+  lines.add("onnxc_step_end(frame, " + i + ");");
   return ok();
 }
 
@@ -108,7 +126,9 @@ Status BodyPrinter::function(const std::string& kind, const Operation& op, Lines
   std::string arguments = printed.arguments;
   for (const std::string& scalar : printed.scalars) arguments += (arguments.empty() ? "" : ", ") + names_.of(scalar);
   if (printed.takes_share)
-    arguments += is_shared(op) ? ", share.begin, share.end" : ", /*begin=*/0, /*end=*/" + op.partition->extent.str();
+    arguments += is_joint(op)    ? ", share.begin, share.end, frame"
+                 : is_shared(op) ? ", share.begin, share.end"
+                                 : ", /*begin=*/0, /*end=*/" + op.partition->extent.str();
   const std::string call = found->second + "(" + arguments + ")";
   if (!printed.may_fail) {
     lines.add(call + ";");

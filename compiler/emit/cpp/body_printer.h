@@ -30,6 +30,7 @@ class BodyPrinter {
   // One outermost operation, for one thread or for several.
   Status step(const Operation& op, Lines& lines);
   Status step_for_threads(const Operation& op, Lines& lines);
+  Status joint_step(const Operation& op, Lines& lines);
   Status operations(const std::vector<Operation>& ops, bool outermost, Lines& lines);
   Status node(const KernelCall& call, const Operation& op, Lines& lines) { return function(call.kernel, op, lines); }
   Status node(const Nest&, const Operation& op, Lines& lines) { return function("nest", op, lines); }

@@ -244,6 +244,11 @@ void NestPrinter::kernel_call(const KernelCall& call, const Share* share, Lines&
     args.push_back("/*begin=*/" + share->begin);
     args.push_back("/*end=*/" + share->end);
   }
+  if (call.meetings) {
+    const bool joint = share && !share->team.empty();
+    args.push_back(joint ? "&onnxc_meet" : "/*meet=*/nullptr");
+    args.push_back("/*team=*/" + (joint ? share->team : "nullptr"));
+  }
   // Filled to lines of about 100 characters.
   std::string function = "onnxc_" + call.kernel + "(",
               line = call.may_fail ? "if (int32_t code = " + function : function;

@@ -14,9 +14,9 @@ class NestPrinter {
  public:
   NestPrinter(const Program& program, Names& names, const std::map<BufferId, std::string>& pointers);
 
-  // Names or literals of the bounds of a partition's axis.
+  // Names or literals of the bounds of a partition's axis; and the name of the frame, where threads meet in the call.
   struct Share {
-    std::string begin, end;
+    std::string begin, end, team;
   };
 
   void block(const Block& block, Lines& lines);

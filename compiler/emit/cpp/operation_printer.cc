@@ -80,7 +80,8 @@ std::vector<Parameter> parameters_of(const Plan& plan, const Operation& op, Name
       continue;
     }
     const Buffer& b = plan.program.buffers[buffer];
-    params.push_back({buffer, written, true, pointer, storage_type(b.elem), names.fresh(b.name), {}});
+    const bool restricted = !is_joint(op);  // else other threads write it, too
+    params.push_back({buffer, written, restricted, pointer, storage_type(b.elem), names.fresh(b.name), {}});
   }
   for (Parameter& p : params)
     for (const Parameter& q : params)
@@ -100,6 +101,7 @@ std::string signature(const Plan& plan, const std::vector<Parameter>& params, co
   if (share) {
     rows.push_back({"int64_t " + share->begin, ""});
     rows.push_back({"int64_t " + share->end, ""});
+    if (!share->team.empty()) rows.push_back({"onnxc_frame* " + share->team, ""});
   }
   std::string text = "(";
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -143,10 +145,11 @@ PrintedBody print_body(const Plan& plan, const Operation& op, bool neutral) {
   }
   NestPrinter printer(plan.program, names, pointers);
   std::optional<NestPrinter::Share> share;
-  if (takes_share(plan, op)) share = NestPrinter::Share{names.fresh("begin"), names.fresh("end")};
+  if (takes_share(plan, op)) share = NestPrinter::Share{names.fresh("begin"), names.fresh("end"), {}};
+  if (plan.threads && is_joint(op)) share->team = names.fresh("frame");
   if (const auto* call = std::get_if<KernelCall>(&op.node)) {
     std::optional<NestPrinter::Share> all;
-    if (op.partition) all = NestPrinter::Share{"0", dim_text(op.partition->extent, names)};
+    if (op.partition) all = NestPrinter::Share{"0", dim_text(op.partition->extent, names), {}};
     printer.kernel_call(*call, share ? &*share : all ? &*all : nullptr, lines);
   } else if (share) {
     printer.share_of_nest(std::get<Nest>(op.node).body, *share, lines);

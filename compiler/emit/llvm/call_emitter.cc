@@ -40,7 +40,8 @@ std::vector<CallEmitter::Actual> CallEmitter::actuals(const KernelCall& call, co
     numbers.emplace_back(Dim(0));
     numbers.emplace_back(partition->extent);
   }
-  if (out.size() + numbers.size() + (partition && share ? 2 : 0) != kernel.arg_size()) {
+  const size_t others = (partition && share ? 2 : 0) + (call.meetings ? 2 : 0);
+  if (out.size() + numbers.size() + others != kernel.arg_size()) {
     context_.fail(ErrorKind::Internal, "kernel " + call.kernel + " takes " + std::to_string(kernel.arg_size()) +
                                            " parameters, the call has " + std::to_string(out.size()) + " buffers and " +
                                            std::to_string(numbers.size()) + " numbers");
@@ -62,6 +63,12 @@ std::vector<CallEmitter::Actual> CallEmitter::actuals(const KernelCall& call, co
   if (partition && share) {
     out.push_back({share->begin, nullptr});
     out.push_back({share->end, nullptr});
+  }
+  if (call.meetings) {
+    llvm::Constant* null = llvm::ConstantPointerNull::get(b.getPtrTy());
+    const bool joint = share && share->team;
+    out.push_back({nullptr, joint ? context_.kernels.declare(context_.module, "onnxc_meet") : null});
+    out.push_back(joint ? Actual{share->team, nullptr} : Actual{nullptr, null});
   }
   return out;
 }

@@ -10,9 +10,9 @@
 
 namespace onnxc::emit {
 
-// The range of a partition's axis that this thread runs, as i64 values.
+// The range of a partition's axis that this thread runs, as i64 values; and the frame, where threads meet in the call.
 struct Share {
-  llvm::Value *begin = nullptr, *end = nullptr;
+  llvm::Value *begin = nullptr, *end = nullptr, *team = nullptr;
 };
 
 class CallEmitter {

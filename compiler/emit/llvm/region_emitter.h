@@ -39,6 +39,8 @@ class RegionEmitter {
   // the next barrier, where all threads leave.
   void start_threads();
   void emit_for_threads(const Operation& op, size_t index);
+  void emit_joint(const Operation& op, size_t index);
+  void meet();
   Share share_of(const Partition& partition);
   void start_stretch();
   void end_threads();

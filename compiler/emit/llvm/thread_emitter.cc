@@ -27,7 +27,10 @@ void RegionEmitter::end_threads() {
 }
 
 void RegionEmitter::emit_node(const Barrier&, const Operation&, size_t) {
-  if (!context_.plan.threads) return;  // one thread waits for nobody
+  if (context_.plan.threads) meet();  // one thread waits for nobody
+}
+
+void RegionEmitter::meet() {
   b_.CreateBr(stretch_end_);
   b_.SetInsertPoint(stretch_end_);
   Value* status = call_entry("onnxc_barrier", {body_->getArg(0), b_.CreateLoad(b_.getInt32Ty(), status_)});
@@ -44,21 +47,41 @@ void RegionEmitter::emit_node(const Barrier&, const Operation&, size_t) {
   start_stretch();
 }
 
-// Grains are dealt out as evenly as can be, in order, the larger parts to the first threads.
+// Grains are dealt out as evenly as can be, in order, the larger parts to the first threads; beyond `parts` threads
+// none.
 Share RegionEmitter::share_of(const Partition& partition) {
   const int64_t extent = partition.extent.constant().value_or(0);
   const auto grains = static_cast<uint32_t>((extent + partition.grain - 1) / partition.grain);
+  Value* threads = threads_;
+  if (partition.parts != 0)
+    threads =
+        b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, threads, b_.getInt32(static_cast<uint32_t>(partition.parts)));
   auto bound = [&](Value* thread) {
-    Value* sum = b_.CreateAdd(b_.CreateMul(thread, b_.getInt32(grains)), b_.CreateSub(threads_, b_.getInt32(1)));
-    Value* grain = b_.CreateZExt(b_.CreateUDiv(sum, threads_), b_.getInt64Ty());
+    Value* sum = b_.CreateAdd(b_.CreateMul(thread, b_.getInt32(grains)), b_.CreateSub(threads, b_.getInt32(1)));
+    Value* grain = b_.CreateZExt(b_.CreateUDiv(sum, threads), b_.getInt64Ty());
     Value* at = b_.CreateMul(grain, b_.getInt64(static_cast<uint64_t>(partition.grain)));
     return b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, at, b_.getInt64(static_cast<uint64_t>(extent)));
   };
-  return {bound(thread_), bound(b_.CreateAdd(thread_, b_.getInt32(1)))};
+  return {bound(thread_), bound(b_.CreateAdd(thread_, b_.getInt32(1))), nullptr};
+}
+
+// Every thread runs the call, so all must know of a failure before it.
+void RegionEmitter::emit_joint(const Operation& op, size_t index) {
+  Value* number = b_.getInt32(static_cast<uint32_t>(index));
+  leave_if(call_entry("onnxc_step_begin", {body_->getArg(0), number}));
+  meet();
+  exprs_.forget();
+  share_ = share_of(*op.partition);
+  share_->team = body_->getArg(0);
+  emit_op(op, index);
+  exprs_.forget();
+  call_entry("onnxc_step_end", {body_->getArg(0), number});
+  share_.reset();
 }
 
 void RegionEmitter::emit_for_threads(const Operation& op, size_t index) {
   exprs_.forget();
+  if (is_joint(op)) return emit_joint(op, index);
   if (std::holds_alternative<Barrier>(op.node)) return emit_op(op, index);
   Value* runs = nullptr;
   if (is_shared(op)) {
@@ -68,7 +91,8 @@ void RegionEmitter::emit_for_threads(const Operation& op, size_t index) {
     runs = b_.CreateICmpEQ(thread_, b_.getInt32(0));
     // The whole axis as run-time values: one specialised kernel for all calls with these constants.
     if (op.partition && std::holds_alternative<KernelCall>(op.node))
-      share_ = Share{b_.getInt64(0), b_.getInt64(static_cast<uint64_t>(op.partition->extent.constant().value_or(0)))};
+      share_ = Share{b_.getInt64(0), b_.getInt64(static_cast<uint64_t>(op.partition->extent.constant().value_or(0))),
+                     nullptr};
   }
   llvm::BasicBlock* join = nullptr;
   if (runs) {

@@ -1,4 +1,8 @@
 // lstm, gru and rnn against the cells' formulas in double.
+#include <pthread.h>
+
+#include <thread>
+
 #include "reference.h"
 #include "runtime_lib/kernels/all_kernels.h"
 
@@ -155,8 +159,27 @@ std::vector<float> with_gaps(const std::vector<float>& from, int64_t width, int6
   return to;
 }
 
-// Runs the kernel on the sequences in `cuts`, range by range, and returns y, y_h, y_c.
-std::vector<std::vector<float>> run(const Layer& l, const Data& data, const std::vector<int64_t>& cuts) {
+// The ranges between the numbers in `cuts`: of sequences, one after the other; or of blocks of units, on a thread each.
+using Cuts = std::vector<int64_t>;
+enum By { kSequences, kUnits };
+
+template <class F>
+void run_ranges(const Cuts& cuts, By by, F f) {
+  if (by == kSequences) {
+    for (size_t i = 0; i + 1 < cuts.size(); ++i) f(cuts[i], cuts[i + 1], nullptr, nullptr);
+    return;
+  }
+  pthread_barrier_t barrier;
+  pthread_barrier_init(&barrier, nullptr, static_cast<unsigned>(cuts.size() - 1));
+  const auto meet = [](void* team) { pthread_barrier_wait(static_cast<pthread_barrier_t*>(team)); };
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i + 1 < cuts.size(); ++i) threads.emplace_back(f, cuts[i], cuts[i + 1], meet, &barrier);
+  for (std::thread& thread : threads) thread.join();
+  pthread_barrier_destroy(&barrier);
+}
+
+// y, y_h, y_c.
+std::vector<std::vector<float>> run(const Layer& l, const Data& data, const Cuts& cuts, By by = kSequences) {
   const auto side = Guarded::Side::After;
   const int64_t width = l.directions * l.gates * l.units(), stride = width + 16;
   const std::vector<float> state(static_cast<size_t>(l.directions * l.batch * l.hidden), kNan);
@@ -172,24 +195,29 @@ std::vector<std::vector<float>> run(const Layer& l, const Data& data, const std:
   const int32_t* lengths = l.lengths ? data.lengths.data() : nullptr;
   const float *first = l.initial ? h0.data() : nullptr, *memory = l.initial ? c0.data() : nullptr;
   float* all = l.only_last ? nullptr : y.data();
-  for (size_t i = 0; i + 1 < cuts.size(); ++i) {
-    const int64_t begin = cuts[i], end = cuts[i + 1];
+  run_ranges(cuts, by, [&](int64_t begin, int64_t end, void (*meet)(void*), void* team) {
     if (l.gates == 4)
       onnxc_lstm_f32(all, y_h.data(), y_c.data(), projected.data(), r.data(), l.peepholes ? p.data() : nullptr, first,
                      memory, lengths, scratch.data(), stride, l.steps, l.batch, l.hidden, l.directions, l.reverse,
-                     l.batch_first, l.clip, begin, end);
+                     l.batch_first, l.clip, by, begin, end, meet, team);
     else if (l.gates == 3)
       onnxc_gru_f32(all, y_h.data(), projected.data(), r.data(), split ? r_h.data() : nullptr,
                     l.linear ? rb.data() : nullptr, first, lengths, scratch.data(), stride, l.steps, l.batch, l.hidden,
-                    l.directions, l.reverse, l.batch_first, l.clip, l.linear, begin, end);
+                    l.directions, l.reverse, l.batch_first, l.clip, l.linear, by, begin, end, meet, team);
     else
       onnxc_rnn_f32(all, y_h.data(), projected.data(), r.data(), first, lengths, scratch.data(), stride, l.steps,
-                    l.batch, l.hidden, l.directions, l.reverse, l.batch_first, l.clip, l.relu, begin, end);
-  }
+                    l.batch, l.hidden, l.directions, l.reverse, l.batch_first, l.clip, l.relu, by, begin, end, meet,
+                    team);
+  });
   return {y.vector(), y_h.vector(), y_c.vector()};
 }
 
-void check(const Layer& l) {
+void expect_same(const Layer& l, const std::vector<std::vector<float>>& a, const std::vector<std::vector<float>>& b) {
+  for (size_t i = l.only_last ? 1 : 0; i < (l.gates == 4 ? 3u : 2u); ++i)
+    EXPECT_TRUE(a[i].empty() || std::memcmp(a[i].data(), b[i].data(), a[i].size() * sizeof(float)) == 0);
+}
+
+void check(const Layer& l, bool by_units = false) {
   SCOPED_TRACE(testing::Message() << l.gates << " gates, " << l.steps << " steps, batch " << l.batch << ", hidden "
                                   << l.hidden << ", " << l.directions << " directions");
   const Data data(l);
@@ -200,12 +228,11 @@ void check(const Layer& l) {
   if (!l.only_last) expect_near(got[0], want.y, tolerance);
   expect_near(got[1], want.y_h, tolerance);
   if (l.gates == 4) expect_near(got[2], want.y_c, tolerance);
-  // The same bits however the sequences are cut.
-  if (sequences < 2) return;
-  const auto cut = run(l, data, {0, 1, (sequences + 1) / 2, sequences});
-  for (size_t i = 0; i < (l.gates == 4 ? 3u : 2u); ++i)
-    EXPECT_TRUE(got[i].empty() || std::memcmp(got[i].data(), cut[i].data(), got[i].size() * sizeof(float)) == 0 ||
-                (i == 0 && l.only_last));
+  // The same bits however the sequences or the units are cut.
+  if (sequences > 1) expect_same(l, got, run(l, data, {0, 1, (sequences + 1) / 2, sequences}));
+  const int64_t blocks = l.units() / 16;
+  expect_same(l, got, run(l, data, {0, blocks}, kUnits));
+  if (by_units) expect_same(l, got, run(l, data, {0, (blocks + 1) / 3, blocks, blocks}, kUnits));
 }
 
 Layer layer(int64_t gates, int64_t steps, int64_t batch, int64_t hidden) { return Layer{gates, steps, batch, hidden}; }
@@ -224,7 +251,7 @@ TEST(RecurrentTest, AwkwardSizes) {
         if (hidden > 100 && batch > 3) continue;
         Layer l = layer(gates, hidden > 100 ? 3 : 5, batch, hidden);
         l.linear = linear;
-        check(l);
+        check(l, batch < 3);
       }
   });
 }
@@ -241,6 +268,18 @@ TEST(RecurrentTest, Forms) {
       l.peepholes = l.relu = bits & 32;
       l.clip = bits & 64 ? 0.4f : 0;
       check(l);
+    }
+  });
+}
+TEST(RecurrentTest, ThreadsOfUnits) {
+  for_all_cells([](int64_t gates, bool linear) {
+    for (int bits = 0; bits < 8; ++bits) {
+      Layer l = layer(gates, 9, 2, 40);
+      l.linear = linear;
+      l.directions = bits & 1 ? 2 : 1;
+      l.lengths = bits & 2;
+      l.batch_first = l.peepholes = bits & 4;
+      check(l, true);
     }
   });
 }
