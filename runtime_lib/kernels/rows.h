@@ -8,6 +8,13 @@
 
 namespace onnxc_kernels {
 
+struct Identity {
+  template <class V>
+  ONNXC_INLINE V operator()(V x) const {
+    return x;
+  }
+};
+
 // 16 lanes as vectors of this level.
 template <class T>
 struct Sixteen {
@@ -43,13 +50,19 @@ struct Sixteen {
   // Stores y[i] = map(x[i]), i < n, and combines it into lane i % 16; n is a multiple of 16.
   template <class Map, class Combine>
   ONNXC_INLINE void take_mapped(T* y, const T* x, int64_t n, Map map, Combine combine) {
-    ONNXC_ROLLED
-    for (int64_t i = 0; i < n; i += 16) {
-      ONNXC_UNROLL
-      for (int j = 0; j < count; ++j) {
-        const V e = map(load<V>(x + i + j * kLanes<T>));
-        store<V>(y + i + j * kLanes<T>, e);
-        v[j] = combine(v[j], e);
+    if constexpr (count > 2) {  // few registers: `map` for a vector at a time
+      ONNXC_ROLLED
+      for (int64_t i = 0; i < n; i += kLanes<T>) store<V>(y + i, map(load<V>(x + i)));
+      take(y, n, Identity{}, combine);
+    } else {
+      ONNXC_ROLLED
+      for (int64_t i = 0; i < n; i += 16) {
+        ONNXC_UNROLL
+        for (int j = 0; j < count; ++j) {
+          const V e = map(load<V>(x + i + j * kLanes<T>));
+          store<V>(y + i + j * kLanes<T>, e);
+          v[j] = combine(v[j], e);
+        }
       }
     }
   }
@@ -67,12 +80,6 @@ struct Sixteen {
   }
 };
 
-struct Identity {
-  template <class V>
-  ONNXC_INLINE V operator()(V x) const {
-    return x;
-  }
-};
 struct Plus {
   template <class V>
   ONNXC_INLINE V operator()(V a, V b) const {
@@ -103,29 +110,29 @@ struct SquareOf {  // (x - mean)^2
   }
 };
 
-// The greatest of x[0 .. n - 1], NaN if there is one; in four chains, so that none waits for itself.
+// The greatest of x[0 .. n - 1], NaN if there is one; in four vectors at least, so that none waits for itself.
 template <class T>
 ONNXC_INLINE T greatest(const T* x, int64_t n) {
-  constexpr int64_t step = 64;
-  Sixteen<T> chains[4] = {Sixteen<T>::fill(-kInfinity<T>), Sixteen<T>::fill(-kInfinity<T>),
-                          Sixteen<T>::fill(-kInfinity<T>), Sixteen<T>::fill(-kInfinity<T>)};
+  constexpr int count = Sixteen<T>::count, chains = count < 4 ? 4 / count : 1;
+  Sixteen<T> top[chains];
+  ONNXC_UNROLL
+  for (int c = 0; c < chains; ++c) top[c] = Sixteen<T>::fill(-kInfinity<T>);
   int64_t i = 0;
   ONNXC_ROLLED
-  for (; i + step <= n; i += step) {
+  for (; i + chains * 16 <= n; i += chains * 16) {
     ONNXC_UNROLL
-    for (int c = 0; c < 4; ++c) {
+    for (int c = 0; c < chains; ++c) {
       ONNXC_UNROLL
-      for (int j = 0; j < Sixteen<T>::count; ++j)
-        chains[c].v[j] = max(chains[c].v[j], load<Wide<T>>(x + i + c * 16 + j * kLanes<T>));
+      for (int j = 0; j < count; ++j) top[c].v[j] = max(top[c].v[j], load<Wide<T>>(x + i + c * 16 + j * kLanes<T>));
     }
   }
-  chains[0].take(x + i, n - i, Identity{}, Larger{});
+  top[0].take(x + i, n - i, Identity{}, Larger{});
   ONNXC_UNROLL
-  for (int c = 1; c < 4; ++c) {
+  for (int c = 1; c < chains; ++c) {
     ONNXC_UNROLL
-    for (int j = 0; j < Sixteen<T>::count; ++j) chains[0].v[j] = max(chains[0].v[j], chains[c].v[j]);
+    for (int j = 0; j < count; ++j) top[0].v[j] = max(top[0].v[j], top[c].v[j]);
   }
-  return chains[0].tree(Larger{});
+  return top[0].tree(Larger{});
 }
 
 // y[i] = f(x[i], i) for a row; f takes vectors and single elements.
