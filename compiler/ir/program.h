@@ -77,8 +77,8 @@ struct Buffer {
 // to a multiple of block[i] and split into (dims[i]/block[i], block[i]); the 2*rank dims so made are then permuted by
 // `perm` (split dim 2*i is the outer part of i, 2*i + 1 the inner one; `perm` may leave out inner parts of extent 1,
 // and an empty one keeps the order). Empty: as it is.
-// Or, with `winograd` = 2 or 4, weights [O][I][3][3] of f32 become those of F(winograd, 3), transformed in double and
-// rounded once (ir/winograd.h), as conv_winograd_f32 reads them.
+// Or, with `winograd` = 2 or 4, weights [O][I][2 or 3][2 or 3] of f32 become those of F(winograd, 3), transformed in
+// double and rounded once (ir/winograd.h), as conv_winograd_f32 reads them.
 struct Packing {
   std::vector<int64_t> block, perm;
   int winograd = 0;

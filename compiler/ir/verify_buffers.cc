@@ -1,5 +1,6 @@
 // verify_program, first part: buffers, constants, inputs and outputs.
 #include "compiler/ir/verify_program_parts.h"
+#include "compiler/ir/winograd.h"
 
 namespace onnxc {
 namespace {
@@ -86,8 +87,9 @@ class BufferVerifier {
     if (p.identity()) return ok();
     if (p.winograd != 0) {
       const auto& dims = c.source.dims();
-      const bool fits = c.source.elem() == Elem::F32 && dims.size() == 4 && dims[2] == 3 && dims[3] == 3;
-      return fits ? ok() : Status(bug("has a Winograd packing, but is no f32 tensor of 3x3 weights"));
+      const bool fits = c.source.elem() == Elem::F32 && dims.size() == 4 && has_winograd_taps(dims[2], dims[3]);
+      return fits ? ok()
+                  : Status(bug("has a Winograd packing, but is no f32 tensor of weights with 2 or 3 taps per axis"));
     }
     if (p.block.size() != c.source.dims().size()) return bug("has a packing of another rank than its constant");
     std::vector<bool> seen(2 * p.block.size());

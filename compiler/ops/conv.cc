@@ -1,6 +1,7 @@
 // Conv and ConvTranspose (onnx/docs/Operators.md). 2-D and 1-D f32 convolutions with constant weights use kernels on
 // the blocked layout, a ConvTranspose as one convolution per phase of its strides; what is left is a loop nest. Tested
 // by tests/conformance and tests/differential.
+#include "compiler/ir/winograd.h"
 #include "compiler/ops/conv_choice.h"
 #include "compiler/ops/window.h"
 
@@ -118,32 +119,67 @@ Dim conv_work(const Conv2d& g, const Dim& images, const Shape& weights) {
   return images * g.oh * g.ow * numel(weights);
 }
 
-// The form of a convolution of one group on the blocked layout.
-ConvForm choose_form(const LowerContext& c, const Conv2d& g) {
-  const Shape &x = c.in_shape(0), &w = c.in_shape(1);
-  const bool fits = g.window.axes() == 2 && g.kh == 3 && g.kw == 3 && g.sh == 1 && g.sw == 1 && g.dh == 1 &&
-                    g.dw == 1 && is_static(c.out_shape()) && numel(c.out_shape()).value() > 0;
+// A convolution of one group on the blocked layout with constant weights [OC][IC][taps...].
+struct BlockedConv {
+  BufferId out, in, bias, residual;
+  Tensor weights;
+};
+
+// The convolution that Winograd's forms could take; without products where they can't.
+SmallConv as_small_conv(const LowerContext& c, const Conv2d& g, const Tensor& weights) {
+  const Shape& x = c.in_shape(0);
+  const bool fits = weights.dims().size() == 4 && has_winograd_taps(g.kh, g.kw) && g.sh == 1 && g.sw == 1 &&
+                    g.dh == 1 && g.dw == 1 && is_static({x[0], x[1], g.oh, g.ow});
   if (!fits) return {};
-  const Conv3x3 conv{x[0].value(), x[1].value(), w[0].value(), g.oh.value(), g.ow.value()};
-  return choose_conv_form(conv, *c.constant(1), c.model_bytes(), c.target(), c.options());
+  return {x[0].value(), x[1].value(), weights.dims()[0], g.oh.value(), g.ow.value(), g.kh, g.kw};
+}
+
+Call& conv_args(Call& call, const LowerContext& c, const Conv2d& g, int64_t oc) {
+  const Shape& x = c.in_shape(0);
+  return call.arg("n", x[0])
+      .arg("ic", x[1])
+      .arg("ih", g.ih)
+      .arg("iw", g.iw)
+      .arg("oc", oc)
+      .arg("oh", g.oh)
+      .arg("ow", g.ow);
 }
 
 // conv_winograd_f32, with the operands of the direct form.
-Operation winograd_call(LowerContext& c, const Conv2d& g, const ConvForm& form, BufferId out, BufferId in,
-                        BufferId bias, BufferId residual) {
-  const Shape &x = c.in_shape(0), &w = c.in_shape(1);
-  const Conv3x3 conv{x[0].value(), x[1].value(), w[0].value(), g.oh.value(), g.ow.value()};
+Operation winograd_call(LowerContext& c, const Conv2d& g, const SmallConv& conv, const ConvForm& form,
+                        const BlockedConv& b) {
   const WinogradWork work = winograd_work(conv, form);
+  const BufferId weights = c.constant_buffer(b.weights, Packing{{}, {}, form.m}, c.node().input(1)->name);
   Call call("conv_winograd_f32");
-  call.out(out).in(in).in(c.packed(1, Packing{{}, {}, form.m})).in(bias).in(residual);
+  call.out(b.out).in(b.in).in(weights).in(b.bias).in(b.residual);
   call.scratch(c.temporary(Elem::F32, {Dim(work.scratch)}));
-  call.arg("n", x[0]).arg("ic", x[1]).arg("ih", g.ih).arg("iw", g.iw).arg("oc", w[0]).arg("oh", g.oh).arg("ow", g.ow);
-  call.arg("pad_top", g.pt).arg("pad_left", g.pl).arg("m", form.m).arg("block", form.block).arg("shares", work.shares);
+  conv_args(call, c, g, conv.oc).arg("kh", g.kh).arg("kw", g.kw).arg("pad_top", g.pt).arg("pad_left", g.pl);
+  call.arg("m", form.m).arg("block", form.block).arg("shares", work.shares);
   activation_args(call, activation_of(c.node()));
-  // An output tile of m x m takes (m + 2)^2 products where the direct form takes 9 m^2: about a quarter for m = 4.
-  call.partition("shares", Dim(work.shares), Dim::floor_div(conv_work(g, x[0], w), Dim(form.m == 4 ? 4 : 2)));
-  if (residual != kNoBuffer && residual != in) call.in_place(out, residual);
+  call.partition("shares", Dim(work.shares), Dim(work.products));
+  if (b.residual != kNoBuffer && b.residual != b.in) call.in_place(b.out, b.residual);
   return call.op();
+}
+
+// The convolution in the form that is fastest.
+void lower_blocked_conv(LowerContext& c, const Conv2d& g, const BlockedConv& b) {
+  const SmallConv conv = as_small_conv(c, g, b.weights);
+  ConvForm form;
+  if (conv.n * conv.oc * conv.oh * conv.ow > 0)
+    form = choose_conv_form(conv, b.weights, c.model_bytes(), c.target(), c.options());
+  if (form.m != 0) {
+    c.emit(winograd_call(c, g, conv, form, b)).note = form.note;
+    return;
+  }
+  const int64_t block = c.channel_block(), oc = b.weights.dims()[0];
+  const Shape weights(b.weights.dims().begin(), b.weights.dims().end());
+  Call call("conv_blocked_f32");
+  call.out(b.out).in(b.in);
+  call.in(c.constant_buffer(b.weights, weight_packing(weights.size() - 2, block, block), c.node().input(1)->name));
+  call.in(b.bias).in(b.residual);
+  activation_args(window_args(conv_args(call, c, g, oc), g), activation_of(c.node()));
+  call.arg("by_rows", shares_rows(g.oh, weights) ? 1 : 0).slices(conv_work(g, c.in_shape(0)[0], weights));
+  c.emit(call.op()).note = form.note;
 }
 
 // One channel in one row, without padding: the windows are the rows of a matrix, stride_w apart in memory, and the
@@ -181,9 +217,8 @@ void lower_window_product(LowerContext& c, const Conv2d& g, BufferId out, Buffer
 
 Status lower_conv_blocked(LowerContext& c, const Conv2d& g) {
   const Shape &x = c.in_shape(0), &w = c.in_shape(1);
-  const int64_t block = c.channel_block(), groups = c.node().attr_int("group", 1), ic = x[1].value(), oc = w[0].value();
+  const int64_t block = c.channel_block(), groups = c.node().attr_int("group", 1), ic = x[1].value();
   const Layout layout = Layout::channels(static_cast<int>(block));
-  const Activation act = activation_of(c.node());
   const bool depthwise = groups > 1;
   const bool first = !depthwise && ic < block / 2 && c.layout_of(0).plain();
   ONNXC_ASSIGN(const BufferId in, c.in(0, first ? Layout{} : layout));
@@ -193,25 +228,24 @@ Status lower_conv_blocked(LowerContext& c, const Conv2d& g) {
   }
   const BufferId bias = blocked_bias(c, block);
   const BufferId out = c.out(0, layout);
-  const ConvForm form = first || depthwise ? ConvForm{} : choose_form(c, g);
-  if (form.m != 0) {
-    c.emit(winograd_call(c, g, form, out, in, bias, residual)).note = form.note;
+  if (!first && !depthwise) {
+    lower_blocked_conv(c, g, {out, in, bias, residual, *c.constant(1)});
     return ok();
   }
-  const BufferId weights = c.packed(1, weight_packing(g.window.axes(), block, first || depthwise ? 1 : block));
+  const BufferId weights = c.packed(1, weight_packing(g.window.axes(), block, 1));
   if (first && is_static(c.out_shape()) && is_window_product(g, x, residual != kNoBuffer)) {
     lower_window_product(c, g, out, in, weights, bias);
     return ok();
   }
-  Call call(depthwise ? "conv_depthwise_f32" : first ? "conv_first_f32" : "conv_blocked_f32");
-  call.out(out).in(in).in(weights).in(bias).in(residual).arg("n", x[0]);
+  Call call(depthwise ? "conv_depthwise_f32" : "conv_first_f32");
+  call.out(out).in(in).in(weights).in(bias).in(residual);
   if (depthwise)
-    call.arg("c", ic).arg("ih", g.ih).arg("iw", g.iw).arg("oh", g.oh).arg("ow", g.ow);
+    call.arg("n", x[0]).arg("c", ic).arg("ih", g.ih).arg("iw", g.iw).arg("oh", g.oh).arg("ow", g.ow);
   else
-    call.arg("ic", ic).arg("ih", g.ih).arg("iw", g.iw).arg("oc", oc).arg("oh", g.oh).arg("ow", g.ow);
-  activation_args(window_args(call, g), act);
+    conv_args(call, c, g, w[0].value());
+  activation_args(window_args(call, g), activation_of(c.node()));
   call.arg("by_rows", shares_rows(g.oh, w) ? 1 : 0).slices(conv_work(g, x[0], w) * Dim(depthwise ? 4 : 1));
-  c.emit(call.op()).note = form.note;
+  c.emit(call.op());
   return ok();
 }
 
@@ -555,16 +589,10 @@ Status lower_conv_transpose_phases(LowerContext& c, const Transposed& t) {
   for (int64_t row = 0; row < t.strides[0]; ++row)
     for (int64_t column = 0; column < t.strides[1]; ++column) {
       const Phase h = phase_of(t, 0, row), v = phase_of(t, 1, column);
-      const Tensor weights = phase_weights(*c.constant(1), t, h, v);
+      Tensor weights = phase_weights(*c.constant(1), t, h, v);
       const BufferId phase = c.temporary(Elem::F32, {x[0], Dim::ceil_div(w[1], Dim(block)), h.out, v.out, Dim(block)});
-      Call call("conv_blocked_f32");
-      call.out(phase).in(in).in(c.constant_buffer(weights, weight_packing(2, block, block), c.node().input(1)->name));
-      call.in(bias).in(kNoBuffer).arg("n", x[0]).arg("ic", x[1]).arg("ih", x[2]).arg("iw", x[3]).arg("oc", w[1]);
       const Conv2d g{{}, x[2], x[3], h.out, v.out, h.taps, v.taps, 1, 1, h.pad, v.pad, 1, 1};
-      activation_args(window_args(call.arg("oh", h.out).arg("ow", v.out), g), activation_of(c.node()));
-      const Shape phase_shape{w[1], w[0], Dim(h.taps), Dim(v.taps)};
-      call.arg("by_rows", shares_rows(h.out, phase_shape) ? 1 : 0).slices(conv_work(g, x[0], phase_shape));
-      c.emit(call.op());
+      lower_blocked_conv(c, g, {phase, in, bias, kNoBuffer, std::move(weights)});
       c.emit(interleave(c, t, phase, out, row, column));
     }
   return ok();

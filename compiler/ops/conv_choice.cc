@@ -40,47 +40,52 @@ constexpr int64_t kMostShares = 8;
 constexpr double kErrorLimit = 4;
 
 int64_t blocks_of(int64_t channels) { return (channels + 15) / 16; }
-int64_t tiles_of(const Conv3x3& c, int m) { return c.n * ((c.oh + m - 1) / m) * ((c.ow + m - 1) / m); }
-int64_t weight_bytes(const Conv3x3& c, int points) { return points * c.ic * blocks_of(c.oc) * 16 * 4; }
+int64_t tiles_of(const SmallConv& c, int m) { return c.n * ((c.oh + m - 1) / m) * ((c.ow + m - 1) / m); }
+int64_t points_of(const SmallConv& c, int m) { return winograd_points(c.kh, m) * winograd_points(c.kw, m); }
+int64_t weight_bytes(const SmallConv& c, int64_t points) { return points * c.ic * blocks_of(c.oc) * 16 * 4; }
 
 // Weights that arrive faster than they are multiplied are hidden in part, others set the pace.
 double with_weights(double compute, double arrival) { return std::max(compute + kUncovered * arrival, arrival); }
 
-double direct_cost(const Conv3x3& c, double bytes_per_unit) {
+double direct_cost(const SmallConv& c, double bytes_per_unit) {
   const double pixels = static_cast<double>(c.n * c.oh * c.ow);
-  return with_weights(pixels * 9 * static_cast<double>(c.ic * blocks_of(c.oc)),
-                      static_cast<double>(weight_bytes(c, 9)) / bytes_per_unit);
+  return with_weights(pixels * static_cast<double>(c.kh * c.kw * c.ic * blocks_of(c.oc)),
+                      static_cast<double>(weight_bytes(c, c.kh * c.kw)) / bytes_per_unit);
 }
 
-double winograd_cost(const Conv3x3& c, int m, double bytes_per_unit) {
-  const int points = (m + 2) * (m + 2);
+double winograd_cost(const SmallConv& c, int m, double bytes_per_unit) {
+  const int64_t points = points_of(c, m);
   const TransformCost transform = m == 4 ? kF4 : kF2;
   const double tiles = static_cast<double>(tiles_of(c, m)), inputs = static_cast<double>(blocks_of(c.ic)),
                outputs = static_cast<double>(blocks_of(c.oc));
   // One row of products alone waits for itself.
-  const double products = std::max(tiles, 2.0) * points * outputs * (static_cast<double>(c.ic) + kPerProduct);
+  const double products =
+      std::max(tiles, 2.0) * static_cast<double>(points) * outputs * (static_cast<double>(c.ic) + kPerProduct);
   return with_weights(products + tiles * (inputs * transform.input + outputs * transform.output),
                       static_cast<double>(weight_bytes(c, points)) / bytes_per_unit);
 }
 
 // Multiples of 14, the tallest register tile.
-int64_t block_of(const Conv3x3& c, int m) {
+int64_t block_of(const SmallConv& c, int m) {
   const int64_t points = int64_t{m + 2} * (m + 2), per_tile = points * (blocks_of(c.ic) * 16 + 32) * 4;
-  const int64_t weights = weight_bytes(c, static_cast<int>(points));
+  const int64_t weights = weight_bytes(c, points_of(c, m));
   if (weights > kStreamed) return 56;
   return std::clamp<int64_t>((kSecondCache - weights) / per_tile / 14 * 14, 28, 56);
 }
 
 }  // namespace
 
-WinogradWork winograd_work(const Conv3x3& conv, const ConvForm& form) {
+WinogradWork winograd_work(const SmallConv& conv, const ConvForm& form) {
   const int64_t tiles = tiles_of(conv, form.m), blocks = (tiles + form.block - 1) / form.block;
   const int64_t most = (tiles + blocks - 1) / blocks, points = int64_t{form.m + 2} * (form.m + 2);
   const int64_t shares = std::min(kMostShares, blocks * ((conv.oc + 31) / 32));
-  return {shares, shares * points * (most * (blocks_of(conv.ic) * 16 + 32) + 32)};
+  // A tile of m x m outputs takes as many as it has points; directly it would take the taps for each output.
+  const int64_t direct = conv.n * conv.oh * conv.ow * conv.oc * conv.ic * conv.kh * conv.kw;
+  const int64_t saved = conv.kh * conv.kw * form.m * form.m / points_of(conv, form.m);
+  return {shares, shares * points * (most * (blocks_of(conv.ic) * 16 + 32) + 32), direct / saved};
 }
 
-ConvForm choose_conv_form(const Conv3x3& conv, const Tensor& weights, int64_t model_bytes, const Target& target,
+ConvForm choose_conv_form(const SmallConv& conv, const Tensor& weights, int64_t model_bytes, const Target& target,
                           const Options& options) {
   // Both forms' weights are larger than the model's, which targets that keep them in ROM can't have.
   if (!options.winograd || options.small || target.level == Level::Generic) return {};

@@ -1,5 +1,5 @@
-// Direct or Winograd: which form a 3x3 convolution takes, by a cost model and an accuracy guard. The model's figures
-// stand in conv_choice.cc. Tested in tests/unit/conv_choice_test.cc and tests/lit/lower.
+// Direct or Winograd: which form a convolution of 3x3 taps or 2x2 takes, by a cost model and an accuracy guard. The
+// model's figures stand in conv_choice.cc. Tested in tests/unit/conv_choice_test.cc and tests/lit/lower.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,10 @@
 
 namespace onnxc {
 
-// A 3x3 convolution of stride 1, dilation 1, one group.
-struct Conv3x3 {
+// A convolution of 2 or 3 taps per axis, stride 1, dilation 1, one group.
+struct SmallConv {
   int64_t n, ic, oc, oh, ow;
+  int64_t kh = 3, kw = 3;
 };
 
 struct ConvForm {
@@ -23,13 +24,14 @@ struct ConvForm {
 };
 
 // `model_bytes`: of all constants of the model, which decides whether weights come from memory or stay in a cache.
-ConvForm choose_conv_form(const Conv3x3& conv, const Tensor& weights, int64_t model_bytes, const Target& target,
+ConvForm choose_conv_form(const SmallConv& conv, const Tensor& weights, int64_t model_bytes, const Target& target,
                           const Options& options);
 
-// Of the form's kernel: into how many shares its work is cut, and the floats of scratch that all of them need.
+// Of the form's kernel: into how many shares its work is cut, the floats of scratch that all of them need, and about
+// how many products it makes.
 struct WinogradWork {
-  int64_t shares, scratch;
+  int64_t shares, scratch, products;
 };
-WinogradWork winograd_work(const Conv3x3& conv, const ConvForm& form);
+WinogradWork winograd_work(const SmallConv& conv, const ConvForm& form);
 
 }  // namespace onnxc

@@ -26,16 +26,18 @@ template <int M>
 class Trial {
  public:
   explicit Trial(const Tensor& weights) : ic_(weights.dims()[1]) {
-    const int64_t oc = weights.dims()[0];
+    const int64_t oc = weights.dims()[0], kh = weights.dims()[2], kw = weights.dims()[3];
     const float* w = weights.as<float>().data();
     single_.resize(static_cast<size_t>(ic_ * 9 * kChannels));
     transformed_.resize(static_cast<size_t>(kSide * kSide * ic_ * kChannels));
     for (int64_t s = 0; s < kChannels; ++s)
       for (int64_t i = 0; i < ic_; ++i) {
-        const float* g = w + (s * oc / kChannels * ic_ + i) * 9;  // spread evenly; fewer channels come twice
+        // Spread evenly; fewer channels come twice.
+        const std::array<float, 9> g = winograd_taps(w + (s * oc / kChannels * ic_ + i) * kh * kw, kh, kw);
         double u[kSide * kSide];
-        transform_winograd_weights(g, M, u);
-        for (int64_t k = 0; k < 9; ++k) single_[static_cast<size_t>((i * 9 + k) * kChannels + s)] = g[k];
+        transform_winograd_weights(g.data(), M, u);
+        for (int64_t k = 0; k < 9; ++k)
+          single_[static_cast<size_t>((i * 9 + k) * kChannels + s)] = g[static_cast<size_t>(k)];
         for (int64_t p = 0; p < kSide * kSide; ++p)
           transformed_[static_cast<size_t>((p * ic_ + i) * kChannels + s)] = static_cast<float>(u[p]);
       }

@@ -71,10 +71,9 @@ class NestCounter {
     if (const double gates = gates_of(name); gates > 0)
       return 2 * arg("steps") * arg("batch") * arg("directions") * gates * arg("hidden") * arg("hidden");
     if (!name.starts_with("conv")) return 0;
-    // `c`: one input channel for each output channel. Winograd's window is 3 x 3.
+    // `c`: one input channel for each output channel.
     const double outputs = arg("n") * arg("oc", arg("c")) * arg("oh") * arg("ow");
-    const double window = name.starts_with("conv_winograd") ? 3 : 1;
-    return 2 * outputs * arg("ic") / arg("groups") * arg("kh", window) * arg("kw", window);
+    return 2 * outputs * arg("ic") / arg("groups") * arg("kh") * arg("kw");
   }
   // Of a recurrent kernel, which multiplies the state; the input's products are a gemm.
   static double gates_of(std::string_view kernel) {

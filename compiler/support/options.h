@@ -32,7 +32,7 @@ struct Options {
   bool single_thread = false;   // no code for threads: what firmware and constant folding run
   int64_t thread_grain = 1000;  // nanoseconds of work that a thread takes at least; 0: share whatever can be shared
   bool fold_constants = true;
-  bool winograd = true;                      // --no-winograd: 3x3 convolutions take the direct form
+  bool winograd = true;                      // --no-winograd: convolutions take the direct form
   bool small = false;                        // --small: no packing of weights that grows them
   std::vector<std::string> disabled_passes;  // --disable-pass=NAME
   int opt_bisect = -1;                       // --opt-bisect=N: run only the first N pass applications; -1 = all

@@ -1,11 +1,14 @@
 // conv_winograd_f32: 3x3 convolution, stride 1, dilation 1, of NCHW16c by NCHW16c as in conv_blocked.h, by Winograd's
 // F(m,3), m = 2 or 4: a tile of m x m outputs is A'[(G g G') . (B' d B)]A of N x N inputs, N = m + 2 (Lavin and Gray
 // 2015; Toom-Cook points 0, 1, -1 and for m = 4 also 1/2 and -2, which lose less accuracy than 2 and -2). u holds
-// G g G' as [ceil(OC/32)][N*N][IC][32 oc], the last panel 16 wide when that is all there is, zeros as padding. Lanes of
-// x beyond IC are never summed; lanes of y beyond OC as in conv_blocked.h. residual may be y.
+// G g G' as [ceil(OC/32)][PH*PW][IC][32 oc], the last panel 16 wide when that is all there is, zeros as padding. Lanes
+// of x beyond IC are never summed; lanes of y beyond OC as in conv_blocked.h. residual may be y.
+//
+// kh and kw may be 2: the third tap is 0, and so are the products at the last point, infinity, which u leaves out: PH =
+// m + kh - 1 and PW = m + kw - 1 points are multiplied.
 //
 // All tiles of all images are numbered and cut evenly into ceil(tiles / block) blocks. A block is transformed to V
-// [N*N][ceil(IC/16)][tiles][16]; each panel then makes N*N products M [N*N][tiles][32] and transforms them back. Planes
+// [N*N][ceil(IC/16)][tiles][16]; each panel then makes the products M [N*N][tiles][32] and transforms them back. Planes
 // of V and M are 64 bytes further apart than they are long, so that one tile's lines do not meet in one cache set.
 //
 // (block, panel) pairs, panels fastest, are the units of work: every element of y depends on one pair only. They are
@@ -107,6 +110,7 @@ struct Winograd {
 
   const ConvArgs& c;
   int64_t channel_blocks;             // of x
+  int64_t points_h, points_w;         // with products, of N
   int64_t tile_columns, image_tiles;  // tiles of a row, of an image
   Cut cut;                            // of all tiles into blocks
   int64_t step_v, step_m;             // between planes
@@ -114,6 +118,8 @@ struct Winograd {
 
   ONNXC_INLINE Winograd(const ConvArgs& args, int64_t block) : c(args) {
     channel_blocks = (c.ic + kBlock - 1) / kBlock;
+    points_h = M + c.g.kh - 1;
+    points_w = M + c.g.kw - 1;
     tile_columns = (c.g.ow + M - 1) / M;
     image_tiles = (c.g.oh + M - 1) / M * tile_columns;
     cut = cut_evenly(c.n * image_tiles, block);
@@ -127,6 +133,7 @@ struct Winograd {
     const int64_t end = pairs * last_share / shares;
     planes_v = scratch + first_share * N * N * (step_v + step_m);
     planes_m = planes_v + N * N * step_v;
+    clear_missing_products();
     ONNXC_ROLLED
     for (int64_t at = pairs * first_share / shares; at < end;) {
       const int64_t block = at / panels, tiles = cut.rows(block);
@@ -141,6 +148,16 @@ struct Winograd {
         else
           run_panel<kBlock>(first, tiles, channel);
       }
+    }
+  }
+
+  // The products at infinity that are not made, for all panels.
+  ONNXC_INLINE void clear_missing_products() {
+    ONNXC_ROLLED
+    for (int64_t p = 0; p < N * N; ++p) {
+      if (p / N < points_h && p % N < points_w) continue;
+      ONNXC_ROLLED
+      for (int64_t i = 0; i < step_m; i += lanes) store<V>(planes_m + p * step_m + i, V{});
     }
   }
 
@@ -204,7 +221,7 @@ struct Winograd {
       for (int y = 0; y < N; ++y) columns[y * N + x] = out[y];
     }
     ONNXC_ROLLED
-    for (int64_t y = 0; y < N; ++y) {
+    for (int64_t y = 0; y < points_h; ++y) {
       V out[N];
       Transform::input(columns + y * N, out);
       ONNXC_UNROLL
@@ -217,13 +234,14 @@ struct Winograd {
   ONNXC_INLINE void run_panel(int64_t first, int64_t tiles, int64_t channel) {
     constexpr int NV = W / lanes < 2 ? 1 : 2;
     const Cut rows = cut_evenly(tiles, kMaxRows<NV>);
-    const float* u = c.w + channel * (N * N) * c.ic;
+    const float* u = c.w + channel * points_h * points_w * c.ic;
     ONNXC_ROLLED
-    for (int64_t p = 0; p < N * N; ++p) {
+    for (int64_t point = 0; point < points_h * points_w; ++point) {
+      const int64_t p = point / points_w * N + point % points_w;
       ONNXC_ROLLED
       for (int64_t column = 0; column < W; column += NV * lanes) {
         WinogradTile<W, NV> tile{
-            planes_v + p * step_v, u + p * c.ic * W + column, planes_m + p * step_m + column, c.ic, tiles, 0};
+            planes_v + p * step_v, u + point * c.ic * W + column, planes_m + p * step_m + column, c.ic, tiles, 0};
         ONNXC_ROLLED
         for (int64_t r = 0; r < rows.count; ++r) {
           with_rows<kMaxRows<NV>>(rows.rows(r), tile);
@@ -273,8 +291,8 @@ struct Winograd {
 
 ONNXC_KERNEL void onnxc_conv_winograd_f32(float* y, const float* x, const float* u, const float* bias,
                                           const float* residual, float* scratch, int64_t n, int64_t ic, int64_t ih,
-                                          int64_t iw, int64_t oc, int64_t oh, int64_t ow, int64_t pad_top,
-                                          int64_t pad_left, int64_t m, int64_t block, int64_t shares,
+                                          int64_t iw, int64_t oc, int64_t oh, int64_t ow, int64_t kh, int64_t kw,
+                                          int64_t pad_top, int64_t pad_left, int64_t m, int64_t block, int64_t shares,
                                           int64_t activation, float alpha, float beta, int64_t begin, int64_t end) {
   const onnxc_kernels::ConvArgs c{y,
                                   x,
@@ -284,7 +302,7 @@ ONNXC_KERNEL void onnxc_conv_winograd_f32(float* y, const float* x, const float*
                                   n,
                                   ic,
                                   oc,
-                                  {ih, iw, oh, ow, 3, 3, 1, 1, pad_top, pad_left, 1, 1},
+                                  {ih, iw, oh, ow, kh, kw, 1, 1, pad_top, pad_left, 1, 1},
                                   {activation, alpha, beta}};
   if (m == 4)
     onnxc_kernels::Winograd<4>(c, block).run(scratch, shares, begin, end);

@@ -61,8 +61,8 @@ void winograd(benchmark::State& state) {
   constexpr int64_t points = (M + 2) * (M + 2);
   Buffer y(OC * H * H), x(IC * H * H), u(IC * OC * points), bias(OC), scratch(points * (B * (IC + 32) + 32));
   report(state, 2.0 * OC * IC * 9 * H * H, [&] {
-    onnxc_conv_winograd_f32(y.p, x.p, u.p, bias.p, nullptr, scratch.p, 1, IC, H, H, OC, H, H, 1, 1, M, B, 1, 1, 0, 0, 0,
-                            1);
+    onnxc_conv_winograd_f32(y.p, x.p, u.p, bias.p, nullptr, scratch.p, 1, IC, H, H, OC, H, H, 3, 3, 1, 1, M, B, 1, 1, 0,
+                            0, 0, 1);
   });
 }
 template <int64_t OC, int64_t H, int64_t K, int64_t S>

@@ -11,11 +11,11 @@ namespace onnxc {
 namespace {
 
 // Of He's initialisation, roughly: uniform, of mean 0.
-Tensor random_weights(int64_t oc, int64_t ic) {
+Tensor random_weights(int64_t oc, int64_t ic, int64_t taps = 3) {
   std::mt19937 random(2);
-  std::vector<float> values(static_cast<size_t>(oc * ic * 9));
+  std::vector<float> values(static_cast<size_t>(oc * ic * taps * taps));
   for (float& v : values) v = static_cast<float>(static_cast<int>(random() % 2001) - 1000) / 1000;
-  return Tensor::f32({oc, ic, 3, 3}, values);
+  return Tensor::f32({oc, ic, taps, taps}, values);
 }
 
 // All weight on one tap: the direct sum is then short and errs little.
@@ -29,11 +29,12 @@ Tensor single_tap(int64_t oc, int64_t ic) {
 
 constexpr int64_t kLargeModel = 100 << 20;
 
-int form(int64_t channels, int64_t map, const std::string& cpu = "x86-64-v4", int64_t model_bytes = kLargeModel) {
+int form(int64_t channels, int64_t map, const std::string& cpu = "x86-64-v4", int64_t model_bytes = kLargeModel,
+         int64_t taps = 3) {
   Options options;
   options.cpu = cpu;
-  return choose_conv_form({1, channels, channels, map, map}, random_weights(channels, channels), model_bytes,
-                          *Target::from_options(options), options)
+  return choose_conv_form({1, channels, channels, map, map, taps, taps}, random_weights(channels, channels, taps),
+                          model_bytes, *Target::from_options(options), options)
       .m;
 }
 
@@ -46,6 +47,12 @@ TEST(ConvChoice, AsMeasured) {
     EXPECT_EQ(form(32, 7, cpu, 1 << 20), 4) << "the weights of a small model stay in the cache";
   }
   EXPECT_EQ(form(512, 7), 2) << "its weights for F(4,3) come too slowly";
+}
+
+TEST(ConvChoice, FourTapsGainLess) {
+  EXPECT_EQ(form(256, 28, "x86-64-v4", kLargeModel, 2), 4);
+  EXPECT_EQ(form(8, 56, "x86-64-v4", kLargeModel, 2), 0) << "the transforms take what the products save";
+  EXPECT_NE(form(8, 56), 0);
 }
 
 TEST(ConvChoice, OptionsAndTargetsForbidIt) {
@@ -92,6 +99,11 @@ TEST(ConvChoice, ScratchFitsTheLargestBlock) {
   // 7 x 7 tiles in blocks of at most 28: 25 and 24; 3 images of one tile and one panel.
   EXPECT_EQ(winograd_work({1, 20, 64, 28, 28}, {4, 28, {}}).scratch, 4 * 36 * (25 * (32 + 32) + 32));
   EXPECT_EQ(winograd_work({3, 16, 16, 2, 2}, {2, 28, {}}).shares, 1);
+}
+
+TEST(ConvChoice, ProductsAreThoseOfThePoints) {
+  EXPECT_EQ(winograd_work({1, 64, 32, 56, 56}, {4, 28, {}}).products, 56 * 56 * 64 * 32 * 9 / 4);
+  EXPECT_EQ(winograd_work({1, 64, 32, 56, 56, 2, 2}, {4, 28, {}}).products, 56 * 56 * 64 * 32 * 4 / 2);
 }
 
 }  // namespace

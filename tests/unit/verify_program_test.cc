@@ -68,7 +68,7 @@ TEST(VerifyProgram, Buffers) {
          "constant @p: f32[4] packing(block = [2], perm = [0, 0]) = splat 0.0 buffer %n: f32[4] = constant(@p)");
   expect("leaves out a dim", kCopy,
          "constant @p: f32[4] packing(block = [2], perm = [0]) = splat 0.0 buffer %n: f32[2] = constant(@p)");
-  expect("no f32 tensor of 3x3 weights", kCopy,
+  expect("no f32 tensor of weights with 2 or 3 taps per axis", kCopy,
          "constant @p: f32[4, 4, 3, 1] packing(winograd = 2) = splat 0.0 buffer %n: f32[1024] = constant(@p)");
   expect("its packed constant 1024", kCopy,
          "constant @p: f32[4, 4, 3, 3] packing(winograd = 2) = splat 0.0 buffer %n: f32[144] = constant(@p)");

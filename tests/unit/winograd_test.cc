@@ -80,5 +80,31 @@ TEST(Winograd, PackingHoldsPanels) {
   }
 }
 
+// With 2 taps the products at infinity are 0 and not in the packed weights.
+TEST(Winograd, PackingLeavesOutWhatIsZero) {
+  const int64_t ic = 3;
+  const Tensor weights = Tensor::f32({16, ic, 2, 3}, random_values(static_cast<size_t>(16 * ic * 6)));
+  for (int m : {2, 4}) {
+    const int64_t rows = m + 1, columns = m + 2;
+    const Tensor packed = pack_constant({"w", weights, Packing{{}, {}, m}});
+    ASSERT_EQ(packed.numel(), rows * columns * ic * 16);
+    for (int64_t o = 0; o < 16; ++o)
+      for (int64_t i = 0; i < ic; ++i) {
+        double u[36] = {};
+        float taps[9] = {};
+        std::copy_n(weights.as<float>().data() + (o * ic + i) * 6, 6, taps);
+        transform_winograd_weights(taps, m, u);
+        for (int64_t p = 0; p < columns * columns; ++p) {
+          const double want = u[p];
+          if (p / columns == rows)
+            ASSERT_EQ(want, 0) << o << " " << i << " " << p;
+          else
+            ASSERT_EQ(packed.as<float>()[static_cast<size_t>((p * ic + i) * 16 + o)], static_cast<float>(want))
+                << o << " " << i << " " << p;
+        }
+      }
+  }
+}
+
 }  // namespace
 }  // namespace onnxc

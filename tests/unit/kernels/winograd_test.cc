@@ -20,20 +20,21 @@ std::vector<double> weight_transform(int64_t m) {
   return g;
 }
 
-std::vector<float> transform_weights(const std::vector<float>& w, int64_t oc, int64_t ic, int64_t m) {
-  const int64_t n = m + 2, padded = (oc + 15) / 16 * 16;
+std::vector<float> transform_weights(const std::vector<float>& w, int64_t oc, int64_t ic, int64_t kh, int64_t kw,
+                                     int64_t m) {
+  const int64_t padded = (oc + 15) / 16 * 16, rows = m + kh - 1, columns = m + kw - 1;
   const auto g = weight_transform(m);
-  std::vector<float> u(static_cast<size_t>(padded * ic * n * n), 0.0f);
+  std::vector<float> u(static_cast<size_t>(padded * ic * rows * columns), 0.0f);
   for (int64_t o = 0; o < oc; ++o)
     for (int64_t i = 0; i < ic; ++i)
-      for (int64_t y = 0; y < n; ++y)
-        for (int64_t x = 0; x < n; ++x) {
+      for (int64_t y = 0; y < rows; ++y)
+        for (int64_t x = 0; x < columns; ++x) {
           double sum = 0;
-          for (int64_t ky = 0; ky < 3; ++ky)
-            for (int64_t kx = 0; kx < 3; ++kx)
-              sum += g[y * 3 + ky] * g[x * 3 + kx] * w[((o * ic + i) * 3 + ky) * 3 + kx];
+          for (int64_t ky = 0; ky < kh; ++ky)
+            for (int64_t kx = 0; kx < kw; ++kx)
+              sum += g[y * 3 + ky] * g[x * 3 + kx] * w[((o * ic + i) * kh + ky) * kw + kx];
           const int64_t panel = o / 32 * 32, width = std::min<int64_t>(32, padded - panel);
-          u[panel * n * n * ic + ((y * n + x) * ic + i) * width + o - panel] = float(sum);
+          u[panel * rows * columns * ic + ((y * columns + x) * ic + i) * width + o - panel] = float(sum);
         }
   return u;
 }
@@ -49,14 +50,15 @@ void check(const Case& which, int64_t m, int64_t shares) {
   const int64_t hw = c.oh() * c.ow(), out = c.n * c.oc * hw, n = m + 2;
   const int64_t tiles = c.n * ((c.oh() + m - 1) / m) * ((c.ow() + m - 1) / m),
                 blocks = (tiles + which.block - 1) / which.block, most = (tiles + blocks - 1) / blocks;
-  const auto x = random.vector(c.n * c.ic * c.ih * c.iw), w = random.vector(c.oc * c.ic * 9),
+  const auto x = random.vector(c.n * c.ic * c.ih * c.iw), w = random.vector(c.oc * c.ic * c.kh * c.kw),
              bias = random.vector(c.oc), residual = random.vector(out);
   const auto want = reference(c, x, w, bias, residual);
-  const auto xb = to_blocked(x, c.n, c.ic, c.ih * c.iw, kNan), u = transform_weights(w, c.oc, c.ic, m);
+  const auto xb = to_blocked(x, c.n, c.ic, c.ih * c.iw, kNan), u = transform_weights(w, c.oc, c.ic, c.kh, c.kw, m);
   const auto residual_b = to_blocked(residual, c.n, c.oc, hw, kNan);
   const std::vector<float> scratch(shares * n * n * (most * ((c.ic + 15) / 16 * 16 + 32) + 32), kNan);
-  SCOPED_TRACE(testing::Message() << "F(" << m << ",3) ic " << c.ic << " oc " << c.oc << " map " << c.ih << "x" << c.iw
-                                  << " pads " << c.pt << "," << c.pl << " shares " << shares);
+  SCOPED_TRACE(testing::Message() << "F(" << m << ",3) taps " << c.kh << "x" << c.kw << " ic " << c.ic << " oc " << c.oc
+                                  << " map " << c.ih << "x" << c.iw << " pads " << c.pt << "," << c.pl << " shares "
+                                  << shares);
   for (auto side : {Guarded::Side::Before, Guarded::Side::After}) {
     const Guarded gx(xb, side), gu(u, side), gb(pad_bias(bias), side),
         gy(c.residual ? residual_b : std::vector<float>(residual_b.size(), kNan), side);
@@ -64,7 +66,8 @@ void check(const Case& which, int64_t m, int64_t shares) {
     for (int64_t share = 0; share < shares; ++share)
       onnxc_conv_winograd_f32(gy.data(), gx.data(), gu.data(), c.bias ? gb.data() : nullptr,
                               c.residual ? gy.data() : nullptr, gs.data(), c.n, c.ic, c.ih, c.iw, c.oc, c.oh(), c.ow(),
-                              c.pt, c.pl, m, which.block, shares, c.activation, c.alpha, c.beta, share, share + 1);
+                              c.kh, c.kw, c.pt, c.pl, m, which.block, shares, c.activation, c.alpha, c.beta, share,
+                              share + 1);
     expect_near(from_blocked(gy.vector(), c.n, c.oc, hw), want, (m == 4 ? 6e-6 : 3e-6) * std::sqrt(double(c.ic * 9)));
   }
 }
@@ -78,6 +81,9 @@ const Case kCases[] = {
     {{2, 24, 6, 19, 17, 3, 3, 1, 1, 0, 0, 0, 0, 1, 1, 1, 4}, 14},
     {{1, 40, 3, 5, 16, 3, 3, 1, 1, 0, 2, 2, 0, 1, 1, 1, 6, 0, 0, false, true}},
     {{1, 1, 4, 30, 3, 3, 3, 1, 1, 2, 0, 0, 1, 1, 1, 1, 2, 0.1f, 0}},
+    {{1, 40, 13, 11, 48, 2, 2, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1}, 14},
+    {{2, 70, 6, 9, 35, 2, 3, 1, 1, 1, 1, 0, 1, 1, 1, 1, 3, -0.5f, 0.5f, true, true}},
+    {{1, 20, 8, 7, 16, 3, 2, 1, 1, -1, 1, 1, -1, 1, 1}},
     {{1, 280, 6, 6, 33, 3, 3, 1, 1, 4, 4, 4, 4, 1, 1, 1, 0, 0, 0, true, true}},
 };
 
@@ -95,11 +101,11 @@ TEST(WinogradTest, SharesDoNotChangeBits) {
   Random random(3);
   const int64_t ic = 40, oc = 80, size = 21, block = 14, shares = 8;  // 36 tiles in 3 blocks, 3 panels
   const auto x = to_blocked(random.vector(ic * size * size), 1, ic, size * size, kNan),
-             u = transform_weights(random.vector(oc * ic * 9), oc, ic, 4);
+             u = transform_weights(random.vector(oc * ic * 9), oc, ic, 3, 3, 4);
   std::vector<float> scratch(shares * 36 * (12 * (48 + 32) + 32), kNan), whole(oc * size * size, kNan);
   const auto run = [&](std::vector<float>& y, int64_t begin, int64_t end) {
     onnxc_conv_winograd_f32(y.data(), x.data(), u.data(), nullptr, nullptr, scratch.data(), 1, ic, size, size, oc, size,
-                            size, 1, 1, 4, block, shares, 1, 0, 0, begin, end);
+                            size, 3, 3, 1, 1, 4, block, shares, 1, 0, 0, begin, end);
   };
   run(whole, 0, shares);
   for (int64_t calls : {2, 3, 8}) {
