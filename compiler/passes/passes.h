@@ -19,6 +19,7 @@ Result<bool> recognise_layer_norm(Graph& graph, PassContext& context);
 Result<bool> fuse_pad_conv(Graph& graph, PassContext& context);
 Result<bool> recognise_channel_shuffle(Graph& graph, PassContext& context);
 Result<bool> recognise_hard_swish(Graph& graph, PassContext& context);
+Result<bool> recognise_one_hot_product(Graph& graph, PassContext& context);
 Result<bool> recognise_attention(Graph& graph, PassContext& context);
 Result<bool> recognise_gelu(Graph& graph, PassContext& context);
 Result<bool> fuse_matmul_bias(Graph& graph, PassContext& context);

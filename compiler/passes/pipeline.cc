@@ -32,6 +32,8 @@ constexpr Pass kPasses[] = {
     {"recognise_hard_swish", "the operators of a HardSwish become one", recognise_hard_swish},
     {"recognise_channel_shuffle", "Reshape, Transpose, Reshape of channels in groups become ChannelShuffle",
      recognise_channel_shuffle},
+    {"recognise_one_hot_product", "one-hot rows times constant rows become a Gather of the rows",
+     recognise_one_hot_product},
     {"decompose", "replace operators without a kernel by simpler ones", decompose, true},
     {"fuse_matmul_bias", "bias and residual sum become inputs of the MatMul before", fuse_matmul_bias, true},
     {"fuse_activations", "activations and residual sums become part of the Conv, Gemm or MatMul before",
