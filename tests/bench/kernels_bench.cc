@@ -97,9 +97,7 @@ void plain(benchmark::State& state) {
 template <int64_t G, bool Linear, int64_t Steps, int64_t B, int64_t H>
 void recurrent(benchmark::State& state) {
   Buffer y(Steps * B * H), x(Steps * B * G * H), r(G * H * H), scratch(B * 4 * H), y_h(B * H), bias(H);
-  int64_t begin = 0, end = B;  // known at run time only, as where threads share the sequences
-  benchmark::DoNotOptimize(begin);
-  benchmark::DoNotOptimize(end);
+  volatile int64_t begin = 0, end = B;  // known at run time only, as where threads share the sequences
   report(state, 2.0 * Steps * B * G * H * H, [&] {
     if (G == 4)
       onnxc_lstm_f32(y.p, y_h.p, nullptr, x.p, r.p, nullptr, nullptr, nullptr, nullptr, scratch.p, G * H, Steps, B, H,
