@@ -494,7 +494,9 @@ Status lower_conv_transpose_gemm(LowerContext& c, const Transposed& t) {
 bool is_disjoint(const LowerContext& c, const Transposed& t) {
   const Shape spatial = spatial_of(c.in_shape(0));
   for (size_t a = 0; a < t.kernel.size(); ++a)
-    if (t.kernel[a] != t.strides[a] || t.pads_begin[a] != 0 || t.out[a] != spatial[a] * Dim(t.strides[a])) return false;
+    if (t.kernel[a] != t.strides[a] || t.dilations[a] != 1 || t.pads_begin[a] != 0 ||
+        t.out[a] != spatial[a] * Dim(t.strides[a]))
+      return false;
   return t.kernel.size() == 2;
 }
 
