@@ -146,7 +146,6 @@ Expr channel(const Expr& outer, const Expr& inner, int block) {
   return expr::index(outer->dim * Dim(block) + inner->dim);
 }
 bool divides(const Dim& c, int block) { return c.is_const() && c.value() % block == 0; }
-
 }  // namespace
 
 void GraphLowering::convert_to_blocked(BufferId from, BufferId to, const Shape& shape, Layout layout,

@@ -134,7 +134,7 @@ SmallConv as_small_conv(const LowerContext& c, const Conv2d& g, const Tensor& we
   return {x[0].value(), x[1].value(), weights.dims()[0], g.oh.value(), g.ow.value(), g.kh, g.kw};
 }
 
-Call& conv_args(Call& call, const LowerContext& c, const Conv2d& g, int64_t oc) {
+Call& conv_args(Call& call, const LowerContext& c, const Conv2d& g, const Dim& oc) {
   const Shape& x = c.in_shape(0);
   return call.arg("n", x[0])
       .arg("ic", x[1])
@@ -242,7 +242,7 @@ Status lower_conv_blocked(LowerContext& c, const Conv2d& g) {
   if (depthwise)
     call.arg("n", x[0]).arg("c", ic).arg("ih", g.ih).arg("iw", g.iw).arg("oh", g.oh).arg("ow", g.ow);
   else
-    conv_args(call, c, g, w[0].value());
+    conv_args(call, c, g, w[0]);
   activation_args(window_args(call, g), activation_of(c.node()));
   call.arg("by_rows", shares_rows(g.oh, w) ? 1 : 0).slices(conv_work(g, x[0], w) * Dim(depthwise ? 4 : 1));
   c.emit(call.op());
@@ -290,9 +290,7 @@ Status lower_conv_plain(LowerContext& c, Conv2d g) {
   ONNXC_ASSIGN(const BufferId residual, c.in(3));
   Call call("conv_plain_f32");
   call.out(c.out(0)).in(in).in(weights).in(bias).in(residual);
-  call.arg("n", x[0]).arg("ic", x[1]).arg("ih", g.ih).arg("iw", g.iw);
-  call.arg("oc", w[0]).arg("oh", g.oh).arg("ow", g.ow);
-  window_args(call, g).arg("groups", c.node().attr_int("group", 1));
+  window_args(conv_args(call, c, g, w[0]), g).arg("groups", c.node().attr_int("group", 1));
   c.emit(activation_args(call, activation_of(c.node())).slices(conv_work(g, x[0], w) * Dim(2)).op());
   return ok();
 }
@@ -512,9 +510,9 @@ Status lower_conv_transpose_disjoint(LowerContext& c, const Transposed& t) {
   const Conv2d g{{}, x[2], x[3], x[2], x[3], 1, 1, 1, 1, 0, 0, 1, 1};
   Call call("conv_plain_f32");
   call.out(taps).in(in).in(weights).in(kNoBuffer).in(kNoBuffer);
-  call.arg("n", x[0]).arg("ic", ic).arg("ih", g.ih).arg("iw", g.iw).arg("oc", planes).arg("oh", g.oh).arg("ow", g.ow);
+  window_args(conv_args(call, c, g, Dim(planes)), g).arg("groups", 1);
   const Dim work = conv_work(g, x[0], {Dim(planes), x[1], Dim(1), Dim(1)});
-  c.emit(activation_args(window_args(call, g).arg("groups", 1), Activation{}).slices(work).op());
+  c.emit(activation_args(call, Activation{}).slices(work).op());
   const BufferId out = c.out(0);
   const Dim kh(t.kernel[0]), kw(t.kernel[1]);
   c.emit(make_nest(c, {x[0], w[1], x[2], kh, x[3], kw}, [&](std::span<const Expr> idx) {

@@ -82,7 +82,7 @@ struct ChannelBlock {
   }
 };
 
-// Plain -> blocked by tiles of L, pixel by pixel for L = 1; `units` cuts the pixels.
+// L pixels from `at` on, of all lanes of the block: plain -> blocked, and back.
 template <int L>
 struct ToBlocked {
   static ONNXC_INLINE void run(const ChannelBlock& b, float* y, const float* x, int64_t at) {
