@@ -301,6 +301,7 @@ def conv_transpose(r, op):
     attributes = {
         "group": group,
         "strides": strides,
+        "dilations": [int(r.choice([1, 1, 2])) for _ in range(n)],
         "pads": [int(r.integers(0, (kernel[k % n] + 1) // 2)) for k in range(2 * n)],
         "output_padding": [int(r.integers(0, s)) for s in strides],
     }
