@@ -531,7 +531,7 @@ OP(Relu) = make("Relu", infer_same, relu);
 OP(LeakyRelu) = make("LeakyRelu", infer_same, leaky_relu);
 OP(ThresholdedRelu) = make("ThresholdedRelu", infer_same, thresholded_relu);
 OP(HardSigmoid) = make("HardSigmoid", infer_same, hard_sigmoid);
-OP(HardSwish) = make("HardSwish", infer_same, hard_swish, Accuracy::Rounding);
+OP(HardSwish) = make("HardSwish", infer_same, hard_swish, Accuracy::Accumulating);
 OP(Shrink) = make("Shrink", infer_same, shrink);
 ACTIVATION(Elu, elu);
 ACTIVATION(Celu, celu);

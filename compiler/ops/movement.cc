@@ -340,9 +340,11 @@ Result<std::optional<std::vector<Range>>> slice_ranges(const Node& n, const Shap
     const Dim& extent = x[axis];
     const int64_t step = steps ? (*steps)[i] : 1;
     if (step == 0) return Error(ErrorKind::InvalidModel, "a step is 0", n.where());
-    // Negative positions count from the end; then they are clamped to the axis.
+    // Negative positions count from the end; then they are clamped to the axis. Walking backwards, an empty axis begins
+    // (and ends) at -1.
     auto place = [&](const Dim& p, bool end) {
-      Dim low = step > 0 ? Dim(0) : Dim(end ? -1 : 0), high = step > 0 ? extent : extent - Dim(1);
+      const Dim high = step > 0 ? extent : extent - Dim(1);
+      const Dim low = step > 0 ? Dim(0) : Dim::min(Dim(end ? -1 : 0), high);
       if (p.is_const() && p.value() < 0) {
         if (p.value() < -(int64_t{1} << 60)) return low;
         return Dim::max(low, Dim::min(p + extent, high));

@@ -18,6 +18,9 @@ Result<Window> make_window(const Node& node, const Shape& in, std::vector<int64_
     return bad("kernel, strides, dilations or pads do not fit the " + std::to_string(n) + " spatial axes of the input");
   const std::string auto_pad = node.attr_string("auto_pad", "NOTSET");
   const bool ceil_mode = node.attr_int("ceil_mode", 0) != 0;
+  // Where the strides are longer than the window, these two crop the input by negative pads, as in ONNX Runtime 1.32,
+  // which rejects such a MaxPool and lets the windows of a Conv begin at the input's edge.
+  const bool may_crop = node.op == "AveragePool" || node.op == "LpPool";
   for (size_t a = 0; a < n; ++a) {
     const int64_t k = w.kernel[a], s = w.strides[a], d = w.dilations[a];
     if (k <= 0 || s <= 0 || d <= 0) return bad("kernel, strides and dilations must be positive");
@@ -29,8 +32,8 @@ Result<Window> make_window(const Node& node, const Shape& in, std::vector<int64_
         return Error(ErrorKind::Unsupported, "auto_pad " + auto_pad + " needs a known extent, not " + in[a].str(),
                      node.where(), "fix it by --dim or --shape");
       const int64_t extent = in[a].value(), steps = (extent + s - 1) / s;
-      const int64_t total = std::max<int64_t>((steps - 1) * s + reach - extent, 0);
-      begin = auto_pad == "SAME_UPPER" ? total / 2 : total - total / 2;
+      const int64_t needed = (steps - 1) * s + reach - extent, total = may_crop ? needed : std::max<int64_t>(needed, 0);
+      begin = (auto_pad == "SAME_UPPER" ? total : total + 1) / 2;
       end = total - begin;
       out = Dim(steps);
     } else {
