@@ -74,6 +74,14 @@ Conv2d as_2d(const Window& w, const Shape& x) {
   }
   return g;
 }
+// A map that is one pixel wide, and stays so, as one row: the same memory, and kernels take several pixels of a row at a
+// time.
+Conv2d as_row(Conv2d g) {
+  if (g.iw != Dim(1) || g.ow != Dim(1) || g.kw != 1 || g.pl != 0) return g;
+  std::swap(g.ih, g.iw), std::swap(g.oh, g.ow), std::swap(g.kh, g.kw);
+  std::swap(g.sh, g.sw), std::swap(g.pt, g.pl), std::swap(g.dh, g.dw);
+  return g;
+}
 Call& window_args(Call& call, const Conv2d& g) {
   return call.arg("kh", g.kh)
       .arg("kw", g.kw)
@@ -349,7 +357,7 @@ Status lower_conv(LowerContext& c) {
   const bool known = x[1].is_const() && w[0].is_const() && c.constant(1) && (!c.has_input(2) || c.constant(2));
   const bool depthwise = groups > 1 && x[1] == Dim(groups) && w[0] == Dim(groups);
   if (c.channel_block() > 1 && known && (depthwise || (groups == 1 && !is_narrow(c, g))))
-    return lower_conv_blocked(c, g);
+    return lower_conv_blocked(c, as_row(g));
   return lower_conv_plain(c, g);
 }
 
