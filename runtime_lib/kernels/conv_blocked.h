@@ -11,12 +11,19 @@
 
 namespace onnxc_kernels {
 
-// One tile: TR x columns pixels from (oy, ox), NV vectors of channels from `channel`.
+// Blocks of input channels in a chain of at most kChain products, but one at least.
+ONNXC_INLINE int64_t blocks_of_chain(int64_t taps) {
+  return kChain / (taps * kBlock) > 1 ? kChain / (taps * kBlock) : 1;
+}
+
+// One tile: TR x columns pixels from (oy, ox), NV vectors of channels from `channel`; `blocks` of input channels, of
+// which the sums of those before wait in y.
 template <int NV, int TR>
 struct BlockedTile {
   const ConvArgs& c;
   const float* zeros;
   int64_t image, oy, ox, channel;
+  Range blocks;
 
   // Pixel r of the tile is row r / MC, column r % MC of it.
   template <int MC>
@@ -44,24 +51,23 @@ struct BlockedTile {
   ONNXC_INLINE void run() {
     constexpr int MR = TR * MC;
     const Window& g = c.g;
-    const int64_t blocks = (c.ic + kBlock - 1) / kBlock, taps = g.kh * g.kw;
-    const int64_t stride = blocks * taps * kBlock * kBlock;  // between blocks of output channels
+    const int64_t all_blocks = (c.ic + kBlock - 1) / kBlock, taps = g.kh * g.kw;
+    const int64_t stride = all_blocks * taps * kBlock * kBlock;  // between blocks of output channels
     const float* w = c.w + column_offset(channel, stride);
     const int64_t y0 = oy * g.stride_h - g.pad_top, x0 = ox * g.stride_w - g.pad_left;
     const bool fast = inside(MC);
     Range rows = TR == 1 ? taps_inside(y0, g.dil_h, g.kh, g.ih) : Range{0, g.kh};
-    const int64_t chain = kChain / (taps * kBlock) > 1 ? kChain / (taps * kBlock) : 1;  // in blocks of channels
-    const int64_t plane_size = g.oh * g.ow * kBlock, at = output();
-    bool flushed = false;
+    const int64_t chain = blocks_of_chain(taps), plane_size = g.oh * g.ow * kBlock, at = output();
+    bool flushed = blocks.begin > 0;
     Tile<float, MR, NV> tile;
     tile.clear();
     ONNXC_ROLLED
-    for (int64_t b = 0; b < blocks; ++b) {
-      if (b > 0 && b % chain == 0) {  // chains but the last wait in y
+    for (int64_t b = blocks.begin; b < blocks.end; ++b) {
+      if (b > blocks.begin && b % chain == 0) {  // chains but the last wait in y
         flush(tile, at, plane_size, !flushed);
         flushed = true;
       }
-      const float* plane = c.x + (image * blocks + b) * g.ih * g.iw * kBlock;
+      const float* plane = c.x + (image * all_blocks + b) * g.ih * g.iw * kBlock;
       const int64_t count = c.ic - b * kBlock < kBlock ? c.ic - b * kBlock : kBlock;
       ONNXC_ROLLED
       for (int64_t ky = rows.begin; ky < rows.end; ++ky) {
@@ -85,6 +91,7 @@ struct BlockedTile {
         }
       }
     }
+    if (blocks.end < all_blocks) return flush(tile, at, plane_size, !flushed);
     ONNXC_UNROLL
     for (int r = 0; r < MR; ++r) {
       ONNXC_UNROLL
@@ -125,47 +132,87 @@ struct BlockedTile {
 // TR rows from oy, the given tiles of their columns, channels from `channel`.
 template <int NV, int TR>
 ONNXC_INLINE void conv_blocked_rows(const ConvArgs& c, const float* zeros, int64_t image, int64_t oy, int64_t channel,
-                                    const Cut& cut, Range tiles) {
-  BlockedTile<NV, TR> tile{c, zeros, image, oy, cut.start(tiles.begin), channel};
+                                    Range blocks, const Cut& cut, Range tiles) {
+  BlockedTile<NV, TR> tile{c, zeros, image, oy, cut.start(tiles.begin), channel, blocks};
   const int64_t at = tile.output(), first = tile.ox;
   ONNXC_ROLLED
   for (int64_t t = tiles.begin; t < tiles.end; ++t) {
     with_rows<kMaxRows<NV> / TR>(cut.rows(t), tile);
     tile.ox += cut.rows(t);
   }
-  activate_blocked(c, at, TR * (tile.ox - first), NV, c.g.oh * c.g.ow * kBlock);
+  if (blocks.end * kBlock >= c.ic) activate_blocked(c, at, TR * (tile.ox - first), NV, c.g.oh * c.g.ow * kBlock);
 }
 
-// How the pixels of an image are cut into units of work: a single row into its tiles, narrow maps into pairs of rows
-// (two rows in a tile), others into rows.
+// Rows of a tile of two vectors that keep two FMA units busy whose results take four cycles.
+inline constexpr int64_t kMinRows = 4;
+
+// How the pixels of an image are cut into units of work: a single row into its tiles, others into rows, or into pairs of
+// rows (two rows in a tile) where these make fuller tiles.
 template <int NV>
 struct BlockedUnits {
-  int64_t oh;
+  int64_t oh, ow;
   Cut cut, narrow;
   bool tiles, pairs;
   explicit ONNXC_INLINE BlockedUnits(const Window& g)
       : oh(g.oh),
+        ow(g.ow),
         cut(cut_evenly(g.ow, kMaxRows<NV>)),
         narrow(cut_evenly(g.ow, kMaxRows<NV> / 2)),
         tiles(g.oh == 1),
-        pairs(NV > 1 && g.ow * 2 <= kMaxRows<NV>) {}
+        pairs(NV > 1 && (g.ow * 2 <= kMaxRows<NV> || cost(narrow, 2) < 2 * cost(cut, 1))) {}
+  // Steps of one row of tiles, each of `rows` rows of pixels: a low tile waits for its own sums.
+  static ONNXC_INLINE int64_t cost(const Cut& cut, int64_t rows) {
+    const int64_t low = rows * cut.height, high = low + rows;
+    return cut.larger * (high < kMinRows ? kMinRows : high) +
+           (cut.count - cut.larger) * (low < kMinRows ? kMinRows : low);
+  }
   ONNXC_INLINE int64_t count() const { return tiles ? cut.count : pairs ? (oh + 1) / 2 : oh; }
+  ONNXC_INLINE int64_t pixels() const { return tiles ? kMaxRows<NV> : pairs ? 2 * ow : ow; }
 };
 template <int NV>
-ONNXC_INLINE void conv_blocked_image(const ConvArgs& c, const float* zeros, int64_t image, int64_t channel,
-                                     const Share& share, int64_t panel, int64_t panels) {
-  const BlockedUnits<NV> units(c.g);
-  const Range mine = share.of(panel, panels, units.count());
-  if (units.tiles) return conv_blocked_rows<NV, 1>(c, zeros, image, 0, channel, units.cut, mine);
+ONNXC_INLINE void conv_blocked_units(const ConvArgs& c, const float* zeros, int64_t image, int64_t channel,
+                                     Range blocks, const BlockedUnits<NV>& units, Range mine) {
+  if (units.tiles) return conv_blocked_rows<NV, 1>(c, zeros, image, 0, channel, blocks, units.cut, mine);
   int64_t oy = units.pairs ? 2 * mine.begin : mine.begin;
   const int64_t limit = units.pairs ? 2 * mine.end : mine.end, end = limit < c.g.oh ? limit : c.g.oh;
   if (units.pairs) {
     ONNXC_ROLLED
     for (; oy + 2 <= end; oy += 2)
-      conv_blocked_rows<NV, NV == 1 ? 1 : 2>(c, zeros, image, oy, channel, units.narrow, {0, units.narrow.count});
+      conv_blocked_rows<NV, NV == 1 ? 1 : 2>(c, zeros, image, oy, channel, blocks, units.narrow,
+                                             {0, units.narrow.count});
   }
   ONNXC_ROLLED
-  for (; oy < end; ++oy) conv_blocked_rows<NV, 1>(c, zeros, image, oy, channel, units.cut, {0, units.cut.count});
+  for (; oy < end; ++oy)
+    conv_blocked_rows<NV, 1>(c, zeros, image, oy, channel, blocks, units.cut, {0, units.cut.count});
+}
+
+// Of an image, `panels` of NV vectors of output channels from `channel`, the first of which has number `first` of `all`.
+template <int NV>
+ONNXC_INLINE void conv_blocked_panels(const ConvArgs& c, const float* zeros, int64_t image, int64_t channel,
+                                      int64_t panels, const Share& share, int64_t first, int64_t all) {
+  const BlockedUnits<NV> units(c.g);
+  const int64_t width = NV * kLanes<float>, taps = c.g.kh * c.g.kw, blocks = (c.ic + kBlock - 1) / kBlock;
+  const int64_t chain = blocks_of_chain(taps), chain_bytes = chain * kBlock * taps * width * int64_t(sizeof(float));
+  const int64_t step = chain * (chain_bytes < kFirstCacheColumns ? kFirstCacheColumns / chain_bytes : 1);
+  const int64_t unit_bytes = units.pixels() * c.g.stride_h * c.g.stride_w * (step < blocks ? step : blocks) * kBlock *
+                             int64_t(sizeof(float));
+  const int64_t group = unit_bytes < kSecondCacheRows ? kSecondCacheRows / unit_bytes : 1;
+  const int64_t count = units.count();
+  ONNXC_ROLLED
+  for (int64_t unit = 0; unit < count; unit += group) {
+    ONNXC_ROLLED
+    for (int64_t block = 0; block < blocks; block += step) {
+      ONNXC_ROLLED
+      for (int64_t panel = 0; panel < panels; ++panel) {
+        Range mine = share.of(first + panel, all, count);
+        if (mine.begin < unit) mine.begin = unit;
+        if (mine.end > unit + group) mine.end = unit + group;
+        if (mine.begin >= mine.end) continue;
+        conv_blocked_units<NV>(c, zeros, image, channel + panel * width,
+                               {block, block + step < blocks ? block + step : blocks}, units, mine);
+      }
+    }
+  }
 }
 
 ONNXC_INLINE void conv_blocked(ConvArgs c, const Share& share) {
@@ -180,13 +227,13 @@ ONNXC_INLINE void conv_blocked(ConvArgs c, const Share& share) {
   }
   // A panel: the channels of a tile, of which the last may be half.
   const int64_t channels = (c.oc + kBlock - 1) / kBlock * kBlock, per_image = (channels + 2 * lanes - 1) / (2 * lanes);
+  const int64_t whole = channels / (2 * lanes);
   ONNXC_ROLLED
   for (int64_t image = 0; image < c.n; ++image) {
-    int64_t channel = 0, panel = image * per_image;
-    ONNXC_ROLLED
-    for (; channel + 2 * lanes <= channels; channel += 2 * lanes)
-      conv_blocked_image<2>(c, zeros, image, channel, share, panel++, c.n * per_image);
-    if (channel < channels) conv_blocked_image<1>(c, zeros, image, channel, share, panel, c.n * per_image);
+    const int64_t first = image * per_image, all = c.n * per_image;
+    conv_blocked_panels<2>(c, zeros, image, 0, whole, share, first, all);
+    if (whole < per_image)
+      conv_blocked_panels<1>(c, zeros, image, whole * 2 * lanes, 1, share, first + whole, all);
   }
 }
 
