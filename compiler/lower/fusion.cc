@@ -175,7 +175,10 @@ Status GraphLowering::store_pending(const Value* value, Layout wanted) {
   pending_.erase(value);
   if (const OpDef* def = find_op(pending.node->domain, pending.node->op); def->store) {
     OpContext context(*this, *pending.node);
-    ONNXC_ASSIGN(const bool done, def->store(context, wanted));
+    ONNXC_ASSIGN(bool done, def->store(context, wanted));
+    if (!done && !wanted.plain() && pending.layout.plain()) {
+      ONNXC_ASSIGN(done, def->store(context, {}));  // home() goes on from there
+    }
     if (done) return context.status();
   }
   const BufferId buffer = new_buffer(value, pending.layout);

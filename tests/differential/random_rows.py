@@ -189,6 +189,8 @@ REDUCTIONS = "ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 Reduc
 @row(*REDUCTIONS)
 def reduction(r, op):
     shape = dims(r, low=1, empty=False)
+    if r.random() < 0.2:  # longer than what is reduced side by side
+        shape = [int(r.integers(1, 20)), int(r.choice([64, 70, 150]))]
     x = floats(r, shape, scale=1.0)
     if op in ("ReduceLogSum", "ReduceProd"):
         x = np.abs(x) * 0.2 + 0.9
@@ -276,6 +278,8 @@ def window_sizes(r, n):
 def conv(r, op):
     n = int(r.choice([1, 2, 2, 2, 3]))
     size, kernel = window_sizes(r, n)
+    if n == 2 and r.random() < 0.1:  # a row, standing
+        size[1] = kernel[1] = 1
     kind = r.integers(3)
     group = int(r.integers(1, 4)) if kind == 1 else 1
     cin, cout = group * int(r.choice([1, 3, 5, 16, 17])), group * int(r.choice([1, 4, 16, 19]))

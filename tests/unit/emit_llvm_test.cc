@@ -275,6 +275,31 @@ TEST(Reduce, SumsKeepTheirOrder) {
   expect_sum(5, 33, true, 8);
 }
 
+// Sums of columns, with and without a loop of one turn between: each in the order of the rows.
+TEST(Reduce, ColumnsAreSummedRowByRow) {
+  constexpr int64_t kRows = 11;
+  for (const int64_t cols : {8, 64, 65, 150})
+    for (const bool between : {false, true}) {
+      Builder p;
+      const BufferId x = p.input("x", Elem::F32, {kRows, cols}), y = p.output("y", Elem::F32, {1, cols});
+      Reduce sum;
+      sum.name = "s";
+      sum.value = p.load(x, {var("r"), var("c")});
+      sum.vars = {{"r", kRows}};
+      const Expr at = between ? var("one") : expr::int_constant(Elem::I64, 0);
+      const Block body = {{sum}, {Store{y, {at, var("c")}, expr::let("s", Elem::F32), nullptr}}};
+      p.nest({loop("c", cols, between ? Block{loop("one", 1, body)} : body)});
+      const auto data = awkward(static_cast<size_t>(kRows * cols));
+      auto result = run(p.program, {Tensor::f32({kRows, cols}, data)}, "native");
+      ASSERT_TRUE(result.ok()) << text(result);
+      for (int64_t c = 0; c < cols; ++c) {
+        float expected = 0;
+        for (int64_t r = 0; r < kRows; ++r) expected += data[static_cast<size_t>(r * cols + c)];
+        EXPECT_EQ((*result)[0].as<float>()[static_cast<size_t>(c)], expected) << cols << " " << c;
+      }
+    }
+}
+
 TEST(Reduce, MaxOfManyAndPositions) {
   const std::vector<float> v = {1, 7, 3, 7, -2, 0};
   Builder p;

@@ -39,6 +39,38 @@ bool is_loop_of_lanes(const For& loop) {
   return good;
 }
 
+// Columns of a reduction that are reduced side by side.
+constexpr int64_t kStrip = 64;
+
+// The body of a loop, seen through inner loops of one turn, whose variables go to `single`.
+const Block& body_of(const For& loop, std::vector<std::string>* single) {
+  const Block* body = &loop.body;
+  for (const For* inner = nullptr; body->size() == 1; body = &inner->body) {
+    inner = std::get_if<For>(&body->front().node);
+    if (!inner || inner->var.extent != Dim(1)) break;
+    single->push_back(inner->var.name);
+  }
+  return *body;
+}
+
+// A loop over neighbours, each the result of a serial reduction whose elements are neighbours too: column sums.
+bool is_loop_of_columns(const For& loop) {
+  std::vector<std::string> single;
+  const Block& body = body_of(loop, &single);
+  const auto extent = loop.var.extent.constant();
+  const auto* reduce = body.empty() ? nullptr : std::get_if<Reduce>(&body.front().node);
+  if (!extent || *extent < 8 || !reduce || reduce->lanes != 1) return false;
+  bool good = reduce->op != ReduceOp::ArgMin && reduce->op != ReduceOp::ArgMax;
+  for (const LoopVar& v : reduce->vars) good &= !expr::depends_on(expr::index(v.extent), loop.var.name);
+  for_each_load(reduce->value, [&](const ExprNode& load) { good &= neighbours(load.args, loop.var.name); });
+  for (size_t i = 1; i < body.size(); ++i) {
+    const auto* store = std::get_if<Store>(&body[i].node);
+    if (store) good &= !store->when && neighbours(store->at, loop.var.name);
+    good &= store || std::holds_alternative<Let>(body[i].node);
+  }
+  return good;
+}
+
 llvm::MDNode* not_unrolled(llvm::LLVMContext& c) {
   llvm::MDNode* no_unroll = llvm::MDNode::get(c, {llvm::MDString::get(c, "llvm.loop.unroll.disable")});
   llvm::MDNode* id = llvm::MDNode::getDistinct(c, {nullptr, no_unroll});
@@ -58,6 +90,7 @@ void NestEmitter::emit(const Block& block) {
 
 void NestEmitter::emit_share(const Block& nest, const Share& share) {
   const For& outermost = std::get<For>(nest.front().node);
+  if (is_loop_of_columns(outermost)) return emit_columns(outermost, share.begin, share.end);
   loop(outermost.var.name, share.begin, share.end, [&] { emit(outermost.body); });
 }
 
@@ -67,9 +100,38 @@ void NestEmitter::emit_stmt(const For& node) {
     return emit_stmt(*merged);
   }
   Value* end = exprs_.emit_dim(node.var.extent).value;
+  if (is_loop_of_columns(node)) return emit_columns(node, b_.getInt64(0), end);
   loop(
       node.var.name, b_.getInt64(0), end, [&] { emit(node.body); },
       is_loop_of_lanes(node) ? not_unrolled(context_.llvm()) : nullptr);
+}
+
+// Strips of columns: each column's sum keeps its order, and rows are read as they lie.
+void NestEmitter::emit_columns(const For& node, Value* begin, Value* end) {
+  std::vector<std::string> single;
+  const Block& body = body_of(node, &single);
+  for (const std::string& name : single) scope_.symbols[name] = {b_.getInt64(0), true};
+  const auto& reduce = std::get<Reduce>(body.front().node);
+  const Block rest(body.begin() + 1, body.end());
+  const std::string strip = node.var.name + ".strip", column = node.var.name + ".column";
+  auto emit_strip = [&](Value* first, Value* columns) {
+    auto each_column = [&](const std::function<void(Value*)>& run) {
+      auto turn = [&] {
+        Value* which = scope_.symbols[column].value;
+        scope_.symbols[node.var.name] = {b_.CreateNSWAdd(first, which), true};
+        run(which);
+      };
+      loop(column, b_.getInt64(0), columns, turn, not_unrolled(context_.llvm()));
+    };
+    reduce_columns(reduce, kStrip, each_column, [&] { emit(rest); });
+  };
+  Value* width = b_.getInt64(kStrip);
+  Value* count = b_.CreateNSWSub(end, begin);
+  Value* strips = b_.CreateSDiv(count, width);
+  loop(strip, b_.getInt64(0), strips,
+       [&] { emit_strip(b_.CreateNSWAdd(begin, b_.CreateNSWMul(scope_.symbols[strip].value, width)), width); });
+  Value* done = b_.CreateNSWMul(strips, width);
+  emit_strip(b_.CreateNSWAdd(begin, done), b_.CreateNSWSub(count, done));
 }
 
 void NestEmitter::emit_stmt(const Let& let) { scope_.lets[let.name] = exprs_.emit(let.value); }

@@ -30,6 +30,9 @@ class NestEmitter {
             llvm::MDNode* metadata = nullptr);
   void loops(const std::vector<LoopVar>& vars, size_t first, size_t last, const std::function<void()>& body);
 
+  // Turns begin .. end - 1 of a loop whose body begins with a serial reduction.
+  void emit_columns(const For& node, llvm::Value* begin, llvm::Value* end);
+
   // Accumulators live in memory while the reduction runs; LLVM promotes them.
   llvm::Value* slot(llvm::Type* type, uint64_t count);
   llvm::Value* combine(const Reduce& reduce, llvm::Value* a, llvm::Value* b);
@@ -39,6 +42,11 @@ class NestEmitter {
   llvm::Value* reduce_in_lanes(const Reduce& reduce);
   void reduce_rows(const Reduce& reduce, llvm::Value* accumulators);
   void reduce_by_position(const Reduce& reduce, llvm::Value* accumulators);
+  // Reduces `columns` columns side by side, then runs `finish` for each with its result in scope. `each_column` runs
+  // its argument, given the number of a column, for all of them in a loop.
+  void reduce_columns(const Reduce& reduce, int64_t columns,
+                      const std::function<void(const std::function<void(llvm::Value*)>&)>& each_column,
+                      const std::function<void()>& finish);
   llvm::Value* combine_lanes(const Reduce& reduce, llvm::Value* accumulators);
   llvm::Value* reduce_position(const Reduce& reduce);  // ArgMin, ArgMax
 

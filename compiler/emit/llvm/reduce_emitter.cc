@@ -110,6 +110,23 @@ Value* NestEmitter::reduce_serially(const Reduce& reduce) {
   return type != start->getType() ? b_.CreateTrunc(result, start->getType()) : result;
 }
 
+void NestEmitter::reduce_columns(const Reduce& reduce, int64_t most,
+                                 const std::function<void(const std::function<void(Value*)>&)>& each_column,
+                                 const std::function<void()>& finish) {
+  llvm::Constant* start = neutral(reduce);
+  llvm::Type* type = memory_type(start->getType());
+  Value* accumulators = slot(type, static_cast<uint64_t>(most));
+  Value* begin = type != start->getType() ? b_.CreateZExt(start, type) : start;
+  each_column([&](Value* column) { b_.CreateStore(begin, b_.CreateInBoundsGEP(type, accumulators, column)); });
+  loops(reduce.vars, 0, reduce.vars.size(),
+        [&] { each_column([&](Value* column) { accumulate(reduce, accumulators, column); }); });
+  each_column([&](Value* column) {
+    Value* result = b_.CreateLoad(type, b_.CreateInBoundsGEP(type, accumulators, column));
+    scope_.lets[reduce.name] = type != start->getType() ? b_.CreateTrunc(result, start->getType()) : result;
+    finish();
+  });
+}
+
 Value* NestEmitter::reduce_in_lanes(const Reduce& reduce) {
   const auto lanes = static_cast<uint64_t>(reduce.lanes);
   if (!std::has_single_bit(lanes)) {
