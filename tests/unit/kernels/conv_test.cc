@@ -93,6 +93,14 @@ const Conv kDense[] = {
 
 TEST(ConvTest, Blocked) {
   for (const Conv& c : kDense) check(c, Form::Blocked);
+  // Several steps of input channels, several groups of pixels.
+  const Conv deep[] = {
+      {1, 540, 10, 17, 40, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 6, 0, 0, true, true},
+      {2, 300, 13, 14, 33, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, true, true},
+      {1, 530, 9, 40, 16, 1, 1, 2, 2, 0, 0, 0, 0, 1, 1, 1, 9, 0, 0, false, false},
+      {1, 70, 8, 7, 16, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, -1, 1, true, true},
+  };
+  for (const Conv& c : deep) check(c, Form::Blocked);
 }
 TEST(ConvTest, First) {
   for (const Conv& c : kDense) check(c, Form::First);
