@@ -155,6 +155,16 @@ ONNXC_INLINE V sigmoid(V x) {
   const V e = exp_not_above_one<V>(-abs(x));
   return select(x < Elem<V>(0), e, splat<V>(1)) / (e + Elem<V>(1));
 }
+// x sigmoid(x) as x / (1 + e^-x), for activations: where e^-x overflows (below -88.4, or -709.4) it is -0.
+template <class V>
+ONNXC_INLINE V silu(V x) {
+  using T = Elem<V>;
+  constexpr bool single = sizeof(T) == 4;
+  IntVec<V> n;
+  const V p = exp_reduced<V>(clamp_keep_nan<V>(-x, T(single ? -87.3 : -708.3), T(single ? 88.8 : 710.0)), &n);
+  const V s = power_of_two<V>(n);
+  return x / ((p + T(1)) * s + T(1));  // s may be infinite
+}
 template <class V>
 ONNXC_INLINE V tanh(V x) {
   using F = Format<Elem<V>>;

@@ -169,7 +169,7 @@ struct Activation {
     switch (code) {
       case 4: return sigmoid<V>(x);
       case 5: return tanh<V>(x);
-      case 6: return x * sigmoid<V>(x);
+      case 6: return silu<V>(x);
       case 7: return x * clip<V>(madd<V>(x, splat<V>(T(1) / T(6)), splat<V>(T(0.5))), T(0), T(1));
       case 8: return clip<V>(madd<V>(x, splat<V>(alpha), splat<V>(beta)), T(0), T(1));
       case 9: return x * T(0.5) * (T(1) + erf<V>(x * T(0.70710678118654752440)));

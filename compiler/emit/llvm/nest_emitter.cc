@@ -2,6 +2,7 @@
 #include "compiler/emit/llvm/nest_emitter.h"
 
 #include <algorithm>
+#include <map>
 
 #include "compiler/emit/llvm/merge_loops.h"
 
@@ -53,22 +54,53 @@ const Block& body_of(const For& loop, std::vector<std::string>* single) {
   return *body;
 }
 
-// A loop over neighbours, each the result of a serial reduction whose elements are neighbours too: column sums.
+// Whether the turns of a loop over neighbours, which begin with a serial reduction (column sums, a softmax down the
+// columns), may go on side by side, statement by statement.
+struct Columns {
+  const std::string& column;
+  std::map<BufferId, Dim> stored;  // the last index of the stores
+  bool good = true;
+
+  void require(bool condition) { good &= condition; }
+  void check_value(const Expr& value) {
+    for_each_load(value, [&](const ExprNode& load) {
+      require(neighbours(load.args, column));
+      const auto written = stored.find(load.buffer);  // then by the same column
+      if (written == stored.end()) return;
+      require(!load.args.empty() && load.args.back()->op == ExprOp::Index && load.args.back()->dim == written->second);
+    });
+  }
+  void check(const Block& block, bool outermost) {
+    for (const Stmt& stmt : block) {
+      if (const auto* let = std::get_if<Let>(&stmt.node)) {
+        check_value(let->value);
+      } else if (const auto* store = std::get_if<Store>(&stmt.node)) {
+        require(!store->when && neighbours(store->at, column));
+        require(!store->at.empty() && store->at.back()->op == ExprOp::Index);
+        if (good) stored[store->buffer] = store->at.back()->dim;
+        check_value(store->value);
+      } else if (const auto* reduce = std::get_if<Reduce>(&stmt.node); reduce && outermost) {
+        require(reduce->lanes == 1 && reduce->op != ReduceOp::ArgMin && reduce->op != ReduceOp::ArgMax);
+        for (const LoopVar& v : reduce->vars) require(!expr::depends_on(expr::index(v.extent), column));
+        check_value(reduce->value);
+      } else if (const auto* loop = std::get_if<For>(&stmt.node); loop && outermost) {
+        require(!expr::depends_on(expr::index(loop->var.extent), column));
+        check(loop->body, false);
+      } else {
+        good = false;
+      }
+    }
+  }
+};
 bool is_loop_of_columns(const For& loop) {
   std::vector<std::string> single;
   const Block& body = body_of(loop, &single);
   const auto extent = loop.var.extent.constant();
-  const auto* reduce = body.empty() ? nullptr : std::get_if<Reduce>(&body.front().node);
-  if (!extent || *extent < 8 || !reduce || reduce->lanes != 1) return false;
-  bool good = reduce->op != ReduceOp::ArgMin && reduce->op != ReduceOp::ArgMax;
-  for (const LoopVar& v : reduce->vars) good &= !expr::depends_on(expr::index(v.extent), loop.var.name);
-  for_each_load(reduce->value, [&](const ExprNode& load) { good &= neighbours(load.args, loop.var.name); });
-  for (size_t i = 1; i < body.size(); ++i) {
-    const auto* store = std::get_if<Store>(&body[i].node);
-    if (store) good &= !store->when && neighbours(store->at, loop.var.name);
-    good &= store || std::holds_alternative<Let>(body[i].node);
-  }
-  return good;
+  if (!extent || *extent < 8 || body.empty() || !std::holds_alternative<Reduce>(body.front().node)) return false;
+  Columns columns{loop.var.name, {}};
+  columns.check(body, true);  // a load before the store that it meets is looked at again
+  columns.check(body, true);
+  return columns.good;
 }
 
 llvm::MDNode* not_unrolled(llvm::LLVMContext& c) {
@@ -111,27 +143,45 @@ void NestEmitter::emit_columns(const For& node, Value* begin, Value* end) {
   std::vector<std::string> single;
   const Block& body = body_of(node, &single);
   for (const std::string& name : single) scope_.symbols[name] = {b_.getInt64(0), true};
-  const auto& reduce = std::get<Reduce>(body.front().node);
-  const Block rest(body.begin() + 1, body.end());
-  const std::string strip = node.var.name + ".strip", column = node.var.name + ".column";
-  auto emit_strip = [&](Value* first, Value* columns) {
-    auto each_column = [&](const std::function<void(Value*)>& run) {
-      auto turn = [&] {
-        Value* which = scope_.symbols[column].value;
-        scope_.symbols[node.var.name] = {b_.CreateNSWAdd(first, which), true};
-        run(which);
-      };
-      loop(column, b_.getInt64(0), columns, turn, not_unrolled(context_.llvm()));
-    };
-    reduce_columns(reduce, kStrip, each_column, [&] { emit(rest); });
-  };
+  const std::string strip = node.var.name + ".strip";
   Value* width = b_.getInt64(kStrip);
   Value* count = b_.CreateNSWSub(end, begin);
   Value* strips = b_.CreateSDiv(count, width);
-  loop(strip, b_.getInt64(0), strips,
-       [&] { emit_strip(b_.CreateNSWAdd(begin, b_.CreateNSWMul(scope_.symbols[strip].value, width)), width); });
+  loop(strip, b_.getInt64(0), strips, [&] {
+    emit_strip(node.var.name, body, b_.CreateNSWAdd(begin, b_.CreateNSWMul(scope_.symbols[strip].value, width)), width);
+  });
   Value* done = b_.CreateNSWMul(strips, width);
-  emit_strip(b_.CreateNSWAdd(begin, done), b_.CreateNSWSub(count, done));
+  emit_strip(node.var.name, body, b_.CreateNSWAdd(begin, done), b_.CreateNSWSub(count, done));
+}
+
+// One statement after the other, each for all columns; what Lets and Reduces give waits in memory.
+void NestEmitter::emit_strip(const std::string& column, const Block& body, Value* first, Value* columns) {
+  std::vector<std::pair<std::string, ColumnValues>> known;
+  auto each_column = [&](const std::function<void(Value*)>& run) {
+    const std::string turn = column + ".column";
+    auto one = [&] {
+      Value* which = scope_.symbols[turn].value;
+      scope_.symbols[column] = {b_.CreateNSWAdd(first, which), true};
+      for (const auto& [name, values] : known) scope_.lets[name] = values.load(b_, which);
+      run(which);
+    };
+    loop(turn, b_.getInt64(0), columns, one, not_unrolled(context_.llvm()));
+  };
+  for (const Stmt& stmt : body) {
+    exprs_.forget();
+    if (const auto* reduce = std::get_if<Reduce>(&stmt.node)) {
+      known.emplace_back(reduce->name, reduce_columns(*reduce, kStrip, each_column));
+    } else if (const auto* let = std::get_if<Let>(&stmt.node)) {
+      const ColumnValues values = column_values(context_.register_type(let->value->type), kStrip);
+      each_column([&](Value* which) { values.store(b_, which, exprs_.emit(let->value)); });
+      known.emplace_back(let->name, values);
+    } else if (const auto* inner = std::get_if<For>(&stmt.node)) {
+      loop(inner->var.name, b_.getInt64(0), exprs_.emit_dim(inner->var.extent).value,
+           [&] { each_column([&](Value*) { emit(inner->body); }); });
+    } else {
+      each_column([&](Value*) { emit({stmt}); });
+    }
+  }
 }
 
 void NestEmitter::emit_stmt(const Let& let) { scope_.lets[let.name] = exprs_.emit(let.value); }

@@ -30,8 +30,17 @@ class NestEmitter {
             llvm::MDNode* metadata = nullptr);
   void loops(const std::vector<LoopVar>& vars, size_t first, size_t last, const std::function<void()>& body);
 
-  // Turns begin .. end - 1 of a loop whose body begins with a serial reduction.
+  // Turns begin .. end - 1 of a loop whose body begins with a serial reduction, side by side.
   void emit_columns(const For& node, llvm::Value* begin, llvm::Value* end);
+  void emit_strip(const std::string& column, const Block& body, llvm::Value* first, llvm::Value* columns);
+  // A value per column of a strip, in memory.
+  struct ColumnValues {
+    llvm::Value* memory;
+    llvm::Type *type, *stored;  // Bools are stored as bytes
+    void store(llvm::IRBuilder<>& b, llvm::Value* column, llvm::Value* value) const;
+    llvm::Value* load(llvm::IRBuilder<>& b, llvm::Value* column) const;
+  };
+  ColumnValues column_values(llvm::Type* type, int64_t most);
 
   // Accumulators live in memory while the reduction runs; LLVM promotes them.
   llvm::Value* slot(llvm::Type* type, uint64_t count);
@@ -42,11 +51,10 @@ class NestEmitter {
   llvm::Value* reduce_in_lanes(const Reduce& reduce);
   void reduce_rows(const Reduce& reduce, llvm::Value* accumulators);
   void reduce_by_position(const Reduce& reduce, llvm::Value* accumulators);
-  // Reduces `columns` columns side by side, then runs `finish` for each with its result in scope. `each_column` runs
-  // its argument, given the number of a column, for all of them in a loop.
-  void reduce_columns(const Reduce& reduce, int64_t columns,
-                      const std::function<void(const std::function<void(llvm::Value*)>&)>& each_column,
-                      const std::function<void()>& finish);
+  // The results of at most `most` columns. `each_column` runs its argument, given the number of a column, for all of
+  // them in a loop.
+  ColumnValues reduce_columns(const Reduce& reduce, int64_t most,
+                              const std::function<void(const std::function<void(llvm::Value*)>&)>& each_column);
   llvm::Value* combine_lanes(const Reduce& reduce, llvm::Value* accumulators);
   llvm::Value* reduce_position(const Reduce& reduce);  // ArgMin, ArgMax
 

@@ -110,21 +110,27 @@ Value* NestEmitter::reduce_serially(const Reduce& reduce) {
   return type != start->getType() ? b_.CreateTrunc(result, start->getType()) : result;
 }
 
-void NestEmitter::reduce_columns(const Reduce& reduce, int64_t most,
-                                 const std::function<void(const std::function<void(Value*)>&)>& each_column,
-                                 const std::function<void()>& finish) {
+void NestEmitter::ColumnValues::store(llvm::IRBuilder<>& b, Value* column, Value* value) const {
+  b.CreateStore(stored != type ? b.CreateZExt(value, stored) : value, b.CreateInBoundsGEP(stored, memory, column));
+}
+
+Value* NestEmitter::ColumnValues::load(llvm::IRBuilder<>& b, Value* column) const {
+  Value* value = b.CreateLoad(stored, b.CreateInBoundsGEP(stored, memory, column));
+  return stored != type ? b.CreateTrunc(value, type) : value;
+}
+
+NestEmitter::ColumnValues NestEmitter::column_values(llvm::Type* type, int64_t most) {
+  return {slot(memory_type(type), static_cast<uint64_t>(most)), type, memory_type(type)};
+}
+
+NestEmitter::ColumnValues NestEmitter::reduce_columns(
+    const Reduce& reduce, int64_t most, const std::function<void(const std::function<void(Value*)>&)>& each_column) {
   llvm::Constant* start = neutral(reduce);
-  llvm::Type* type = memory_type(start->getType());
-  Value* accumulators = slot(type, static_cast<uint64_t>(most));
-  Value* begin = type != start->getType() ? b_.CreateZExt(start, type) : start;
-  each_column([&](Value* column) { b_.CreateStore(begin, b_.CreateInBoundsGEP(type, accumulators, column)); });
+  const ColumnValues values = column_values(start->getType(), most);
+  each_column([&](Value* column) { values.store(b_, column, start); });
   loops(reduce.vars, 0, reduce.vars.size(),
-        [&] { each_column([&](Value* column) { accumulate(reduce, accumulators, column); }); });
-  each_column([&](Value* column) {
-    Value* result = b_.CreateLoad(type, b_.CreateInBoundsGEP(type, accumulators, column));
-    scope_.lets[reduce.name] = type != start->getType() ? b_.CreateTrunc(result, start->getType()) : result;
-    finish();
-  });
+        [&] { each_column([&](Value* column) { accumulate(reduce, values.memory, column); }); });
+  return values;
 }
 
 Value* NestEmitter::reduce_in_lanes(const Reduce& reduce) {

@@ -97,6 +97,22 @@ void check_all() {
   CHECK_1(2.5, sigmoid, x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)));
 }
 
+// Exact to a few units where e^-x is finite, -0 where it is not: below -(2^k - 1/2) ln 2.
+template <class T>
+void check_silu() {
+  const double overflow = -(double(Limits<T>::mantissa == 24 ? 128 : 1024) - 0.5) * 0.6931471805599453;
+  for (const T x : samples<T>()) {
+    if (std::abs(double(x) - overflow) < 1e-3) continue;
+    const T got = onnxc_kernels::silu<T>(x);
+    const Real want = double(x) < overflow ? Real(x) * 0 : Real(x) / (1 + std::exp(-Real(x)));
+    EXPECT_LE(error_in_ulps<T>(got, want), 3) << x << " gives " << got;
+  }
+}
+TEST(MathTest, Silu) {
+  check_silu<float>();
+  check_silu<double>();
+}
+
 TEST(MathTest, Single) { check_all<float>(); }
 TEST(MathTest, Double) { check_all<double>(); }
 
