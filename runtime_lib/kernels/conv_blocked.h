@@ -1,6 +1,6 @@
 // conv_blocked_f32: convolution of NCHW16c by NCHW16c. x [N][ceil(IC/16)][IH][IW][16], y likewise, w
 // [ceil(OC/16)][ceil(IC/16)][KH][KW][16 ic][16 oc], bias padded to whole blocks. Lanes of x beyond IC are never read;
-// lanes of y beyond OC get whatever the padding of w and bias gives (zero weights: the activation of 0). Sums longer
+// lanes of y beyond OC get anything, or are left as they were. Sums longer
 // than kChain wait in y, so residual must not be y. A tile is up to kMaxRows pixels (rows x columns of the output) by 2
 // vectors of output channels. Tiles inside read pixels at fixed offsets; tiles at an edge read through pointers, of
 // which those outside point at zeros. Tested in tests/unit/kernels/conv_test.cc.
@@ -146,8 +146,8 @@ ONNXC_INLINE void conv_blocked_rows(const ConvArgs& c, const float* zeros, int64
 // Rows of a tile of two vectors that keep two FMA units busy whose results take four cycles.
 inline constexpr int64_t kMinRows = 4;
 
-// How the pixels of an image are cut into units of work: a single row into its tiles, others into rows, or into pairs of
-// rows (two rows in a tile) where these make fuller tiles.
+// How the pixels of an image are cut into units of work: a single row into its tiles, others into rows, or into pairs
+// of rows (two rows in a tile) where these make fuller tiles.
 template <int NV>
 struct BlockedUnits {
   int64_t oh, ow;
@@ -186,7 +186,8 @@ ONNXC_INLINE void conv_blocked_units(const ConvArgs& c, const float* zeros, int6
     conv_blocked_rows<NV, 1>(c, zeros, image, oy, channel, blocks, units.cut, {0, units.cut.count});
 }
 
-// Of an image, `panels` of NV vectors of output channels from `channel`, the first of which has number `first` of `all`.
+// Of an image, `panels` of NV vectors of output channels from `channel`, the first of which has number `first` of
+// `all`.
 template <int NV>
 ONNXC_INLINE void conv_blocked_panels(const ConvArgs& c, const float* zeros, int64_t image, int64_t channel,
                                       int64_t panels, const Share& share, int64_t first, int64_t all) {
@@ -194,8 +195,8 @@ ONNXC_INLINE void conv_blocked_panels(const ConvArgs& c, const float* zeros, int
   const int64_t width = NV * kLanes<float>, taps = c.g.kh * c.g.kw, blocks = (c.ic + kBlock - 1) / kBlock;
   const int64_t chain = blocks_of_chain(taps), chain_bytes = chain * kBlock * taps * width * int64_t(sizeof(float));
   const int64_t step = chain * (chain_bytes < kFirstCacheColumns ? kFirstCacheColumns / chain_bytes : 1);
-  const int64_t unit_bytes = units.pixels() * c.g.stride_h * c.g.stride_w * (step < blocks ? step : blocks) * kBlock *
-                             int64_t(sizeof(float));
+  const int64_t unit_bytes =
+      units.pixels() * c.g.stride_h * c.g.stride_w * (step < blocks ? step : blocks) * kBlock * int64_t(sizeof(float));
   const int64_t group = unit_bytes < kSecondCacheRows ? kSecondCacheRows / unit_bytes : 1;
   const int64_t count = units.count();
   ONNXC_ROLLED
@@ -225,15 +226,14 @@ ONNXC_INLINE void conv_blocked(ConvArgs c, const Share& share) {
     g.iw = g.ow = g.oh * g.ow;
     g.ih = g.oh = 1;
   }
-  // A panel: the channels of a tile, of which the last may be half.
-  const int64_t channels = (c.oc + kBlock - 1) / kBlock * kBlock, per_image = (channels + 2 * lanes - 1) / (2 * lanes);
+  // A panel: the channels of a tile, of which the last may be half. Vectors beyond the channels are not computed.
+  const int64_t channels = (c.oc + lanes - 1) / lanes * lanes, per_image = (channels + 2 * lanes - 1) / (2 * lanes);
   const int64_t whole = channels / (2 * lanes);
   ONNXC_ROLLED
   for (int64_t image = 0; image < c.n; ++image) {
     const int64_t first = image * per_image, all = c.n * per_image;
     conv_blocked_panels<2>(c, zeros, image, 0, whole, share, first, all);
-    if (whole < per_image)
-      conv_blocked_panels<1>(c, zeros, image, whole * 2 * lanes, 1, share, first + whole, all);
+    if (whole < per_image) conv_blocked_panels<1>(c, zeros, image, whole * 2 * lanes, 1, share, first + whole, all);
   }
 }
 

@@ -91,7 +91,7 @@ ONNXC_INLINE void conv_first_image(const ConvArgs& c, int64_t image, int64_t cha
 
 ONNXC_INLINE void conv_first(const ConvArgs& c, const Share& share) {
   constexpr int64_t lanes = kLanes<float>;
-  const int64_t channels = (c.oc + kBlock - 1) / kBlock * kBlock, per_image = (channels + 2 * lanes - 1) / (2 * lanes);
+  const int64_t channels = (c.oc + lanes - 1) / lanes * lanes, per_image = (channels + 2 * lanes - 1) / (2 * lanes);
   ONNXC_ROLLED
   for (int64_t image = 0; image < c.n; ++image) {
     int64_t channel = 0, panel = image * per_image;

@@ -232,34 +232,41 @@ struct Winograd {
   // ---- W output channels from `channel`.
   template <int W>
   ONNXC_INLINE void run_panel(int64_t first, int64_t tiles, int64_t channel) {
-    constexpr int NV = W / lanes < 2 ? 1 : 2;
-    const Cut rows = cut_evenly(tiles, kMaxRows<NV>);
     const float* u = c.w + channel * points_h * points_w * c.ic;
+    const int64_t valid = c.oc - channel < W ? c.oc - channel : W;
     ONNXC_ROLLED
     for (int64_t point = 0; point < points_h * points_w; ++point) {
       const int64_t p = point / points_w * N + point % points_w;
-      ONNXC_ROLLED
-      for (int64_t column = 0; column < W; column += NV * lanes) {
-        WinogradTile<W, NV> tile{
-            planes_v + p * step_v, u + point * c.ic * W + column, planes_m + p * step_m + column, c.ic, tiles, 0};
+      const float *v = planes_v + p * step_v, *columns = u + point * c.ic * W;
+      float* m = planes_m + p * step_m;
+      int64_t column = 0;
+      if constexpr (W >= 2 * lanes) {
         ONNXC_ROLLED
-        for (int64_t r = 0; r < rows.count; ++r) {
-          with_rows<kMaxRows<NV>>(rows.rows(r), tile);
-          tile.row += rows.rows(r);
-        }
+        for (; column + lanes < valid; column += 2 * lanes)
+          multiply_columns(WinogradTile<W, 2>{v, columns + column, m + column, c.ic, tiles, 0});
       }
+      if (column < valid) multiply_columns(WinogradTile<W, 1>{v, columns + column, m + column, c.ic, tiles, 0});
     }
+    const int64_t vectors = (valid + lanes - 1) / lanes;
     ONNXC_ROLLED
-    for (int64_t t = 0; t < tiles; ++t) transform_output<W>(position(first + t), channel, planes_m + t * W);
+    for (int64_t t = 0; t < tiles; ++t) transform_output(position(first + t), channel, vectors, planes_m + t * W);
+  }
+  template <int W, int NV>
+  static ONNXC_INLINE void multiply_columns(WinogradTile<W, NV> tile) {
+    const Cut rows = cut_evenly(tile.tiles, kMaxRows<NV>);
+    ONNXC_ROLLED
+    for (int64_t r = 0; r < rows.count; ++r) {
+      with_rows<kMaxRows<NV>>(rows.rows(r), tile);
+      tile.row += rows.rows(r);
+    }
   }
 
-  template <int W>
-  ONNXC_INLINE void transform_output(Position p, int64_t channel, const float* m) {
+  ONNXC_INLINE void transform_output(Position p, int64_t channel, int64_t vectors, const float* m) {
     const int64_t blocks = (c.oc + kBlock - 1) / kBlock, plane = c.g.oh * c.g.ow * kBlock;
     const int64_t at = (p.image * blocks + channel / kBlock) * plane + (p.oy * c.g.ow + p.ox) * kBlock;
     const int64_t rows = c.g.oh - p.oy < M ? c.g.oh - p.oy : M, columns = c.g.ow - p.ox < M ? c.g.ow - p.ox : M;
     ONNXC_ROLLED
-    for (int64_t lane = 0; lane < W; lane += lanes) {
+    for (int64_t lane = 0; lane < vectors * lanes; lane += lanes) {
       V half[M * N];
       ONNXC_ROLLED
       for (int64_t y = 0; y < N; ++y) {
@@ -283,7 +290,7 @@ struct Winograd {
     }
     if (c.activation.in_registers()) return;
     ONNXC_ROLLED
-    for (int64_t y = 0; y < rows; ++y) activate_blocked(c, at + y * c.g.ow * kBlock, columns, W / lanes, plane);
+    for (int64_t y = 0; y < rows; ++y) activate_blocked(c, at + y * c.g.ow * kBlock, columns, vectors, plane);
   }
 };
 

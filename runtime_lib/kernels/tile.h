@@ -17,8 +17,12 @@ template <int NV>
 inline constexpr int kMaxRows = ONNXC_LEVEL == 4   ? (NV >= 4   ? 6
                                                       : NV == 3 ? 8
                                                                 : 14)
-                                : ONNXC_LEVEL == 3 ? (NV >= 4 ? 2 : 6)
-                                                   : (NV >= 4 ? 2 : 4);
+                                : ONNXC_LEVEL == 3 ? (NV >= 4   ? 2
+                                                      : NV == 1 ? 12
+                                                                : 6)
+                                : NV >= 4          ? 2
+                                : NV == 1          ? 8
+                                                   : 4;
 
 // How `total` rows are cut into tiles of at most `most` rows, as even as can be: `count` tiles, the first `larger` of
 // them of height + 1 rows, the others of `height`.
@@ -71,8 +75,8 @@ ONNXC_INLINE void with_rows(int64_t rows, F& f) {
 // (the error of a chain grows with its length), and adding up costs one pass over the tile per so many steps.
 inline constexpr int64_t kChain = 128;
 
-// Bytes of the columns (b, weights) of one step that are multiplied with all rows (a, pixels) of a group before the next
-// are, so that they stay in the first cache; bytes of rows that a group reads meanwhile, so that they stay in the
+// Bytes of the columns (b, weights) of one step that are multiplied with all rows (a, pixels) of a group before the
+// next are, so that they stay in the first cache; bytes of rows that a group reads meanwhile, so that they stay in the
 // second. Measured on a Zen 3 (32 KiB, 512 KiB): a 1x1 convolution of 1024 to 256 channels at 14x14 70 -> 88 % of the
 // peak.
 inline constexpr int64_t kFirstCacheColumns = 20 << 10, kSecondCacheRows = 128 << 10;
