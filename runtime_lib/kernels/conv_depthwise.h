@@ -83,16 +83,20 @@ ONNXC_INLINE void depthwise_row(const ConvArgs& c, Range whole, int64_t image, i
 template <int KW, int S>
 ONNXC_INLINE void depthwise_planes(const ConvArgs& c, const Share& share) {
   const Window& g = c.g;
-  const int64_t channels = (c.oc + kBlock - 1) / kBlock * kBlock;
+  const int64_t blocks = (c.oc + kBlock - 1) / kBlock;
   const Range whole = whole_windows(g.ow, g.stride_w, g.pad_left, g.kw, g.dil_w, g.iw);
   ONNXC_ROLLED
   for (int64_t image = 0; image < c.n; ++image) {
     ONNXC_ROLLED
-    for (int64_t channel = 0; channel < channels; channel += kLanes<float>) {
-      const int64_t plane = (image * channels + channel) / kLanes<float>;
-      const Range rows = share.of(plane, c.n * channels / kLanes<float>, g.oh);
+    for (int64_t block = 0; block < blocks; ++block) {
+      const Range rows = share.of(image * blocks + block, c.n * blocks, g.oh);
+      const int64_t first = block * kBlock, end = c.oc - first < kBlock ? c.oc : first + kBlock;
       ONNXC_ROLLED
-      for (int64_t oy = rows.begin; oy < rows.end; ++oy) depthwise_row<KW, S>(c, whole, image, oy, channel);
+      for (int64_t oy = rows.begin; oy < rows.end; ++oy) {  // all vectors of a row share its cache lines
+        ONNXC_ROLLED
+        for (int64_t channel = first; channel < end; channel += kLanes<float>)
+          depthwise_row<KW, S>(c, whole, image, oy, channel);
+      }
     }
   }
 }
