@@ -66,7 +66,7 @@ struct DepthwiseTile {
 
 template <int KW, int S>
 ONNXC_INLINE void depthwise_row(const ConvArgs& c, Range whole, int64_t image, int64_t oy, int64_t channel) {
-  constexpr int most = ONNXC_LEVEL == 4 ? (KW * S <= 6 ? 8 : 6) : 4;
+  constexpr int most = ONNXC_LEVEL == 4 ? (KW * S <= 6 ? 8 : 6) : KW * S == 3 ? 5 : 4;
   DepthwiseTile<KW, S> tile{c, image, oy, 0, channel};
   const int64_t row = tile.output();
   // Windows across an edge one by one, the others in tiles; the last tile of these may be smaller.
