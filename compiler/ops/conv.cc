@@ -74,8 +74,8 @@ Conv2d as_2d(const Window& w, const Shape& x) {
   }
   return g;
 }
-// A map that is one pixel wide, and stays so, as one row: the same memory, and kernels take several pixels of a row at a
-// time.
+// A map that is one pixel wide, and stays so, as one row: the same memory, and kernels take several pixels of a row at
+// a time.
 Conv2d as_row(Conv2d g) {
   if (g.iw != Dim(1) || g.ow != Dim(1) || g.kw != 1 || g.pl != 0) return g;
   std::swap(g.ih, g.iw), std::swap(g.oh, g.ow), std::swap(g.kh, g.kw);

@@ -141,7 +141,7 @@ double source(const std::string& mode, double i, double scale, int64_t in, int64
   if (mode == "align_corners") return out == 1 ? 0 : i * (n - 1) / (m - 1);
   if (mode == "asymmetric") return i / scale;
   if (mode == "tf_half_pixel_for_nn") return (i + 0.5) / scale;
-  if (mode == "pytorch_half_pixel") return out == 1 ? -0.5 : (i + 0.5) / scale - 0.5;
+  if (mode == "pytorch_half_pixel") return out == 1 ? 0 : (i + 0.5) / scale - 0.5;
   if (mode == "tf_crop_and_resize")
     return out == 1 ? 0.5 * (a.roi_begin + a.roi_end) * (n - 1)
                     : a.roi_begin * (n - 1) + i * (a.roi_end - a.roi_begin) * (n - 1) / (m - 1);
