@@ -189,7 +189,7 @@ ONNXC_INLINE void conv_blocked_units(const ConvArgs& c, const float* zeros, int6
 // Bytes of a panel's weights that are multiplied with all pixels of a group before the next are, so that they stay in
 // the first cache; bytes of the input that a group reads meanwhile, so that they stay in the second. Measured on a Zen
 // 3 (32 KiB, 512 KiB): README.md.
-inline constexpr int64_t kFirstCacheWeights = 20 << 10, kSecondCacheInput = 128 << 10;
+inline constexpr int64_t kFirstCacheWeights = 20 << 10, kSecondCacheInput = 256 << 10;
 
 // Of an image, `panels` of NV vectors of output channels from `channel`, the first of which has number `first` of
 // `all`.
@@ -202,8 +202,8 @@ ONNXC_INLINE void conv_blocked_panels(const ConvArgs& c, const float* zeros, int
   const int64_t step = chain * (chain_bytes < kFirstCacheWeights ? kFirstCacheWeights / chain_bytes : 1);
   const int64_t unit_bytes =
       units.pixels() * c.g.stride_h * c.g.stride_w * (step < blocks ? step : blocks) * kBlock * int64_t(sizeof(float));
-  const int64_t group = unit_bytes < kSecondCacheInput ? kSecondCacheInput / unit_bytes : 1;
-  const int64_t count = units.count();
+  const int64_t count = units.count(), most = unit_bytes < kSecondCacheInput ? kSecondCacheInput / unit_bytes : 1;
+  const int64_t groups = (count + most - 1) / most, group = groups > 1 ? (count + groups - 1) / groups : most;
   ONNXC_ROLLED
   for (int64_t unit = 0; unit < count; unit += group) {
     ONNXC_ROLLED
