@@ -74,8 +74,10 @@ constexpr onnxc_model_info info = {
     operations,
 };
 
+constexpr onnxc_code code = {&{{{name}}}_body, nullptr, 0, {{{flags}}}};
+
 onnxc_status create(const onnxc_create_args* args, onnxc_session** session, onnxc_message* message) {
-  return onnxc_entry_create(&info, &{{{name}}}_body, {{{flags}}}, args, session, message);
+  return onnxc_entry_create(&info, &code, args, session, message);
 }
 
 constexpr onnxc_model model = {sizeof(onnxc_model), ONNXC_ABI_VERSION, &info, &create, &onnxc_entry_run, &onnxc_entry_destroy};

@@ -118,7 +118,7 @@ Result<ImportedModel> load_model(const Options& options, Progress& progress) {
 Result<Plan> plan_graph(const Graph& graph, const Target& target, const Options& options, Progress& progress) {
   progress.phase("lower to kernels and loop nests");
   ONNXC_ASSIGN(Program program, lower(graph, target, options));
-  if (options.emit != Emit::Program) ONNXC_TRY(require_fixed_dims(program));
+  if (options.emit != Emit::Program) ONNXC_TRY(require_known_dims(program));
   ONNXC_TRY(verify_program(program));
   if (options.emit == Emit::Program) {
     ONNXC_TRY(print(print_program(program)));

@@ -185,6 +185,12 @@ Node* Graph::add_node_to(std::string op, std::vector<Value*> node_inputs, std::v
   return n;
 }
 
+void Graph::require(const Dim& value, std::string message) {
+  Graph* root = this;
+  while (root->parent) root = root->parent;
+  root->requirements.emplace(value, std::move(message));
+}
+
 bool Graph::is_output(const Value* value) const {
   return std::find(outputs.begin(), outputs.end(), value) != outputs.end();
 }

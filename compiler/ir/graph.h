@@ -110,6 +110,9 @@ class Graph {
   Graph* parent = nullptr;                      // the graph whose node holds this one as an attribute
   std::vector<Value*> inputs, outputs;          // outputs are values of this very graph
   std::map<std::string, std::string> metadata;  // root only: producer, version, custom metadata ...
+  // Root only: what shape rules took for granted of dims that only a run knows: each >= 0, else the run is refused with
+  // the message. Unlike shapes these outlive the nodes that they came from.
+  std::map<Dim, std::string> requirements;
 
   Value* add_input(std::string name, Type type);
   Value* add_constant(Tensor tensor, std::string name = {});
@@ -126,6 +129,7 @@ class Graph {
   void remove_node(Node* node);     // and its outputs, which must be unused
   void remove_value(Value* value);  // must be unused and without producer
   bool is_output(const Value* value) const;
+  void require(const Dim& value, std::string message);  // in the root
   // Nodes in execution order (producers first). The list is kept sorted by `sort()`, which fails on a cycle and names
   // it.
   const std::vector<std::unique_ptr<Node>>& nodes() const { return nodes_; }

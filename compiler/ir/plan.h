@@ -25,6 +25,13 @@ struct Place {
   int64_t first = 0, last = 0;
 };
 
+// A number of bytes that depends on the dims of the run: the largest of `least`, Dims over the symbols of the prologue and
+// the names of entries before.
+struct RunTimeBytes {
+  std::string name;
+  std::vector<Dim> least;
+};
+
 // An entry of the weights blob. The blob is: header (weights_blob.h), then each constant, page- or 64-byte-aligned.
 struct BlobEntry {
   uint32_t constant = 0;  // index into Program::constants
@@ -36,6 +43,9 @@ struct Plan {
   Program program;
   std::vector<Place> places;  // one per buffer
   Dim arena_bytes;
+  // What places and arena_bytes are made of where dims are known only at run time; computed, in order, after the
+  // prologue.
+  std::vector<RunTimeBytes> run_time_bytes;
   std::vector<BlobEntry> blob;
   uint64_t blob_bytes = 0;
   uint64_t weights_hash = 0;
@@ -51,5 +61,11 @@ struct Plan {
   bool debug = false;
   int64_t guard_bytes = 0;
 };
+
+// Whether dims, and so places, follow from those of a run's inputs.
+bool has_layout(const Plan& plan);
+// What the layout's table holds (runtime_lib/abi/frame.h): the bytes of the arena, each Scalar of the prologue, each of
+// run_time_bytes.
+std::vector<std::string> table_names(const Plan& plan);
 
 }  // namespace onnxc

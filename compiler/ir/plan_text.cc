@@ -58,6 +58,16 @@ std::string arena_lines(const Plan& plan, const std::vector<std::string>& names)
   return out;
 }
 
+std::string run_time_lines(const Plan& plan) {
+  std::string out = plan.run_time_bytes.empty() ? "" : "bytes that depend on the run:\n";
+  for (const RunTimeBytes& bytes : plan.run_time_bytes) {
+    out += "  " + bytes.name + " = max(";
+    for (size_t i = 0; i < bytes.least.size(); ++i) out += (i ? ", " : "") + bytes.least[i].str();
+    out += ")\n";
+  }
+  return out;
+}
+
 std::string blob_lines(const Plan& plan) {
   std::string out;
   for (const BlobEntry& entry : plan.blob) {
@@ -73,7 +83,8 @@ std::string blob_lines(const Plan& plan) {
 
 std::string print_plan(const Plan& plan) {
   const std::vector<std::string> names = printed_buffer_names(plan.program);
-  return totals(plan) + "\narena, by birth:\n" + arena_lines(plan, names) + "\nweights:\n" + blob_lines(plan) + "\n" +
+  return totals(plan) + "\narena, by birth:\n" + arena_lines(plan, names) + run_time_lines(plan) +
+         "\nweights:\n" + blob_lines(plan) + "\n" +
          print_program(plan.program);
 }
 

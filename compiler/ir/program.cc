@@ -3,6 +3,7 @@
 #include "compiler/ir/program.h"
 
 #include <algorithm>
+#include <set>
 #include <unordered_set>
 
 #include "compiler/ir/winograd.h"
@@ -83,6 +84,32 @@ bool is_shared(const Operation& op) {
   if (!op.partition || op.partition->parts == 1) return false;
   const auto extent = op.partition->extent.constant();
   return !extent || *extent > op.partition->grain;
+}
+
+size_t prologue_size(const Program& program) {
+  size_t size = 0;
+  for (; size < program.ops.size(); ++size) {
+    const Operation& op = program.ops[size];
+    if (std::holds_alternative<Require>(op.node)) continue;
+    const auto* def = std::get_if<ScalarDef>(&op.node);
+    if (!def || std::holds_alternative<ScalarDef::Element>(def->value)) break;
+    const auto* dim_of = std::get_if<ScalarDef::DimOf>(&def->value);
+    if (dim_of && program.buffers[dim_of->buffer].storage != Buffer::Storage::Input) break;
+  }
+  return size;
+}
+
+int64_t likely_value(const Program& program, const Dim& dim) {
+  constexpr int64_t kOtherwise = 64;
+  if (dim.is_const()) return dim.value();
+  std::set<std::string> symbols;
+  dim.collect_symbols(symbols);
+  std::map<std::string, int64_t> values;
+  for (const std::string& symbol : symbols) {
+    const auto known = program.likely.find(symbol);
+    values[symbol] = known == program.likely.end() ? kOtherwise : known->second;
+  }
+  return std::max<int64_t>(dim.evaluate(values).value_or(kOtherwise), 0);
 }
 
 bool is_joint(const Operation& op) {
@@ -166,6 +193,7 @@ class EffectsCollector {
       if (const auto* call = std::get_if<KernelCall>(&stmt.node)) add_node(*call);
     }
   }
+  void add_node(const Require&) {}
   void add_node(const ScalarDef& def) {
     if (const auto* dim = std::get_if<ScalarDef::DimOf>(&def.value)) read(dim->buffer);
     if (const auto* element = std::get_if<ScalarDef::Element>(&def.value)) read(element->buffer);

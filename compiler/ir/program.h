@@ -219,6 +219,12 @@ struct Loop {
 // All threads wait; when one of them brings a failure, all leave the Program together.
 struct Barrier {};
 
+// The run fails with `message`, as an invalid argument, unless `value` >= 0. Stands in the prologue only.
+struct Require {
+  Dim value;
+  std::string message;
+};
+
 struct Partition {
   std::string axis;  // a name for people; for nests the outermost loop's variable
   Dim extent;
@@ -229,7 +235,7 @@ struct Partition {
 };
 
 struct Operation {
-  std::variant<KernelCall, Nest, ScalarDef, Alloc, If, Loop, Barrier> node;
+  std::variant<KernelCall, Nest, ScalarDef, Alloc, If, Loop, Barrier, Require> node;
   // How threads may share it: each runs a range of the axis, a multiple of grains. Absent: serial, on thread 0, as is
   // an operation of one grain or part (what is not worth sharing; plan/ decides).
   std::optional<Partition> partition;
@@ -260,12 +266,20 @@ struct Program {
   std::vector<ProgramValue> inputs, outputs;
   std::vector<Operation> ops;
   std::map<std::string, std::string> metadata;
+  // What symbols may be taken for where a choice is for speed only.
+  std::map<std::string, int64_t> likely;
 
   BufferId add_buffer(Buffer b) {
     buffers.push_back(std::move(b));
     return static_cast<BufferId>(buffers.size() - 1);
   }
 };
+
+// The prologue: leading operations that follow from the dims of the inputs alone, Scalars and what the run requires of
+// them. They are computed once per run, before threads start and memory is found.
+size_t prologue_size(const Program& program);
+// The constant; else the value at the symbols' likely values.
+int64_t likely_value(const Program& program, const Dim& dim);
 
 // What an operation reads and writes, regions included, each buffer once, in order of appearance. A scratch buffer is
 // written and read. A buffer that an operation writes partly keeps its other elements: it is live from its first write

@@ -76,6 +76,12 @@ Result<Operation> OperationParser::operation() {
     op.node = Alloc{b};
   } else if (cursor_.take_name("barrier")) {
     op.node = Barrier{};
+  } else if (cursor_.take_name("require")) {
+    Require require;
+    ONNXC_ASSIGN(require.value, parse_dim(cursor_));
+    ONNXC_TRY(cursor_.expect_punct(","));
+    ONNXC_ASSIGN(require.message, cursor_.expect(Token::Kind::String, "a message in quotes"));
+    op.node = std::move(require);
   } else if (cursor_.take_name("nest")) {
     ONNXC_TRY(tail(op));
     ONNXC_ASSIGN(Block body, block());

@@ -231,6 +231,9 @@ class Printer {
     line(text + tail);
   }
   void print(const Alloc& node, const std::string& tail) { line("alloc " + buffer(node.buffer) + tail); }
+  void print(const Require& node, const std::string& tail) {
+    line("require " + node.value.str() + ", " + quoted(node.message) + tail);
+  }
   void print(const Barrier&, const std::string& tail) { line("barrier" + tail); }
 
   void region(const Region& r) {

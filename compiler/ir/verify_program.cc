@@ -10,7 +10,7 @@ namespace onnxc {
 namespace {
 
 std::string kind_of(const Operation& op) {
-  static constexpr const char* kNames[] = {"call", "nest", "scalar", "alloc", "if", "loop", "barrier"};
+  static constexpr const char* kNames[] = {"call", "nest", "scalar", "alloc", "if", "loop", "barrier", "require"};
   std::string text = kNames[op.node.index()];
   if (const auto* call = std::get_if<KernelCall>(&op.node)) text += " " + call->kernel;
   return text;
@@ -177,6 +177,11 @@ class OperationVerifier {
   }
 
   Status check(const Barrier&) { return ok(); }
+  Status check(const Require& require) {
+    if (number_ > static_cast<int64_t>(prologue_size(program_)))
+      return scope_.bug("what a run requires of its inputs stands at the beginning");
+    return scope_.check_dim(require.value, "the required value");
+  }
 
   Status check_condition(BufferId b) const {
     ONNXC_TRY(read(b));

@@ -30,19 +30,19 @@ void count_distinct(const Expr& e, std::set<const ExprNode*>& seen, size_t* load
 // What a ComputeFn sees.
 class FusionContext final : public ComputeContext {
  public:
-  FusionContext(GraphLowering& lowering, const Node& node, size_t out, Layout layout, size_t rank)
-      : lowering_(lowering), layout_(layout), rank_(rank) {
+  FusionContext(GraphLowering& lowering, const Node& node, size_t out, Layout layout)
+      : lowering_(lowering), layout_(layout), space_(*node.output(out)->type.shape) {
     node_ptr = &node;
     output = out;
   }
   Expr load(size_t i, std::span<const Expr> idx) override {
     return remember(i, idx,
                     layout_.plain() ? lowering_.element(node_ptr->input(i), idx)
-                                    : lowering_.element_broadcast(node_ptr->input(i), idx, layout_, rank_));
+                                    : lowering_.element_broadcast(node_ptr->input(i), idx, layout_, space_));
   }
   Expr load_broadcast(size_t i, std::span<const Expr> idx) override {
     if (Expr* known = find(i, idx)) return *known;
-    return remember(i, idx, lowering_.element_broadcast(node_ptr->input(i), idx, layout_, rank_));
+    return remember(i, idx, lowering_.element_broadcast(node_ptr->input(i), idx, layout_, space_));
   }
   const Status& status() const { return status_; }
 
@@ -67,7 +67,7 @@ class FusionContext final : public ComputeContext {
   }
   GraphLowering& lowering_;
   Layout layout_;
-  size_t rank_;
+  const Shape& space_;
   Status status_ = ok();
   std::map<Key, Expr> known_;
   std::vector<Expr> kept_;
@@ -76,7 +76,7 @@ class FusionContext final : public ComputeContext {
 Result<Expr> GraphLowering::inline_pending(const Pending& pending, std::span<const Expr> idx) {
   const OpDef* def = find_op(pending.node->domain, pending.node->op);
   const Value* value = pending.node->output(pending.output);
-  FusionContext context(*this, *pending.node, pending.output, pending.layout, value->type.shape->size());
+  FusionContext context(*this, *pending.node, pending.output, pending.layout);
   ONNXC_ASSIGN(Expr e, def->compute(context, idx));
   ONNXC_TRY(context.status());
   const Elem type = expr::arithmetic_type(value->type.elem);
@@ -94,20 +94,33 @@ Result<Expr> GraphLowering::element(const Value* value, std::span<const Expr> id
   return expr::load(b, value->type.elem, {idx.begin(), idx.end()});
 }
 
+Expr GraphLowering::index_broadcast(const Value* value, const Expr& idx, const Dim& own, const Dim& wide) {
+  if (is_one(own)) return zero_index();
+  if (own == wide || (own.is_const() && wide.is_const())) return idx;
+  const Dim short_of_one = own - Dim(1), short_of_wide = own - wide, either = short_of_one * short_of_wide;
+  require_equal(either, Dim(0), "\"" + value->name + "\" does not broadcast: a dim of it, " + own.str() + ", is neither 1 nor " + wide.str());
+  const Dim step = Dim::min(short_of_one, Dim(1));
+  if (idx->op == ExprOp::Index) return expr::index(idx->dim * step);
+  return expr::binary(ExprOp::Mul, idx, expr::index(step));
+}
+
 Result<Expr> GraphLowering::element_broadcast(const Value* value, std::span<const Expr> idx, Layout layout,
-                                              size_t rank) {
+                                              const Shape& space) {
   if (value->is_constant() && value->constant->numel() == 1) return scalar_constant(*value->constant);
   const Shape& shape = *value->type.shape;
+  const size_t rank = space.size();
   const size_t skip = rank - shape.size();  // leading dims of the space that the value lacks
   const bool has_channels =
       !layout.plain() && static_cast<size_t>(layout.axis) >= skip && !is_one(shape[layout.axis - skip]);
   if (!has_channels) {  // plain space, or the same element for all channels: logical indices
     std::vector<Expr> at;
-    for (size_t d = 0; d < shape.size(); ++d) at.push_back(is_one(shape[d]) ? zero_index() : idx[d + skip]);
+    for (size_t d = 0; d < shape.size(); ++d)
+      at.push_back(index_broadcast(value, idx[d + skip], shape[d], space[d + skip]));
     return element(value, at);
   }
   std::vector<Expr> at;
-  for (size_t d = 0; d < rank; ++d) at.push_back(d < skip || is_one(shape[d - skip]) ? zero_index() : idx[d]);
+  for (size_t d = 0; d < rank; ++d)
+    at.push_back(d < skip ? zero_index() : index_broadcast(value, idx[d], shape[d - skip], space[d]));
   at.push_back(idx.back());
   if (auto p = pending_.find(value); p != pending_.end() && p->second.layout == layout && skip == 0) {
     const Pending pending = p->second;
@@ -157,7 +170,7 @@ Status GraphLowering::lower_compute(const Node& node, const OpDef& def) {
     std::vector<Expr> idx;
     const size_t dims = value->type.shape->size() + (layout.plain() ? 0 : 1);
     for (size_t d = 0; d < dims; ++d) idx.push_back(expr::index(Dim::symbol("trial" + std::to_string(d))));
-    FusionContext trial(*this, node, o, layout, value->type.shape->size());
+    FusionContext trial(*this, node, o, layout);
     ONNXC_ASSIGN(const Expr e, def.compute(trial, idx));
     ONNXC_TRY(trial.status());
     std::set<const ExprNode*> seen;

@@ -48,7 +48,11 @@ class GraphLowering {
   Status lower_node(const Node& node);
   Status finish_outputs();
   Operation& emit(Operation op, const Node* origin);
-  std::string fresh(const std::string& stem) { return stem + std::to_string(next_name_++); }
+  std::string fresh(const std::string& stem);
+  // The run fails with `message` unless a == b, or unless `value` >= 0; nothing where that is known to hold.
+  void require_equal(const Dim& a, const Dim& b, const std::string& message);
+  void require_non_negative(const Dim& value, const std::string& message);
+
 
   // ---- fusion.cc
   Status lower_compute(const Node& node, const OpDef& def);
@@ -56,8 +60,10 @@ class GraphLowering {
   bool may_wait(const Node& node, const OpDef& def, const Value* value, size_t cost, bool loads_nothing) const;
   // The element of `value` at the plain indices `idx`.
   Result<Expr> element(const Value* value, std::span<const Expr> idx);
-  // The element of `value` that broadcasts to the point `idx` of a loop space of logical rank `rank` in `layout`.
-  Result<Expr> element_broadcast(const Value* value, std::span<const Expr> idx, Layout layout, size_t rank);
+  // The element of `value` that broadcasts to the point `idx` of a loop space of the logical dims `space` in `layout`.
+  Result<Expr> element_broadcast(const Value* value, std::span<const Expr> idx, Layout layout, const Shape& space);
+  // Index along a dim `own` at `idx` along a dim `wide` of the space: 0 where `own` is 1, in the run at the latest.
+  Expr index_broadcast(const Value* value, const Expr& idx, const Dim& own, const Dim& wide);
   Result<Expr> inline_pending(const Pending& pending, std::span<const Expr> idx);
   // Stores it, in the layout `wanted` where its operator can, else in its own.
   Status store_pending(const Value* value, Layout wanted);
@@ -91,6 +97,9 @@ class GraphLowering {
   std::map<std::pair<uint64_t, std::string>, std::vector<BufferId>> constants_;  // (hash, packing) -> buffers
   int64_t model_bytes_ = 0;                                                      // of all constants of the graph
   uint32_t next_name_ = 0;
+  std::set<std::string> symbols_;       // of the inputs
+  std::vector<Operation> prologue_;     // what the run requires of them
+  std::set<std::string> requirements_;  // each once, as text
 };
 
 // Names shared subexpressions of the stores in `block` by Let statements, so that no printer evaluates them twice.

@@ -1,12 +1,57 @@
 // Graph -> Program, the walk over the nodes. See graph_lowering.h.
+#include <algorithm>
+
 #include "compiler/lower/graph_lowering.h"
 #include "compiler/lower/lower.h"
 #include "compiler/lower/op_context.h"
 
 namespace onnxc {
 
+namespace {
+
+constexpr int64_t kLikelyDim = 128;  // of an input, not its first
+
+// Whether some values of the symbols make it negative, as far as can be told.
+bool may_be_negative(const Dim& dim) {
+  if (dim.is_overflow()) return false;
+  Dim::Folder<bool> folder;
+  folder.constant = [](int64_t v) { return v < 0; };
+  folder.symbol = [](const std::string& name) { return name.front() == '~'; };
+  folder.binary = [](char op, bool a, bool b) { return op == '%' ? false : op == 'M' ? a && b : a || b; };
+  return dim.fold(folder);
+}
+
+}  // namespace
+
+std::string GraphLowering::fresh(const std::string& stem) {
+  for (;;) {
+    std::string name = stem + std::to_string(next_name_++);
+    if (!symbols_.contains(name)) return name;
+  }
+}
+
+void GraphLowering::require_non_negative(const Dim& value, const std::string& message) {
+  if (!may_be_negative(value) || !requirements_.insert(value.str()).second) return;
+  Operation op;
+  op.node = Require{value, message};
+  prologue_.push_back(std::move(op));
+}
+
+void GraphLowering::require_equal(const Dim& a, const Dim& b, const std::string& message) {
+  if (a != b) require_non_negative(Dim::min(a - b, b - a), message);
+}
+
 void GraphLowering::add_inputs() {
   std::set<std::string> defined;
+  const auto define = [&](const std::string& name, BufferId input, size_t axis) {
+    Operation op;
+    op.node = ScalarDef{name, ScalarDef::DimOf{input, static_cast<int64_t>(axis)}};
+    program_.ops.push_back(std::move(op));
+    // The first dim is a batch, most often of one.
+    program_.likely[name] = axis == 0 && program_.buffers[input].dims.size() > 1 ? 1 : kLikelyDim;
+  };
+  for (const Value* v : graph_.inputs)
+    for (const Dim& dim : *v->type.shape) dim.collect_symbols(symbols_);
   for (size_t i = 0; i < graph_.inputs.size(); ++i) {
     const Value* v = graph_.inputs[i];
     Buffer b;
@@ -21,11 +66,16 @@ void GraphLowering::add_inputs() {
     for (size_t d = 0; d < b.dims.size(); ++d) {
       const auto symbol = b.dims[d].as_symbol();
       pv.dim_names.push_back(symbol.value_or(""));
+      if (b.dims[d].is_const()) continue;
       if (symbol && defined.insert(*symbol).second) {
-        Operation op;
-        op.node = ScalarDef{*symbol, ScalarDef::DimOf{id, static_cast<int64_t>(d)}};
-        program_.ops.push_back(std::move(op));
+        define(*symbol, id, d);
+        continue;
       }
+      const std::string own = fresh(v->name + ".");
+      define(own, id, d);
+      require_equal(Dim::symbol(own), b.dims[d],
+                    "dim " + std::to_string(d) + " of input '" + v->name + "' is not what other inputs make of \"" +
+                        b.dims[d].str() + "\"");
     }
     program_.inputs.push_back(std::move(pv));
   }
@@ -154,6 +204,17 @@ Result<Program> GraphLowering::run() {
     return Error(std::move(problems));
   }
   ONNXC_TRY(finish_outputs());
+  for (const auto& [value, message] : graph_.requirements) {
+    std::set<std::string> used;
+    value.collect_symbols(used);
+    // A symbol that shapes no longer use was the name of a value before it became known.
+    if (std::ranges::includes(symbols_, used)) require_non_negative(value, message);
+  }
+  for (const Buffer& b : program_.buffers)
+    for (const Dim& dim : b.dims)
+      require_non_negative(dim, "these inputs are too small: \"" + b.name + "\" would have a dim of " + dim.str());
+  program_.ops.insert(program_.ops.begin() + static_cast<std::ptrdiff_t>(prologue_size(program_)),
+                      std::make_move_iterator(prologue_.begin()), std::make_move_iterator(prologue_.end()));
   return std::move(program_);
 }
 

@@ -32,6 +32,11 @@ Status infer_attention(InferContext& c) {
                      shape_str(c.shape(kQ)) + ", " + shape_str(c.shape(kK)) + " and " + shape_str(c.shape(kV)));
   if ((*q)[3].is_const() && (*k)[3].is_const() && (*q)[3] != (*k)[3])
     return c.invalid("queries and keys have different sizes: " + (*q)[3].str() + " and " + (*k)[3].str());
+  ONNXC_TRY(c.require_equal((*q)[3], (*k)[3], "queries and keys have different sizes"));
+  ONNXC_TRY(c.require_equal((*q)[0], (*k)[0], "Q and K have different batches"));
+  ONNXC_TRY(c.require_equal((*k)[0], (*v)[0], "K and V have different batches"));
+  ONNXC_TRY(c.require_equal((*k)[1], (*v)[1], "K and V have different heads"));
+  ONNXC_TRY(c.require_equal((*k)[2], (*v)[2], "K and V have different lengths"));
   if ((*q)[1].is_const() && (*k)[1].is_const() && ((*k)[1] == Dim(0) || (*q)[1].value() % (*k)[1].value() != 0))
     return c.invalid("the " + (*q)[1].str() + " heads of Q are no multiple of the " + (*k)[1].str() + " of K");
   const Dim total = (*k)[2] + (c.has_input(kPastKey) ? c.shape(kPastKey)[2] : Dim(0));

@@ -39,6 +39,7 @@ Status infer_conv(InferContext& c) {
   if (x[1].is_const() && channels.is_const() && x[1] != channels)
     return c.invalid("the input has " + x[1].str() + " channels, the weights " + shape_str(w) + " with group " +
                      std::to_string(groups) + " want " + channels.str());
+  ONNXC_TRY(c.require_equal(x[1], channels, "the input has not the channels of the weights"));
   if (w[0].is_const() && w[0].value() % groups != 0) return c.invalid("the output channels are no multiple of group");
   ONNXC_ASSIGN(auto kernel, weight_kernel(c.node));
   ONNXC_ASSIGN(const Window window, make_window(c.node, spatial_of(x), kernel));
@@ -410,8 +411,7 @@ Status infer_conv_transpose(InferContext& c) {
   const Shape &x = c.shape(0), &w = c.shape(1);
   if (x.size() < 3 || w.size() != x.size())
     return c.invalid("input " + shape_str(x) + " and weights " + shape_str(w) + " must have the same rank, at least 3");
-  if (x[1].is_const() && w[0].is_const() && x[1] != w[0])
-    return c.invalid("input and weights have different channel counts");
+  ONNXC_TRY(c.require_equal(x[1], w[0], "input and weights have different channel counts"));
   ONNXC_ASSIGN(const Transposed t, transposed_window(c.node));
   Shape out{x[0], w[1] * Dim(c.node.attr_int("group", 1))};
   out.insert(out.end(), t.out.begin(), t.out.end());

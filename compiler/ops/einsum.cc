@@ -90,6 +90,11 @@ Result<std::map<char, Dim>> label_extents(const Node& node, const Equation& e) {
             node.where());
       if (is_one(it->second) || dim.is_const()) it->second = dim;
     }
+  for (size_t i = 0; i < e.terms.size(); ++i)
+    for (size_t d = 0; d < e.terms[i].size(); ++d)
+      if (const Dim& dim = (*node.input(i)->type.shape)[d]; !is_one(dim))
+        ONNXC_TRY(require_equal(node, dim, extents.at(e.terms[i][d]),
+                                "label " + std::string(1, e.terms[i][d]) + " has several extents"));
   for (char label : e.output)
     if (!extents.contains(label))
       return Error(ErrorKind::InvalidModel, "label " + std::string(1, label) + " of the output stands in no input",

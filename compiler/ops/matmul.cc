@@ -34,12 +34,18 @@ Result<Product> product_of(const Node& node) {
   p.n = b.back();
   const Dim bk = b[b.size() - 2];
   if (p.k.is_const() && bk.is_const() && p.k != bk) return bad("the inner dimensions differ");
+  ONNXC_TRY(require_equal(node, p.k, bk, "the inner dimensions differ"));
   if (!p.k.is_const()) p.k = bk;
   p.a_batch = {a.begin(), a.end() - 2};
   p.b_batch = {b.begin(), b.end() - 2};
   auto batch = broadcast(p.a_batch, p.b_batch);
   if (!batch.ok()) return bad("the batch dimensions do not broadcast");
   p.batch = std::move(batch).value();
+  for (const Shape* own : {&p.a_batch, &p.b_batch})
+    for (size_t d = 0; d < own->size(); ++d)
+      if ((*own)[d] != Dim(1))
+        ONNXC_TRY(require_equal(node, (*own)[d], p.batch[p.batch.size() - own->size() + d],
+                                "the batch dimensions do not broadcast"));
   return p;
 }
 
@@ -170,8 +176,7 @@ Status infer_gemm(InferContext& c) {
     return c.invalid("the operands must be matrices, not " + shape_str(a) + " and " + shape_str(b));
   const GemmAttrs g = gemm_attrs(c.node);
   const Dim ka = a[g.trans_a ? 0 : 1], kb = b[g.trans_b ? 1 : 0];
-  if (ka.is_const() && kb.is_const() && ka != kb)
-    return c.invalid("the inner dimensions " + ka.str() + " and " + kb.str() + " differ");
+  ONNXC_TRY(c.require_equal(ka, kb, "the inner dimensions differ"));
   c.set(0, c.elem(0), {a[g.trans_a ? 1 : 0], b[g.trans_b ? 0 : 1]});
   return ok();
 }

@@ -128,6 +128,10 @@ Status infer_concat(InferContext& c) {
         out[d] = s[d];
     }
   }
+  for (size_t i = 0; i < c.node.num_inputs(); ++i)
+    for (size_t d = 0; d < out.size(); ++d)
+      if (static_cast<int64_t>(d) != axis)
+        ONNXC_TRY(c.require_equal(c.shape(i)[d], out[d], "the inputs differ in axis " + std::to_string(d)));
   c.set(0, c.elem(0), out);
   if (out.size() != 1) return ok();
   Contents all;

@@ -107,6 +107,18 @@ const Tensor* InferContext::in_constant(size_t i) const {
   return v && v->constant ? &*v->constant : nullptr;
 }
 
+Status require_equal(const Node& node, const Dim& a, const Dim& b, const std::string& what) {
+  if (a == b) return ok();
+  if (a.is_const() && b.is_const())
+    return Error(ErrorKind::InvalidModel, what + ": " + a.str() + " and " + b.str(), node.where());
+  node.graph->require(Dim::min(a - b, b - a), node.where() + ": " + what + ": " + a.str() + " and " + b.str());
+  return ok();
+}
+
+Status InferContext::require_equal(const Dim& a, const Dim& b, const std::string& what) const {
+  return onnxc::require_equal(node, a, b, what);
+}
+
 Dim InferContext::unknown(std::string_view tag) const {
   return Dim::symbol("n" + std::to_string(node.id) + "." + std::string(tag));
 }

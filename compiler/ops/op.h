@@ -14,6 +14,9 @@
 namespace onnxc {
 
 // What a shape rule sees of its node and may say. Rules never touch the Graph itself.
+// See InferContext::require_equal.
+Status require_equal(const Node& node, const Dim& a, const Dim& b, const std::string& what);
+
 class InferContext {
  public:
   explicit InferContext(const Node& node) : node(node), outputs(node.num_outputs()), contents(node.num_outputs()) {}
@@ -33,6 +36,9 @@ class InferContext {
   void set_unranked(size_t i, Elem e) { outputs[i] = Type::unranked(e); }
   // A dim that nobody knows before the run: a fresh symbol, stable for this node and tag ("%12.nnz").
   Dim unknown(std::string_view tag) const;
+
+  // Invalid where a and b differ, as `what` says of them; where only a run can tell, it is required of the run.
+  Status require_equal(const Dim& a, const Dim& b, const std::string& what) const;
 
   Error invalid(std::string message) const { return Error(ErrorKind::InvalidModel, std::move(message), node.where()); }
   Error unsupported(std::string message, std::string advice = {}) const {

@@ -36,10 +36,7 @@ Status check_scale(InferContext& c) {
   ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node, c.node.attr_int("axis", 1), x.size()));
   const Dim& along = x[static_cast<size_t>(axis)];
   if (scale.size() == 1) {
-    if (along.is_const() && scale[0].is_const() && along != scale[0])
-      return c.invalid("there are " + scale[0].str() + " scales for " + along.str() + " elements of axis " +
-                       std::to_string(axis));
-    return ok();
+    return c.require_equal(scale[0], along, "there is not one scale for each element of axis " + std::to_string(axis));
   }
   if (scale.size() != x.size())
     return c.invalid("the scale " + shape_str(scale) + " does not fit the input " + shape_str(x));
@@ -125,9 +122,14 @@ Result<Shape> product_shape(InferContext& c, Shape a, Shape b) {
   const Dim &k = a.back(), &bk = b[b.size() - 2];
   if (k.is_const() && bk.is_const() && k != bk)
     return c.invalid("the inner dimensions differ: " + shape_str(a) + " times " + shape_str(b));
+  ONNXC_TRY(c.require_equal(k, bk, "the inner dimensions differ"));
   auto batch = broadcast({a.begin(), a.end() - 2}, {b.begin(), b.end() - 2});
   if (!batch.ok()) return c.invalid("the batch dimensions do not broadcast");
   Shape out = std::move(batch).value();
+  for (const Shape* own : {&a, &b})
+    for (size_t d = 0; d + 2 < own->size(); ++d)
+      if ((*own)[d] != Dim(1))
+        ONNXC_TRY(c.require_equal((*own)[d], out[out.size() + 2 - own->size() + d], "the batch dimensions do not broadcast"));
   if (!row) out.push_back(a[a.size() - 2]);
   if (!column) out.push_back(b.back());
   return out;

@@ -62,8 +62,9 @@ Status infer_reshape(InferContext& c) {
       return c.invalid(shape_str(c.shape(0)) + " cannot be reshaped to " + shape_str(*wanted));
     else
       out[*open] = Dim::floor_div(total, known);
-  } else if (total.is_const() && known.is_const() && total != known) {
-    return c.invalid(shape_str(c.shape(0)) + " cannot be reshaped to " + shape_str(*wanted));
+    ONNXC_TRY(c.require_equal(out[*open] * known, total, "elements before and after are not the same number"));
+  } else {
+    ONNXC_TRY(c.require_equal(total, known, shape_str(c.shape(0)) + " cannot be reshaped to " + shape_str(*wanted)));
   }
   c.set(0, c.elem(0), std::move(out));
   return ok();

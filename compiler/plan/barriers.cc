@@ -5,10 +5,12 @@
 namespace onnxc {
 namespace {
 
-// Bytes [begin, end) of one piece of memory: 0 the arena, 1 + i the i-th output, -1 - i the i-th input.
+// Bytes [begin, end) of one piece of memory: 0 the arena, 1 + i the i-th output, -1 - i the i-th input. In an arena
+// whose layout only a run knows, from its first element on.
 struct Access {
   int64_t memory = 0, begin = 0, end = 0;
   bool write = false;
+  const Place* place = nullptr;  // in such an arena
 };
 
 enum class Runner { First, Shared, Every };  // thread 0; each a part; each all of it
@@ -32,7 +34,12 @@ void add_access(const Plan& plan, BufferId b, bool write, std::vector<Access>& o
   Dim begin = view_offset_bytes(program, b) - buffer.lead() * size;
   Access access{0, 0, 0, write};
   switch (root.storage) {
-    case Buffer::Storage::Arena: begin = begin + place.offset; break;
+    case Buffer::Storage::Arena:
+      if (plan.run_time_bytes.empty())
+        begin = begin + place.offset;
+      else
+        access.place = &place;
+      break;
     case Buffer::Storage::Input: access.memory = -1 - root.index; break;
     case Buffer::Storage::Output:
       access.memory = 1 + root.index;
@@ -41,7 +48,7 @@ void add_access(const Plan& plan, BufferId b, bool write, std::vector<Access>& o
     default: return;  // constants are never written
   }
   const Dim end = begin + buffer.extent() * size;
-  access.begin = begin.constant().value_or(0);
+  access.begin = begin.constant().value_or(INT64_MIN);
   access.end = end.constant().value_or(INT64_MAX);
   out.push_back(access);
 }
@@ -56,7 +63,11 @@ Accesses accesses_of(const Plan& plan, const Operation& op) {
 }
 
 bool overlap(const Access& a, const Access& b) {
-  return a.memory == b.memory && a.begin < b.end && b.begin < a.end && (a.write || b.write);
+  if (a.memory != b.memory || (!a.write && !b.write)) return false;
+  // Blocks that live at the same time lie apart; others may have the same bytes.
+  if (a.place && a.place->offset - a.place->lead != b.place->offset - b.place->lead)
+    return a.place->last < b.place->first || b.place->last < a.place->first;
+  return a.begin < b.end && b.begin < a.end;
 }
 
 bool starts_together(const Operation& op) { return std::holds_alternative<Barrier>(op.node) || is_joint(op); }

@@ -15,6 +15,8 @@ constexpr double kChained = 1.0;           // a step of a reduction that waits f
 
 class NestEstimate {
  public:
+  explicit NestEstimate(const Program& program) : program_(program) {}
+
   double block(const Block& statements) {
     double sum = 0;
     for (const Stmt& s : statements) sum += std::visit([this](const auto& node) { return statement(node); }, s.node);
@@ -22,7 +24,7 @@ class NestEstimate {
   }
 
  private:
-  static double turns(const LoopVar& var) { return static_cast<double>(var.extent.constant().value_or(1)); }
+  double turns(const LoopVar& var) const { return static_cast<double>(likely_value(program_, var.extent)); }
 
   double statement(const For& loop) {
     const std::string outer = innermost_;
@@ -60,6 +62,7 @@ class NestEstimate {
     return sum + (e->op == ExprOp::Select ? 2 * kElement : cheap ? kElement : kFunction);
   }
 
+  const Program& program_;
   std::string innermost_;
 };
 
@@ -70,7 +73,7 @@ double bytes_touched(const Program& program, const Operation& op) {
     for (BufferId b : *list) {
       const Buffer& buffer = program.buffers[b];
       bytes +=
-          static_cast<double>(numel(buffer.dims).constant().value_or(0)) * static_cast<double>(elem_size(buffer.elem));
+          static_cast<double>(likely_value(program, numel(buffer.dims))) * static_cast<double>(elem_size(buffer.elem));
     }
   return bytes;
 }
@@ -79,8 +82,8 @@ double bytes_touched(const Program& program, const Operation& op) {
 
 double estimate_nanoseconds(const Program& program, const Operation& op) {
   double work = 0;
-  if (op.partition) work = static_cast<double>(op.partition->work.constant().value_or(0)) * kMultiplyAdd;
-  if (const auto* nest = std::get_if<Nest>(&op.node)) return work + NestEstimate().block(nest->body);
+  if (op.partition) work = static_cast<double>(likely_value(program, op.partition->work)) * kMultiplyAdd;
+  if (const auto* nest = std::get_if<Nest>(&op.node)) return work + NestEstimate(program).block(nest->body);
   return work > 0 ? work : bytes_touched(program, op) * kByte;
 }
 

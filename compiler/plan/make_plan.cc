@@ -2,12 +2,14 @@
 // the Program's. Tested in tests/unit/plan_test.cc.
 #include "compiler/plan/make_plan.h"
 
+#include <algorithm>
 #include <set>
 
 #include "compiler/plan/arena.h"
 #include "compiler/plan/find_in_place.h"
 #include "compiler/plan/liveness.h"
 #include "compiler/plan/partition.h"
+#include "compiler/plan/run_time_layout.h"
 #include "compiler/plan/share_in_place.h"
 #include "compiler/plan/verify_plan.h"
 #include "compiler/plan/weights_blob.h"
@@ -17,48 +19,30 @@ namespace {
 
 constexpr int64_t kGuardBytes = 64;
 
-std::string free_dim_advice(const ProgramValue& value, const std::string& symbol) {
-  std::string shape;
-  for (size_t i = 0; i < value.dims.size(); ++i)
-    shape += (i ? "," : "") + (value.dims[i].is_const() ? value.dims[i].str() : std::string("1"));
-  return "fix it when compiling: --dim " + symbol + "=1, or --shape " + value.name + "=" + shape;
-}
-
-// One diagnostic per free dim of the inputs.
-void report_free_dims(const Program& program, std::set<std::string>& reported, std::vector<Diagnostic>& out) {
-  for (const ProgramValue& input : program.inputs) {
-    std::set<std::string> symbols;
-    for (const Dim& dim : input.dims) dim.collect_symbols(symbols);
-    for (const std::string& symbol : symbols)
-      if (reported.insert(symbol).second)
-        out.push_back({ErrorKind::Unsupported, "input \"" + input.name + "\", " + shape_str(input.dims),
-                       "the dim \"" + symbol + "\" is free, and only fixed dims are compiled so far",
-                       free_dim_advice(input, symbol)});
-  }
-}
-
-// What is left: sizes that the Program computes while it runs.
-void report_run_time_dims(const Program& program, std::set<std::string>& reported, std::vector<Diagnostic>& out) {
-  for (const Buffer& buffer : program.buffers) {
-    std::set<std::string> symbols;
-    for (const Dim& dim : buffer.dims) dim.collect_symbols(symbols);
-    for (const std::string& symbol : symbols)
-      if (reported.insert(symbol).second)
-        out.push_back({ErrorKind::Unsupported, "value \"" + buffer.name + "\", " + shape_str(buffer.dims),
-                       "its size depends on \"" + symbol + "\", which is known only at run time", ""});
-  }
+// Symbols that the prologue defines.
+std::set<std::string> prologue_symbols(const Program& program) {
+  std::set<std::string> symbols;
+  for (size_t i = 0; i < prologue_size(program); ++i)
+    if (const auto* def = std::get_if<ScalarDef>(&program.ops[i].node)) symbols.insert(def->name);
+  return symbols;
 }
 
 }  // namespace
 
-Status require_fixed_dims(const Program& program) {
-  std::set<std::string> reported;
+Status require_known_dims(const Program& program) {
+  std::set<std::string> known = prologue_symbols(program);
   std::vector<Diagnostic> diagnostics;
-  report_free_dims(program, reported, diagnostics);
-  if (diagnostics.empty()) report_run_time_dims(program, reported, diagnostics);
+  for (const Buffer& buffer : program.buffers) {
+    std::set<std::string> symbols;
+    for (const Dim& dim : buffer.dims) dim.collect_symbols(symbols);
+    for (const std::string& symbol : symbols)
+      if (known.insert(symbol).second)
+        diagnostics.push_back({ErrorKind::Unsupported, "value \"" + buffer.name + "\", " + shape_str(buffer.dims),
+                               "its size depends on \"" + symbol + "\", which is known only at run time", ""});
+  }
   if (!diagnostics.empty()) return Error(std::move(diagnostics));
   for (const Buffer& buffer : program.buffers)
-    if (!(buffer.extent() * Dim(static_cast<int64_t>(elem_size(buffer.elem)))).is_const())
+    if ((buffer.extent() * Dim(static_cast<int64_t>(elem_size(buffer.elem)))).is_overflow())
       return Error(ErrorKind::InvalidModel, "this size fits no machine",
                    "value \"" + buffer.name + "\", " + shape_str(buffer.dims));
   return ok();
@@ -66,13 +50,14 @@ Status require_fixed_dims(const Program& program) {
 
 namespace {
 
-int64_t bytes_of(const Buffer& buffer, const Dim& elements) {
-  return elements.value() * static_cast<int64_t>(elem_size(buffer.elem));
+Dim bytes_of(const Buffer& buffer, const Dim& elements) {
+  return elements * Dim(static_cast<int64_t>(elem_size(buffer.elem)));
 }
 
 // One block per group of buffers that share in place.
 struct Blocks {
-  std::vector<ArenaBlock> blocks;
+  std::vector<ArenaBlock> blocks;  // of likely size
+  std::vector<BlockSize> sizes;
   std::vector<int64_t> block_of;  // per buffer; -1: none
 };
 
@@ -88,9 +73,13 @@ Blocks make_blocks(const Program& program, const Liveness& live, const std::vect
     if (index < 0) {
       index = static_cast<int64_t>(out.blocks.size());
       out.blocks.push_back({0, kArenaAlignment, range.first, range.last});
+      out.sizes.emplace_back();
     }
     ArenaBlock& block = out.blocks[static_cast<size_t>(index)];
-    block.bytes = std::max(block.bytes, bytes_of(buffer, buffer.extent()));
+    const Dim bytes = bytes_of(buffer, buffer.extent());
+    BlockSize& size = out.sizes[static_cast<size_t>(index)];
+    if (std::find(size.begin(), size.end(), bytes) == size.end()) size.push_back(bytes);
+    block.bytes = std::max(block.bytes, likely_value(program, bytes));
     block.align = std::max(block.align, buffer.align);
     block.first = std::min(block.first, range.first);
     block.last = std::max(block.last, range.last);
@@ -112,7 +101,9 @@ void place_arena(Plan& plan, const Liveness& live) {
   for (BufferId b = 0; b < leader.size(); ++b) leader[b] = b;
   if (!plan.debug) leader = share_in_place(program, live);
   const Blocks blocks = make_blocks(program, live, leader);
-  const ArenaLayout layout = plan.debug ? place_apart(blocks.blocks, plan.guard_bytes) : place_blocks(blocks.blocks);
+  const ArenaLayout likely = plan.debug ? place_apart(blocks.blocks, plan.guard_bytes) : place_blocks(blocks.blocks);
+  const RunTimeLayout layout = follow_layout(blocks.blocks, likely, blocks.sizes);
+  plan.run_time_bytes = layout.named;
   plan.arena_bytes = layout.bytes;
   plan.live_bytes = static_cast<uint64_t>(peak_of_live_bytes(blocks.blocks));
   for (BufferId b = 0; b < program.buffers.size(); ++b) {
@@ -122,15 +113,15 @@ void place_arena(Plan& plan, const Liveness& live) {
     place.kind = Place::Kind::Arena;
     place.bytes = bytes_of(buffer, buffer.extent());
     place.lead = bytes_of(buffer, buffer.lead());
-    place.offset = Dim(layout.offsets[static_cast<size_t>(blocks.block_of[b])]) + place.lead;
-    plan.unshared_bytes += static_cast<uint64_t>(align_up(place.bytes.value(), kArenaAlignment));
+    place.offset = layout.offsets[static_cast<size_t>(blocks.block_of[b])] + place.lead;
+    plan.unshared_bytes += static_cast<uint64_t>(align_up(likely_value(program, place.bytes), kArenaAlignment));
   }
 }
 
 }  // namespace
 
 Result<Plan> make_plan(Program program, const Options& options) {
-  ONNXC_TRY(require_fixed_dims(program));
+  ONNXC_TRY(require_known_dims(program));
   Plan plan;
   find_in_place(program);
   const bool one_thread = options.single_thread || options.debug_plan;
@@ -141,6 +132,7 @@ Result<Plan> make_plan(Program program, const Options& options) {
   plan.guard_bytes = plan.debug ? kGuardBytes : 0;
   const Liveness live = compute_liveness(plan.program);
   place_arena(plan, live);
+  set_lifetimes(plan, live);  // barriers go by them
   if (plan.threads) insert_barriers(plan);
   set_lifetimes(plan, compute_liveness(plan.program));
   std::vector<bool> used;

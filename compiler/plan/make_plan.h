@@ -11,9 +11,9 @@
 
 namespace onnxc {
 
-// Unsupported, naming each free dim of the inputs with what to do about it, or else what is known only at run time.
-// make_plan asks too; asked before verify_program, it tells users what they can do.
-Status require_fixed_dims(const Program& program);
+// Unsupported, naming each value whose size does not follow from the dims of the inputs. make_plan asks too; asked
+// before verify_program, it tells users what they can do.
+Status require_known_dims(const Program& program);
 
 Result<Plan> make_plan(Program program, const Options& options);
 

@@ -92,12 +92,12 @@ bool turns_are_independent(const Survey& survey, const std::string& var) {
   });
 }
 
-int64_t turns(const For& loop) { return loop.var.extent.constant().value_or(1); }
+int64_t turns(const Program& program, const For& loop) { return likely_value(program, loop.var.extent); }
 
 // Turns of all loops within loop `i`.
-int64_t turns_within(const std::vector<For*>& loops, size_t i) {
+int64_t turns_within(const Program& program, const std::vector<For*>& loops, size_t i) {
   int64_t product = 1;
-  for (size_t k = i + 1; k < loops.size(); ++k) product *= turns(*loops[k]);
+  for (size_t k = i + 1; k < loops.size(); ++k) product *= turns(program, *loops[k]);
   return product;
 }
 
@@ -107,12 +107,12 @@ size_t choose_loop(const Program& program, const Nest& nest, const std::vector<F
   const Survey survey(program, nest);
   size_t best = 0;
   for (size_t i = 0; i < loops.size(); ++i) {
-    if (turns(*loops[best]) >= kEnoughTurns) break;
+    if (turns(program, *loops[best]) >= kEnoughTurns) break;
     const bool single = std::all_of(loops.begin(), loops.begin() + static_cast<std::ptrdiff_t>(i),
-                                    [](const For* loop) { return turns(*loop) == 1; });
+                                    [&](const For* loop) { return turns(program, *loop) == 1; });
     if (i + 1 == loops.size() && !single) break;
-    if (!single && turns_within(loops, i) < kVectorGrain) continue;
-    if (turns(*loops[i]) > turns(*loops[best]) && turns_are_independent(survey, loops[i]->var.name)) best = i;
+    if (!single && turns_within(program, loops, i) < kVectorGrain) continue;
+    if (turns(program, *loops[i]) > turns(program, *loops[best]) && turns_are_independent(survey, loops[i]->var.name)) best = i;
   }
   return best;
 }
@@ -127,22 +127,28 @@ void choose_axis(const Program& program, Nest& nest, Partition& partition) {
   move_outermost(loops, choose_loop(program, nest, loops));
   partition.axis = loops[0]->var.name;
   partition.extent = loops[0]->var.extent;
-  if (loops.size() == 1 || std::all_of(loops.begin() + 1, loops.end(), [](const For* l) { return turns(*l) == 1; }))
+  if (loops.size() == 1 || std::all_of(loops.begin() + 1, loops.end(), [&](const For* l) { return turns(program, *l) == 1; }))
     partition.grain = kVectorGrain;
 }
 
-int64_t meeting_nanoseconds(const Operation& op) {
+int64_t meeting_nanoseconds(const Program& program, const Operation& op) {
   const auto* call = std::get_if<KernelCall>(&op.node);
-  return call && call->meetings ? call->meetings->constant().value_or(0) * kMeetingNanoseconds : 0;
+  return call && call->meetings ? likely_value(program, *call->meetings) * kMeetingNanoseconds : 0;
+}
+
+void make_serial(Partition& partition) {
+  if (const auto extent = partition.extent.constant())
+    partition.grain = std::max<int64_t>(*extent, 1);
+  else
+    partition.parts = 1;
 }
 
 // Each thread that has a part of the work has enough of it.
 void choose_parts(Partition& partition, double nanoseconds, int64_t least_nanoseconds) {
   if (least_nanoseconds == 0) return;  // whatever can be shared is
-  const int64_t extent = partition.extent.constant().value_or(1);
   const auto parts = static_cast<int64_t>(nanoseconds / static_cast<double>(least_nanoseconds));
   if (parts < 2)
-    partition.grain = std::max<int64_t>(extent, 1);
+    make_serial(partition);
   else if (parts < kManyParts)
     partition.parts = parts;
 }
@@ -159,7 +165,7 @@ void make_regions_serial(Operation& op) {
 
 void make_serial(std::vector<Operation>& ops) {
   for (Operation& op : ops) {
-    if (op.partition) op.partition->grain = std::max<int64_t>(op.partition->extent.constant().value_or(1), 1);
+    if (op.partition) make_serial(*op.partition);
     make_regions_serial(op);
   }
 }
@@ -176,7 +182,7 @@ bool choose_partitions(Program& program, int64_t grain_nanoseconds) {
     // A nest that stays serial keeps its order of loops.
     const bool worth_it = nanoseconds >= 2 * static_cast<double>(grain_nanoseconds);
     if (auto* nest = std::get_if<Nest>(&op.node); nest && worth_it) choose_axis(chosen, *nest, *op.partition);
-    const int64_t least = grain_nanoseconds == 0 ? 0 : grain_nanoseconds + meeting_nanoseconds(op);
+    const int64_t least = grain_nanoseconds == 0 ? 0 : grain_nanoseconds + meeting_nanoseconds(chosen, op);
     choose_parts(*op.partition, nanoseconds, least);
     if (is_shared(op)) shared += nanoseconds;
   }

@@ -2,6 +2,9 @@
 #include "compiler/plan/verify_plan.h"
 
 #include <algorithm>
+#include <functional>
+#include <map>
+#include <optional>
 
 #include "compiler/plan/arena.h"
 #include "compiler/plan/liveness.h"
@@ -34,15 +37,9 @@ Status check_place(const Plan& plan, BufferId b, const LiveRange& range) {
   if (!needs_place || !range.used()) return ok();
   const bool constant = buffer.storage == Buffer::Storage::Constant;
   if (place.kind != (constant ? Place::Kind::Weights : Place::Kind::Arena)) return bug(plan, b, "has no place");
-  if (!place.offset.is_const() || !place.bytes.is_const() || !place.lead.is_const())
-    return bug(plan, b, "has a place that is not constant");
   const Dim size = static_cast<int64_t>(elem_size(buffer.elem));
   if (place.bytes != buffer.extent() * size || place.lead != buffer.lead() * size)
     return bug(plan, b, "has a place of the wrong size: its extent is " + (buffer.extent() * size).str() + " bytes");
-  const int64_t begin = place.offset.value() - place.lead.value(), end = begin + place.bytes.value();
-  const int64_t limit = constant ? static_cast<int64_t>(plan.blob_bytes) : plan.arena_bytes.value();
-  if (begin < 0 || end > limit) return bug(plan, b, "lies outside the " + std::string(constant ? "blob" : "arena"));
-  if (begin % buffer.align != 0) return bug(plan, b, "is not aligned to " + std::to_string(buffer.align) + " bytes");
   if (!constant && (place.first > range.first || place.last < range.last))
     return bug(plan, b, "is used by operations " + std::to_string(range.first) + " to " + std::to_string(range.last));
   return ok();
@@ -65,22 +62,69 @@ Status check_apart(const Plan& plan, const Liveness& live, const Extent& a, cons
   return bug(plan, a.buffer, "shares memory, while it lives, with buffer " + buffer_str(plan, b.buffer));
 }
 
-Status check_arena(const Plan& plan, const Liveness& live) {
+using Values = std::map<std::string, int64_t>;
+
+// The symbols of a run in which the n-th dim of the inputs is `dim(n)`, and all that follows from them; nothing where
+// such a run is none.
+std::optional<Values> values_of(const Plan& plan, const std::function<int64_t(const std::string&, size_t)>& dim) {
+  Values values;
+  for (size_t i = 0; i < prologue_size(plan.program); ++i) {
+    const auto* def = std::get_if<ScalarDef>(&plan.program.ops[i].node);
+    if (!def) continue;
+    const auto* follows = std::get_if<Dim>(&def->value);
+    const auto value = follows ? follows->evaluate(values) : std::optional(dim(def->name, i));
+    if (!value) return std::nullopt;
+    values[def->name] = *value;
+  }
+  for (const RunTimeBytes& bytes : plan.run_time_bytes) {
+    int64_t most = 0;
+    for (const Dim& least : bytes.least) {
+      const auto value = least.evaluate(values);
+      if (!value) return std::nullopt;
+      most = std::max(most, *value);
+    }
+    values[bytes.name] = most;
+  }
+  return values;
+}
+
+Status check_arena(const Plan& plan, const Liveness& live, const Values& values) {
   const int64_t guard = plan.debug ? plan.guard_bytes : 0;
   std::vector<Extent> extents;
+  const auto arena = plan.arena_bytes.evaluate(values);
   for (BufferId b = 0; b < plan.places.size(); ++b) {
     const Place& place = plan.places[b];
-    if (place.kind != Place::Kind::Arena || plan.program.buffers[b].storage != Buffer::Storage::Arena) continue;
-    if (place.bytes.value() == 0) continue;
-    const int64_t begin = place.offset.value() - place.lead.value();
-    if (begin < guard || begin + place.bytes.value() + guard > plan.arena_bytes.value())
-      return bug(plan, b, "has no room for its guard");
-    extents.push_back({b, begin, begin + place.bytes.value() + guard});
+    const Buffer& buffer = plan.program.buffers[b];
+    if (place.kind == Place::Kind::None || buffer.storage == Buffer::Storage::View) continue;
+    const auto start = (place.offset - place.lead).evaluate(values), bytes = place.bytes.evaluate(values);
+    if (!start || !bytes || !arena) return bug(plan, b, "has a place that does not follow from the dims of the run");
+    if (*bytes < 0) return ok();  // no run has such dims
+    if (*start % buffer.align != 0) return bug(plan, b, "is not aligned to " + std::to_string(buffer.align) + " bytes");
+    const bool constant = place.kind == Place::Kind::Weights;
+    if (*start < 0 || *start + *bytes > (constant ? static_cast<int64_t>(plan.blob_bytes) : *arena))
+      return bug(plan, b, "lies outside the " + std::string(constant ? "blob" : "arena"));
+    if (constant || *bytes == 0) continue;
+    if (*start < guard || *start + *bytes + guard > *arena) return bug(plan, b, "has no room for its guard");
+    extents.push_back({b, *start, *start + *bytes + guard});
   }
   std::sort(extents.begin(), extents.end(), [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
   for (size_t i = 0; i < extents.size(); ++i)
     for (size_t j = i + 1; j < extents.size() && extents[j].begin < extents[i].end; ++j)
       ONNXC_TRY(check_apart(plan, live, extents[i], extents[j]));
+  return ok();
+}
+
+// The arena of one run where all dims are fixed, else of several: of likely dims, of ones, and of any.
+Status check_runs(const Plan& plan, const Liveness& live) {
+  const auto likely = [&](const std::string& name, size_t) {
+    return likely_value(plan.program, Dim::symbol(name));
+  };
+  const auto ones = [](const std::string&, size_t) { return int64_t{1}; };
+  const auto mixed = [](const std::string&, size_t i) { return static_cast<int64_t>(i * 37 % 101); };
+  std::vector<std::function<int64_t(const std::string&, size_t)>> runs = {likely};
+  if (!plan.run_time_bytes.empty()) runs.insert(runs.end(), {ones, mixed});
+  for (const auto& run : runs)
+    if (const auto values = values_of(plan, run)) ONNXC_TRY(check_arena(plan, live, *values));
   return ok();
 }
 
@@ -109,12 +153,11 @@ Status check_barriers(const Plan& plan) {
 Status verify_plan(const Plan& plan) {
   if (plan.places.size() != plan.program.buffers.size())
     return Error(ErrorKind::Internal, "a plan needs one place per buffer");
-  if (!plan.arena_bytes.is_const()) return Error(ErrorKind::Internal, "the arena's size is not constant");
   const Liveness live = compute_liveness(plan.program);
   for (BufferId b = 0; b < plan.places.size(); ++b) {
     if (plan.program.buffers[b].storage != Buffer::Storage::View) ONNXC_TRY(check_place(plan, b, live.ranges[b]));
   }
-  ONNXC_TRY(check_arena(plan, live));
+  ONNXC_TRY(check_runs(plan, live));
   ONNXC_TRY(check_barriers(plan));
   return check_blob(plan);
 }

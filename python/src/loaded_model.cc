@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -86,6 +87,10 @@ std::string LoadedModel::map_weights(const std::string& path) {
 ModelSession::ModelSession(std::shared_ptr<LoadedModel> model, int32_t threads) : model_(std::move(model)) {
   host_.struct_size = sizeof host_;
   onnxc_host_init(&host_, threads);
+  plain_host_ = host_;
+  host_.user = this;
+  host_.allocate = &allocate;
+  host_.release = &release;
   onnxc_create_args args{};
   args.struct_size = sizeof args;
   args.abi_version = ONNXC_ABI_VERSION;
@@ -103,32 +108,38 @@ ModelSession::~ModelSession() {
   for (auto& arena : arenas_) std::free(arena.load());
 }
 
-void* ModelSession::take_arena() {
+void* ModelSession::allocate(void* user, uint64_t bytes, uint64_t alignment) {
   constexpr uint64_t kHugePage = 2u << 20;
-  for (auto& slot : arenas_)
-    if (void* arena = slot.exchange(nullptr, std::memory_order_acq_rel)) return arena;
-  const uint64_t bytes = model_->info().arena_bytes;
+  // A piece of more than this many times the bytes stays for those who need it.
+  constexpr uint64_t kWaste = 4;
+  auto& session = *static_cast<ModelSession*>(user);
+  for (auto& slot : session.arenas_) {
+    void* memory = slot.exchange(nullptr, std::memory_order_acq_rel);
+    if (!memory) continue;
+    const uint64_t held = malloc_usable_size(memory);
+    const bool aligned = reinterpret_cast<uintptr_t>(memory) % alignment == 0;
+    if (aligned && held >= bytes && held / kWaste <= bytes) return memory;
+    release(user, memory);
+  }
   const bool huge = bytes >= 2 * kHugePage;
-  void* arena = host_.allocate(host_.user, bytes, huge ? kHugePage : 64);
-  if (!arena) throw ModelError(ONNXC_OUT_OF_MEMORY, "no memory for an arena of " + std::to_string(bytes) + " bytes");
-  if (huge) madvise(arena, bytes, MADV_HUGEPAGE);
-  return arena;
+  void* memory = session.plain_host_.allocate(session.plain_host_.user, bytes, huge ? kHugePage : alignment);
+  if (memory && huge) madvise(memory, bytes, MADV_HUGEPAGE);
+  return memory;
 }
 
-void ModelSession::keep_arena(void* arena) {
-  for (auto& slot : arenas_) {
+// What finds no free slot drives out the piece in the first one.
+void ModelSession::release(void* user, void* memory) {
+  auto& session = *static_cast<ModelSession*>(user);
+  for (auto& slot : session.arenas_) {
     void* none = nullptr;
-    if (slot.compare_exchange_strong(none, arena, std::memory_order_acq_rel)) return;
+    if (slot.compare_exchange_strong(none, memory, std::memory_order_acq_rel)) return;
   }
-  host_.release(host_.user, arena);
+  std::free(session.arenas_.front().exchange(memory, std::memory_order_acq_rel));
 }
 
 void ModelSession::run(onnxc_run_args* args) {
-  args->arena = model_->info().arena_bytes ? take_arena() : nullptr;
-  args->arena_bytes = model_->info().arena_bytes;
   onnxc_message message = empty_message();
   const onnxc_status status = model_->entry().run(session_, args, &message);
-  if (args->arena) keep_arena(args->arena);
   if (status != ONNXC_OK) throw ModelError(status, with_text("the model failed", message));
 }
 

@@ -48,18 +48,20 @@ class ModelSession {
   ModelSession(const ModelSession&) = delete;
   ModelSession& operator=(const ModelSession&) = delete;
 
-  void run(onnxc_run_args* args);  // sets the arena; throws ModelError
+  void run(onnxc_run_args* args);  // throws ModelError
   const LoadedModel& model() const { return *model_; }
   const onnxc_host& host() const { return host_; }
 
  private:
-  void* take_arena();
-  void keep_arena(void* arena);
+  // The host's `allocate` and `release`: what runs give back is kept for the next ones, a few pieces at a time.
+  static void* allocate(void* session, uint64_t bytes, uint64_t alignment);
+  static void release(void* session, void* memory);
 
   std::shared_ptr<LoadedModel> model_;
+  onnxc_host plain_host_{};  // libonnxc_rt's
   onnxc_host host_{};
   onnxc_session* session_ = nullptr;
-  // Arenas of finished runs, kept for the next ones. Without a lock, so that a fork at any time leaves it sound.
+  // Memory of finished runs, kept for the next ones. Without a lock, so that a fork at any time leaves it sound.
   std::array<std::atomic<void*>, 8> arenas_{};
 };
 

@@ -23,10 +23,25 @@ typedef struct onnxc_frame {
   onnxc_arrival* arrivals;  /* one per thread of the run */
   onnxc_message* message;   /* may be null; for the thread whose failure came first */
   int32_t thread, threads;
-  uint32_t barriers; /* that this thread has come to */
+  uint32_t barriers;    /* that this thread has come to */
+  const int64_t* table; /* as the layout filled it */
 } onnxc_frame;
 
 /* The emitted function. Returns an onnxc_status. */
 typedef int32_t (*onnxc_body_fn)(onnxc_frame* frame);
+
+/* The emitted function of a model with free dims that computes, once before a run, what follows from the dims of the
+ * inputs: table[0] the bytes of the arena, further entries as the body reads them; rank and dims of outputs whose dims
+ * are not fixed. What is larger than int64 holds is INT64_MAX. Returns an onnxc_status. */
+typedef int32_t (*onnxc_layout_fn)(const onnxc_value* inputs, onnxc_value* outputs, int64_t* table,
+                                   onnxc_message* message);
+
+typedef struct onnxc_code {
+  onnxc_body_fn body;
+  onnxc_layout_fn layout; /* null: all dims are fixed */
+  uint32_t table_length;  /* entries; 0 without a layout */
+  uint32_t flags;
+} onnxc_code;
+#define ONNXC_BODY_PARALLEL 1u /* the body may be run by several threads at a time, which meet at barriers */
 
 #endif

@@ -1,7 +1,7 @@
 // create, run and destroy of every compiled model, written once: emitted C++ includes this header, the LLVM back end
 // links it as bitcode. A model emits its descriptor, its body, and one small function:
-//   onnxc_status NAME_create(args, session, message) { return onnxc_entry_create(&NAME_info, &NAME_body, 0, args,
-//   session, message); } onnxc_model NAME_model = {sizeof(onnxc_model), ONNXC_ABI_VERSION, &NAME_info, &NAME_create,
+//   onnxc_status NAME_create(args, session, message) { return onnxc_entry_create(&NAME_info, &NAME_code, args, session,
+//   message); } onnxc_model NAME_model = {sizeof(onnxc_model), ONNXC_ABI_VERSION, &NAME_info, &NAME_create,
 //   &onnxc_entry_run, &onnxc_entry_destroy};
 // Invariants: freestanding; no mutable state outside the session, which never changes after create; what was allocated
 // is released on every path. Must be compiled for the baseline of the architecture, because it holds the CPU check.
@@ -19,6 +19,9 @@
 
 // onnxc_model_info.session_bytes of every model.
 #define ONNXC_SESSION_BYTES 256u
+// No model may ask for more memory in one piece than x86-64 and AArch64 address.
+#define ONNXC_MAX_BYTES (int64_t{1} << 47)
+
 // onnxc_model_info.arena_bytes is the plan's arena plus ONNXC_STAGING_BYTES(elements) for each input and output of a
 // sub-byte type, which the entry unpacks and packs there.
 #define ONNXC_STAGING_BYTES(elements) (((elements) + 63) / 64 * 64)
@@ -26,12 +29,9 @@
 // More threads than this are not asked for: each takes a cache line of the stack of `run`.
 #define ONNXC_MAX_THREADS 256
 
-// Flags of onnxc_entry_create.
-#define ONNXC_BODY_PARALLEL 1u  // the body may be run by several threads at a time, which meet at barriers
-
 struct onnxc_session {
   const onnxc_model_info* info;
-  onnxc_body_fn body;
+  const onnxc_code* code;
   const unsigned char* weights;
   onnxc_host host;  // fields that the caller's struct lacks are null
   int32_t has_host, threads, owns_memory;
@@ -102,6 +102,7 @@ struct Run {
   const void** inputs;
   void** outputs;
   unsigned char* allocated;  // per output: 1 when host->allocate gave it during this run
+  int64_t* table;            // of the layout
 };
 
 // Arrays of values may have been made with a longer struct than is known here.
@@ -165,15 +166,31 @@ inline onnxc_status check_input(const onnxc_value_info& info, const onnxc_value&
   return ONNXC_OK;
 }
 
-// Fills in type and dims, and finds memory: the caller's, or the host's.
-inline onnxc_status prepare_output(Run& run, uint32_t i) {
+// Whether a tensor of such dims can be in memory.
+inline bool fits_memory(const onnxc_value& value) {
+  int64_t count = 1;
+  for (uint32_t d = 0; d < value.rank; ++d)
+    if (value.dims[d] == 0) return true;
+  for (uint32_t d = 0; d < value.rank; ++d)
+    if (__builtin_mul_overflow(count, value.dims[d], &count) || count > ONNXC_MAX_BYTES / 8) return false;
+  return true;
+}
+
+// Fills in type and dims (of `computed`, where they are not fixed), and finds memory: the caller's, or the host's.
+inline onnxc_status prepare_output(Run& run, uint32_t i, const onnxc_value& computed) {
   const onnxc_value_info& info = run.session->info->outputs[i];
   onnxc_value& value = value_at(run.args->outputs, i);
   value.kind = info.kind;
   value.elem = info.elem;
-  if (info.kind != ONNXC_TENSOR || !(info.flags & ONNXC_STATIC)) return ONNXC_OK;  // the body finds its memory
-  value.rank = static_cast<uint32_t>(info.rank);
-  for (uint32_t d = 0; d < value.rank; ++d) value.dims[d] = info.dims[d];
+  if (info.kind != ONNXC_TENSOR) return ONNXC_OK;  // the body makes it
+  const bool fixed = info.flags & ONNXC_STATIC;
+  value.rank = fixed ? static_cast<uint32_t>(info.rank) : computed.rank;
+  for (uint32_t d = 0; d < value.rank; ++d) value.dims[d] = fixed ? info.dims[d] : computed.dims[d];
+  if (!fits_memory(value)) {
+    put_dims(Message(run.out) << "output '" << info.name << "': its shape would be ", value.dims, value.rank)
+        << ", which fits no memory";
+    return ONNXC_OUT_OF_MEMORY;
+  }
   const uint64_t bytes = packed_bytes(info.elem, count_elements(value));
   if (!value.data && bytes) {
     const onnxc_host& host = run.session->host;
@@ -245,8 +262,9 @@ inline void run_thread(void* argument, int32_t thread, int32_t threads) {
                        shared.message,
                        thread,
                        threads,
-                       0};
-  const int32_t status = session.body(&frame);
+                       0,
+                       shared.run->table};
+  const int32_t status = session.code->body(&frame);
   if (status != ONNXC_OK) onnxc_first_failure(&frame, status);
 }
 
@@ -292,10 +310,29 @@ inline onnxc_status run_body(Run& run, unsigned char* arena) {
   return static_cast<onnxc_status>(shared.status);
 }
 
+// What the run needs: fixed, or the layout's and what sub-byte inputs and outputs take.
+inline int64_t bytes_of_arena(const Run& run) {
+  const onnxc_model_info* info = run.session->info;
+  if (!run.session->code->layout) return static_cast<int64_t>(info->arena_bytes);
+  int64_t bytes = run.table[0];
+  for (uint32_t i = 0; i < info->num_inputs && bytes <= ONNXC_MAX_BYTES; ++i)
+    if (is_sub_byte(info->inputs[i].elem))
+      bytes += static_cast<int64_t>(ONNXC_STAGING_BYTES(count_elements(run.input_values[i])));
+  for (uint32_t i = 0; i < info->num_outputs && bytes <= ONNXC_MAX_BYTES; ++i)
+    if (is_sub_byte(info->outputs[i].elem))
+      bytes += static_cast<int64_t>(ONNXC_STAGING_BYTES(count_elements(run.output_values[i])));
+  return bytes;
+}
+
 inline onnxc_status run_in_arena(Run& run) {
   const onnxc_session& session = *run.session;
   const onnxc_run_args* args = run.args;
-  const uint64_t bytes = session.info->arena_bytes;
+  const int64_t needed = bytes_of_arena(run);
+  if (needed > ONNXC_MAX_BYTES) {
+    Message(run.out) << "run: inputs of these shapes need more memory than there can be";
+    return ONNXC_OUT_OF_MEMORY;
+  }
+  const uint64_t bytes = static_cast<uint64_t>(needed);
   if (args->arena || !bytes) {
     if (bytes && (reinterpret_cast<uintptr_t>(args->arena) % 64 || args->arena_bytes < bytes)) {
       Message(run.out) << "run: the arena must be aligned to 64 bytes and have at least " << static_cast<int64_t>(bytes)
@@ -324,8 +361,12 @@ inline onnxc_status run_values(Run& run, onnxc_value* input_copies, onnxc_value*
     input_copies[i] = value;
     run.inputs[i] = info->inputs[i].kind == ONNXC_TENSOR ? value.data : value.object;
   }
+  if (const onnxc_layout_fn layout = run.session->code->layout) {
+    const int32_t status = layout(input_copies, output_copies, run.table, run.out);
+    if (status != ONNXC_OK) return static_cast<onnxc_status>(status);
+  }
   for (uint32_t i = 0; i < info->num_outputs; ++i) {
-    const onnxc_status status = prepare_output(run, i);
+    const onnxc_status status = prepare_output(run, i, output_copies[i]);
     if (status != ONNXC_OK) return status;
     output_copies[i] = value_at(run.args->outputs, i);
     run.outputs[i] = output_copies[i].data;
@@ -339,7 +380,7 @@ inline onnxc_status run_values(Run& run, onnxc_value* input_copies, onnxc_value*
 
 extern "C" {
 
-ONNXC_ENTRY onnxc_status onnxc_entry_create(const onnxc_model_info* info, onnxc_body_fn body, uint32_t flags,
+ONNXC_ENTRY onnxc_status onnxc_entry_create(const onnxc_model_info* info, const onnxc_code* code,
                                             const onnxc_create_args* args, onnxc_session** session,
                                             onnxc_message* out) {
   using onnxc_entry::Message;
@@ -363,12 +404,12 @@ ONNXC_ENTRY onnxc_status onnxc_entry_create(const onnxc_model_info* info, onnxc_
   const onnxc_status status = onnxc_entry::check_weights(info, args, out, &made.weights);
   if (status != ONNXC_OK) return status;
   made.info = info;
-  made.body = body;
+  made.code = code;
   made.threads = 1;
   if (args->host) {
     onnxc_entry::copy_host(args->host, &made.host);
     made.has_host = 1;
-    if ((flags & ONNXC_BODY_PARALLEL) && made.host.parallel) {
+    if ((code->flags & ONNXC_BODY_PARALLEL) && made.host.parallel) {
       made.threads = args->num_threads > 0 ? args->num_threads : made.host.max_threads;
       if (made.threads > made.host.max_threads) made.threads = made.host.max_threads;
       if (made.threads > ONNXC_MAX_THREADS) made.threads = ONNXC_MAX_THREADS;
@@ -404,9 +445,10 @@ ONNXC_ENTRY onnxc_status onnxc_entry_run(onnxc_session* session, const onnxc_run
   onnxc_value* copies = static_cast<onnxc_value*>(__builtin_alloca((inputs + outputs) * sizeof(onnxc_value) + 1));
   const void** pointers = static_cast<const void**>(__builtin_alloca((inputs + outputs) * sizeof(void*) + 1));
   unsigned char* allocated = static_cast<unsigned char*>(__builtin_alloca(outputs + 1));
+  int64_t* table = static_cast<int64_t*>(__builtin_alloca(session->code->table_length * sizeof(int64_t) + 1));
   for (uint32_t i = 0; i < outputs; ++i) allocated[i] = 0;
   onnxc_entry::Run run = {session,  args, out, copies, copies + inputs, pointers, const_cast<void**>(pointers + inputs),
-                          allocated};
+                          allocated, table};
   const onnxc_status result = onnxc_entry::run_values(run, copies, copies + inputs);
   if (result == ONNXC_OK) return result;
   for (uint32_t i = 0; i < outputs; ++i) {

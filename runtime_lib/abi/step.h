@@ -33,6 +33,12 @@ ONNXC_ENTRY void onnxc_step_end(const onnxc_frame* frame, uint32_t index) {
   if (host && host->profile && frame->thread == 0) host->profile(host->user, index, 1);
 }
 
+// What the layout requires of the inputs' dims does not hold.
+ONNXC_ENTRY int32_t onnxc_layout_refused(onnxc_message* message, const char* text) {
+  onnxc_entry::Message(message) << text;
+  return ONNXC_INVALID_ARGUMENT;
+}
+
 // A kernel that may fail returned `code` != 0 (runtime_lib/kernels/README.md lists them). `operation`: kernel and ONNX
 // nodes.
 ONNXC_ENTRY int32_t onnxc_step_failed(const onnxc_frame* frame, const char* operation, int32_t code) {

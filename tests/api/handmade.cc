@@ -49,9 +49,10 @@ onnxc_model_info make_info() {
 }
 
 const onnxc_model_info kInfo = make_info();
+const onnxc_code kCode = {&body, nullptr, 0, 0};
 
 onnxc_status create(const onnxc_create_args* args, onnxc_session** session, onnxc_message* message) {
-  return onnxc_entry_create(&kInfo, &body, 0, args, session, message);
+  return onnxc_entry_create(&kInfo, &kCode, args, session, message);
 }
 
 const onnxc_model kModel = {sizeof(onnxc_model), HANDMADE_ABI, &kInfo, &create, &onnxc_entry_run, &onnxc_entry_destroy};

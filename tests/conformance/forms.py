@@ -30,8 +30,11 @@ class Form:
         return case.model, list(self.arguments), feeds
 
 
-class Dynamic(Form):
-    """No dim of an input is declared; --shape gives them."""
+@dataclasses.dataclass
+class Undeclared(Form):
+    """No dim of an input is declared: --shape gives them, or only the run."""
+
+    gives_shapes: bool = False
 
     def build(self, case, feeds):
         model = onnx.ModelProto()
@@ -44,7 +47,7 @@ class Dynamic(Form):
             for axis, dim in enumerate(dims):
                 dim.Clear()
                 dim.dim_param = f"dim_{k}_{axis}"
-            if len(dims):
+            if self.gives_shapes and len(dims):
                 arguments += ["--shape", f"{value.name}={','.join(str(d) for d in feeds[value.name].shape)}"]
         for value in model.graph.output:
             if value.type.WhichOneof("value") == "tensor_type":
@@ -78,7 +81,8 @@ FORMS = {
         Form("static", "LLVM back end, shapes as declared", in_full=True),
         Form("cpp", "C++ back end, many models per translation unit", backend="cpp"),
         Form("sources", "C++ back end, sources only", arguments=("--emit=cpp",), only_sources=True),
-        Dynamic("dynamic", "no dim declared in the file, --shape at compile time"),
+        Undeclared("shape", "no dim declared in the file, --shape at compile time", gives_shapes=True),
+        Undeclared("dynamic", "no dim declared in the file, compiled with free dims"),
         Constant("constant", "all inputs constant"),
         Form("debug-plan", "each buffer a guarded allocation", arguments=("--debug-plan",)),
         Form(

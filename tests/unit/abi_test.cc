@@ -85,12 +85,16 @@ class AbiTest : public testing::Test {
     y = {sizeof y, 0, 0, 0, {}, y_data, sizeof y_data, nullptr};
     run_args = {sizeof run_args, 1, 1, &x, &y, arena, sizeof arena};
   }
-  onnxc_status create() { return onnxc_entry_create(&info, body, flags, &create_args, &session, &message); }
+  onnxc_status create() {
+    code = {body, nullptr, 0, flags};
+    return onnxc_entry_create(&info, &code, &create_args, &session, &message);
+  }
   onnxc_status run() { return onnxc_entry_run(session, &run_args, &message); }
   std::string text() const { return message.text; }
 
   onnxc_body_fn body = &twice_body;
   uint32_t flags = 0;
+  onnxc_code code = {};
   onnxc_value_info in = value_info("x", 1), out = value_info("y", 1);
   onnxc_model_info info = {};
   onnxc_create_args create_args = {};

@@ -1,6 +1,7 @@
 // Liveness, in-place sharing, the arena and its checker.
 #include <gtest/gtest.h>
 
+#include <map>
 #include <random>
 
 #include "compiler/ir/plan_text.h"
@@ -9,6 +10,7 @@
 #include "compiler/plan/find_in_place.h"
 #include "compiler/plan/liveness.h"
 #include "compiler/plan/make_plan.h"
+#include "compiler/plan/run_time_layout.h"
 #include "compiler/plan/verify_plan.h"
 
 namespace onnxc {
@@ -182,14 +184,24 @@ TEST(Plan, DebugPlanGivesEachBufferItsGuardedPlace) {
   EXPECT_GE(plan.arena_bytes.value(), end + plan.guard_bytes);
 }
 
-TEST(Plan, FreeDimsAreNamedWithAdvice) {
+TEST(Plan, PlacesFollowFromFreeDims) {
   Builder b;
-  const BufferId x = b.input("x", {Dim::symbol("batch"), 3}), y = b.arena("y", {Dim::symbol("batch"), 3});
-  b.emit(b.call({y}, {x}));
-  const Result<Plan> plan = make_plan(b.program, {});
-  ASSERT_FALSE(plan.ok());
-  EXPECT_EQ(plan.error().kind(), ErrorKind::Unsupported);
-  EXPECT_NE(plan.error().str().find("--dim batch=1, or --shape x=1,3"), std::string::npos) << plan.error().str();
+  const Dim batch = Dim::symbol("batch");
+  const BufferId x = b.input("x", {batch, 3});
+  b.emit({ScalarDef{"batch", ScalarDef::DimOf{x, 0}}, {}, {}, {}});
+  BufferId last = x;
+  for (const char* name : {"a", "b", "c"}) {
+    const BufferId next = b.arena(name, {batch, 3});
+    b.emit(b.call({next}, {last}));
+    last = next;
+  }
+  const Plan plan = plan_of(b.program);
+  ASSERT_FALSE(plan.run_time_bytes.empty());
+  EXPECT_TRUE(has_layout(plan));
+  EXPECT_FALSE(plan.arena_bytes.is_const());
+  const std::string text = print_plan(plan);
+  EXPECT_NE(text.find("bytes that depend on the run:"), std::string::npos) << text;
+  EXPECT_EQ(plan.places[1].offset, plan.places[3].offset) << text;  // a and c
 }
 
 TEST(Plan, RunTimeDimsAreNamed) {
@@ -349,6 +361,52 @@ TEST(Arena, RandomLifetimesNeverOverlap) {
         const bool share = layout.offsets[i] < layout.offsets[j] + blocks[j].bytes &&
                            layout.offsets[j] < layout.offsets[i] + blocks[i].bytes;
         EXPECT_FALSE(together && share && blocks[i].bytes > 0 && blocks[j].bytes > 0) << i << " and " << j;
+      }
+    }
+  }
+}
+
+// The property: for any sizes of a run, no two blocks that live together overlap; for the likely ones, nothing lies
+// higher than in the layout that is followed.
+TEST(Arena, ARunTimeLayoutFollowsTheLikelyOne) {
+  std::mt19937 random(3);
+  for (int turn = 0; turn < 100; ++turn) {
+    std::vector<ArenaBlock> blocks(1 + random() % 30);
+    std::vector<BlockSize> sizes;
+    std::map<std::string, int64_t> likely_values;
+    for (ArenaBlock& block : blocks) {
+      const std::string symbol = "s" + std::to_string(random() % 5);
+      const int64_t bytes = likely_values.try_emplace(symbol, static_cast<int64_t>(random() % 5000)).first->second;
+      block = {bytes, int64_t{64} << random() % 3, static_cast<int64_t>(random() % 50), 0};
+      block.last = block.first + static_cast<int64_t>(random() % 10);
+      sizes.push_back({Dim::symbol(symbol)});
+      if (random() % 4 == 0) sizes.back().push_back(Dim(64)), block.bytes = std::max<int64_t>(bytes, 64);
+    }
+    const ArenaLayout likely = place_blocks(blocks);
+    const RunTimeLayout layout = follow_layout(blocks, likely, sizes);
+    for (int run = 0; run < 4; ++run) {
+      std::map<std::string, int64_t> values = likely_values;
+      for (auto& [symbol, value] : values) value = run == 0 ? value : static_cast<int64_t>(random() % 10000);
+      const auto largest = [&](const std::vector<Dim>& dims) {
+        int64_t most = 0;
+        for (const Dim& dim : dims) most = std::max(most, dim.evaluate(values).value());
+        return most;
+      };
+      std::vector<int64_t> bytes, offsets;
+      for (const BlockSize& size : sizes) bytes.push_back(largest(size));
+      for (const RunTimeBytes& named : layout.named) values[named.name] = largest(named.least);
+      for (const Dim& offset : layout.offsets) offsets.push_back(offset.evaluate(values).value());
+      const int64_t arena = layout.bytes.evaluate(values).value();
+      if (run == 0) EXPECT_LE(arena, likely.bytes);
+      for (size_t i = 0; i < blocks.size(); ++i) {
+        EXPECT_EQ(offsets[i] % blocks[i].align, 0);
+        EXPECT_LE(offsets[i] + bytes[i], arena);
+        if (run == 0 && bytes[i] > 0) EXPECT_LE(offsets[i], likely.offsets[i]);
+        for (size_t j = 0; j < i; ++j) {
+          const bool together = blocks[i].first <= blocks[j].last && blocks[j].first <= blocks[i].last;
+          const bool share = offsets[i] < offsets[j] + bytes[j] && offsets[j] < offsets[i] + bytes[i];
+          EXPECT_FALSE(together && share && bytes[i] > 0 && bytes[j] > 0) << i << " and " << j;
+        }
       }
     }
   }

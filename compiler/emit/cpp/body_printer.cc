@@ -11,7 +11,7 @@ const char* const kAdvice = "fix free dimensions with --dim NAME=N or --shape IN
 
 std::string kind_of(const Operation& op) {
   if (const auto* call = std::get_if<KernelCall>(&op.node)) return call->kernel;
-  static constexpr const char* kNames[] = {"", "nest", "scalar", "alloc", "if", "loop", "barrier"};
+  static constexpr const char* kNames[] = {"", "nest", "scalar", "alloc", "if", "loop", "barrier", "require"};
   return kNames[op.node.index()];
 }
 
@@ -30,6 +30,8 @@ std::string operation_label(const Operation& op) {
 
 Status BodyPrinter::print() {
   const Program& program = plan_.program;
+  if (has_layout(plan_))
+    return Error(ErrorKind::Unsupported, "free dims are compiled by the LLVM back end only, so far", "", kAdvice);
   for (const Buffer& b : program.buffers)
     if (b.storage == Buffer::Storage::Dynamic || b.storage == Buffer::Storage::Handle)
       return Error(ErrorKind::Unsupported,
@@ -174,6 +176,10 @@ Status BodyPrinter::node(const Alloc& alloc, const Operation&, Lines&) {
       ErrorKind::Unsupported,
       "buffer '" + plan_.program.buffers[alloc.buffer].name + "' is allocated at run time, which is not supported yet",
       "", kAdvice);
+}
+
+Status BodyPrinter::node(const Require& require, const Operation&, Lines&) {
+  return Error(ErrorKind::Internal, "a requirement stands outside the prologue: " + require.message);
 }
 
 Status BodyPrinter::node(const Barrier&, const Operation&, Lines& lines) {

@@ -35,6 +35,7 @@ class BodyPrinter {
   Status node(const KernelCall& call, const Operation& op, Lines& lines) { return function(call.kernel, op, lines); }
   Status node(const Nest&, const Operation& op, Lines& lines) { return function("nest", op, lines); }
   Status node(const ScalarDef& def, const Operation& op, Lines& lines);
+  Status node(const Require& require, const Operation& op, Lines& lines);
   Status node(const Alloc& alloc, const Operation& op, Lines& lines);
   Status node(const If& branch, const Operation& op, Lines& lines);
   Status node(const Loop& loop, const Operation& op, Lines& lines);

@@ -22,11 +22,13 @@ struct AbiTypes {
     kFrameMessage,
     kFrameThread,
     kFrameThreads,
-    kFrameBarriers
+    kFrameBarriers,
+    kFrameTable
   };
-  static constexpr unsigned kValueDims = 4;
+  static constexpr unsigned kValueRank = 3, kValueDims = 4;
 
   llvm::StructType* frame;
+  llvm::StructType* code;
   llvm::StructType* value;
   llvm::StructType* value_info;
   llvm::StructType* metadata;

@@ -3,6 +3,7 @@
 #include <llvm/IR/Verifier.h>
 
 #include "compiler/emit/llvm/entry_emitter.h"
+#include "compiler/emit/llvm/layout_emitter.h"
 #include "compiler/emit/llvm/module_pipeline.h"
 #include "compiler/emit/llvm/region_emitter.h"
 
@@ -41,7 +42,8 @@ Result<std::string> emit_llvm(const Plan& plan, const ModelIdentity& identity, c
   emit::EmitContext emitting{plan, identity, target, options, module, kernels, std::nullopt};
 
   llvm::Function* body = emit::RegionEmitter(emitting).emit_body();
-  if (!emitting.error) emit::emit_entry(emitting, *body);
+  llvm::Function* layout = has_layout(plan) ? emit::emit_layout(emitting) : nullptr;
+  if (!emitting.error) emit::emit_entry(emitting, *body, layout);
   if (emitting.error) return std::move(*emitting.error);
   ONNXC_TRY(verify(module));
   ONNXC_TRY(kernels.link_kernels(module, [&](llvm::Function& f) { emitting.set_target_attributes(f); }));

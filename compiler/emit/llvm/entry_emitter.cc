@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "compiler/emit/llvm/abi_types.h"
+#include "compiler/emit/llvm/layout_emitter.h"
 #include "compiler/emit/llvm/region_emitter.h"
 #include "runtime_lib/abi/model_entry.h"
 
@@ -12,8 +13,8 @@ namespace {
 
 class EntryEmitter {
  public:
-  EntryEmitter(EmitContext& context, llvm::Function& body)
-      : context_(context), body_(body), types_(context.llvm()), b_(context.llvm()) {}
+  EntryEmitter(EmitContext& context, llvm::Function& body, llvm::Function* layout)
+      : context_(context), body_(body), layout_(layout), types_(context.llvm()), b_(context.llvm()) {}
 
   void emit() {
     llvm::GlobalVariable* info = constant(types_.model_info, model_info(), "info");
@@ -85,14 +86,8 @@ class EntryEmitter {
   }
 
   uint64_t arena_bytes() {
-    uint64_t bytes = 0;
-    if (const auto known = context_.plan.arena_bytes.constant())
-      bytes = static_cast<uint64_t>(*known);
-    else
-      context_.fail(ErrorKind::Unsupported,
-                    "the memory that the model needs depends on dimensions known only at run time: " +
-                        context_.plan.arena_bytes.str(),
-                    "fix free dimensions with --dim NAME=N or --shape INPUT=...");
+    if (layout_) return 0;
+    auto bytes = static_cast<uint64_t>(context_.plan.arena_bytes.value());
     for (const auto* values : {&context_.program().inputs, &context_.program().outputs})
       for (const ProgramValue& value : *values)
         if (is_sub_byte(value.elem))
@@ -144,15 +139,21 @@ class EntryEmitter {
   // create(args, session, message): baseline code, since it runs before the CPU is checked.
   llvm::Function* create_function(llvm::GlobalVariable* info) {
     llvm::Function* create = entry("onnxc_entry_create");
-    if (!create || create->arg_size() != 6) return nullptr;
+    if (!create || create->arg_size() != 5) return nullptr;
     llvm::Type* p = b_.getPtrTy();
     auto* made =
         llvm::Function::Create(llvm::FunctionType::get(b_.getInt32Ty(), {p, p, p}, false),
                                llvm::GlobalValue::InternalLinkage, context_.identity.name + "_create", context_.module);
     made->addFnAttr(llvm::Attribute::NoUnwind);
     llvm::IRBuilder<> b(llvm::BasicBlock::Create(context_.llvm(), "", made));
-    llvm::Constant* flags = b.getInt32(context_.plan.threads ? ONNXC_BODY_PARALLEL : 0);
-    b.CreateRet(b.CreateCall(create, {info, &body_, flags, made->getArg(0), made->getArg(1), made->getArg(2)}));
+    const uint64_t table = layout_ ? table_names(context_.plan).size() : 0;
+    llvm::Constant* layout = layout_ ? static_cast<llvm::Constant*>(layout_) : null();
+    llvm::GlobalVariable* code = constant(
+        types_.code,
+        llvm::ConstantStruct::get(
+            types_.code, {&body_, layout, i32(table), i32(context_.plan.threads ? ONNXC_BODY_PARALLEL : 0)}),
+        "code");
+    b.CreateRet(b.CreateCall(create, {info, code, made->getArg(0), made->getArg(1), made->getArg(2)}));
     return made;
   }
 
@@ -166,6 +167,7 @@ class EntryEmitter {
 
   EmitContext& context_;
   llvm::Function& body_;
+  llvm::Function* layout_;
   AbiTypes types_;
   llvm::IRBuilder<> b_;
   std::map<std::string, llvm::Constant*> texts_;
@@ -173,6 +175,8 @@ class EntryEmitter {
 
 }  // namespace
 
-void emit_entry(EmitContext& context, llvm::Function& body) { EntryEmitter(context, body).emit(); }
+void emit_entry(EmitContext& context, llvm::Function& body, llvm::Function* layout) {
+  EntryEmitter(context, body, layout).emit();
+}
 
 }  // namespace onnxc::emit

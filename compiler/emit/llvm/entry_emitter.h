@@ -6,6 +6,7 @@
 
 namespace onnxc::emit {
 
-void emit_entry(EmitContext& context, llvm::Function& body);
+// `layout`: null where all dims are fixed.
+void emit_entry(EmitContext& context, llvm::Function& body, llvm::Function* layout);
 
 }  // namespace onnxc::emit

@@ -1,8 +1,6 @@
 // Indices, addresses, loads, stores and casts; the operators are in expr_operators.cc.
 #include "compiler/emit/llvm/expr_emitter.h"
 
-#include <llvm/IR/Intrinsics.h>
-
 #include <bit>
 
 namespace onnxc::emit {
@@ -87,8 +85,12 @@ IndexValue ExprEmitter::emit_dim(const Dim& dim) {
   folder.binary = [this](char op, IndexValue x, IndexValue y) -> IndexValue {
     const bool both = x.non_negative && y.non_negative;
     switch (op) {
-      case '+': return {b_.CreateNSWAdd(x.value, y.value), both};
-      case '*': return {b_.CreateNSWMul(x.value, y.value), both};
+      case '+':
+        if (saturate_) return {saturating(llvm::Intrinsic::sadd_with_overflow, x.value, y.value), both};
+        return {b_.CreateNSWAdd(x.value, y.value), both};
+      case '*':
+        if (saturate_) return {saturating(llvm::Intrinsic::smul_with_overflow, x.value, y.value), both};
+        return {b_.CreateNSWMul(x.value, y.value), both};
       case '/': return {floor_divide(b_, x, y), x.non_negative};
       case '%': return {floor_remainder(b_, x, y), true};
       case 'm': return {b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, x.value, y.value), both};
@@ -97,6 +99,11 @@ IndexValue ExprEmitter::emit_dim(const Dim& dim) {
     }
   };
   return dim.fold(folder);
+}
+
+Value* ExprEmitter::saturating(llvm::Intrinsic::ID operation, Value* a, Value* b) {
+  Value* both = b_.CreateBinaryIntrinsic(operation, a, b);
+  return b_.CreateSelect(b_.CreateExtractValue(both, 1), b_.getInt64(INT64_MAX), b_.CreateExtractValue(both, 0));
 }
 
 Value* ExprEmitter::address(BufferId id, const std::vector<Expr>& at) {

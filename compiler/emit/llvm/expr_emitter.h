@@ -3,6 +3,8 @@
 // and vectorises. Tested in tests/unit/emit_llvm_test.cc.
 #pragma once
 
+#include <llvm/IR/Intrinsics.h>
+
 #include <map>
 #include <string>
 #include <unordered_map>
@@ -34,6 +36,8 @@ class ExprEmitter {
   llvm::Value* emit(const Expr& e);
   void forget() { memo_.clear(); }
   IndexValue emit_dim(const Dim& dim);
+  // From now on sums and products of dims that overflow are INT64_MAX: where nobody has checked the dims of a run yet.
+  void saturate() { saturate_ = true; }
   // The address of an element of `buffer`, in bytes arithmetic of the buffer's strides (views followed).
   llvm::Value* address(BufferId id, const std::vector<Expr>& at);
   // Register value of type `from` -> memory, and back.
@@ -58,10 +62,12 @@ class ExprEmitter {
   llvm::Value* narrow(llvm::Value* value, Elem elem);  // register -> storage type
   llvm::Value* call(const std::string& name, std::vector<llvm::Value*> args, llvm::Type* result);
   bool loads_anew(const Expr& e) const;
+  llvm::Value* saturating(llvm::Intrinsic::ID operation, llvm::Value* a, llvm::Value* b);
 
   EmitContext& context_;
   llvm::IRBuilder<>& b_;
   Scope& scope_;
+  bool saturate_ = false;
   std::unordered_map<const ExprNode*, llvm::Value*> memo_;
 };
 

@@ -19,6 +19,7 @@ std::string operation_label(const Operation& op) {
   if (std::holds_alternative<If>(op.node)) label = "if";
   if (std::holds_alternative<Loop>(op.node)) label = "loop";
   if (std::holds_alternative<Barrier>(op.node)) label = "barrier";
+  if (std::holds_alternative<Require>(op.node)) label = "require";
   for (size_t i = 0; i < op.origins.size(); ++i) label += (i ? ", " : " (") + op.origins[i];
   return op.origins.empty() ? label : label + ")";
 }
@@ -34,6 +35,7 @@ llvm::Function* RegionEmitter::emit_body() {
   context_.set_target_attributes(*body_);
   body_->getArg(0)->setName("frame");
   b_.SetInsertPoint(llvm::BasicBlock::Create(context_.llvm(), "entry", body_));
+  if (has_layout(context_.plan)) load_table();
   find_pointers();
   if (context_.plan.debug) {
     make_debug_plan();
@@ -51,6 +53,15 @@ llvm::Function* RegionEmitter::emit_body() {
 Value* RegionEmitter::frame_field(unsigned index, llvm::Type* type) {
   llvm::StructType* frame = AbiTypes(context_.llvm()).frame;
   return b_.CreateLoad(type, b_.CreateStructGEP(frame, body_->getArg(0), index));
+}
+
+void RegionEmitter::load_table() {
+  Value* table = frame_field(AbiTypes::kFrameTable, b_.getPtrTy());
+  const std::vector<std::string> names = table_names(context_.plan);
+  for (uint64_t i = 1; i < names.size(); ++i) {
+    Value* place = b_.CreateConstInBoundsGEP1_64(b_.getInt64Ty(), table, i);
+    scope_.symbols[names[i]] = {b_.CreateLoad(b_.getInt64Ty(), place, names[i]), names[i].front() != '~'};
+  }
 }
 
 void RegionEmitter::find_pointers() {
@@ -91,6 +102,7 @@ void RegionEmitter::find_pointers() {
     }
     if (value) scope_.pointers[id] = value;
   }
+  for (const RunTimeBytes& bytes : context_.plan.run_time_bytes) scope_.symbols.erase(bytes.name);  // of places only
 }
 
 llvm::CallInst* RegionEmitter::call_entry(const char* name, const std::vector<Value*>& args) {
@@ -130,6 +142,7 @@ void RegionEmitter::emit_ops(const std::vector<Operation>& ops, bool outermost) 
     Value* index = b_.getInt32(static_cast<uint32_t>(i));
     Value* number = b_.getInt32(static_cast<uint32_t>(walk_));
     ++walk_;
+    if (outermost && i < prologue_size(context_.program())) continue;  // the layout's, see load_table()
     if (outermost && context_.plan.threads) {
       emit_for_threads(ops[i], i);
       if (context_.error) return;
@@ -195,6 +208,10 @@ void RegionEmitter::emit_node(const ScalarDef& def, const Operation&, size_t) {
   scope_.symbols[def.name] = value;
   if (const auto slot = scalar_slots_.find(def.name); slot != scalar_slots_.end())
     b_.CreateStore(value.value, slot->second);
+}
+
+void RegionEmitter::emit_node(const Require& require, const Operation&, size_t) {
+  context_.fail(ErrorKind::Internal, "a requirement stands outside the prologue: " + require.message);
 }
 
 void RegionEmitter::emit_node(const Alloc& alloc, const Operation&, size_t) {

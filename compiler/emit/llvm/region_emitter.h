@@ -34,6 +34,7 @@ class RegionEmitter {
   void emit_node(const If& node, const Operation& op, size_t index);
   void emit_node(const Loop& node, const Operation& op, size_t index);
   void emit_node(const Barrier&, const Operation& op, size_t index);
+  void emit_node(const Require&, const Operation& op, size_t index);
 
   // Several threads (thread_emitter.cc): an operation of the Program runs on those that it is for; a failure goes on to
   // the next barrier, where all threads leave.
@@ -45,6 +46,8 @@ class RegionEmitter {
   void start_stretch();
   void end_threads();
 
+  // What the layout has put into its table, as symbols.
+  void load_table();
   // Pointers to every buffer's storage, at the top of the body.
   void find_pointers();
   llvm::Value* frame_field(unsigned index, llvm::Type* type);

@@ -13,8 +13,9 @@ void RegionEmitter::start_threads() {
   threads_ = frame_field(AbiTypes::kFrameThreads, b_.getInt32Ty());
   status_ = b_.CreateAlloca(b_.getInt32Ty());
   b_.CreateStore(b_.getInt32(ONNXC_OK), status_);
-  for (const Operation& op : context_.program().ops)
-    if (const auto* def = std::get_if<ScalarDef>(&op.node)) scalar_slots_[def->name] = b_.CreateAlloca(b_.getInt64Ty());
+  const std::vector<Operation>& ops = context_.program().ops;
+  for (size_t i = prologue_size(context_.program()); i < ops.size(); ++i)
+    if (const auto* def = std::get_if<ScalarDef>(&ops[i].node)) scalar_slots_[def->name] = b_.CreateAlloca(b_.getInt64Ty());
   start_stretch();
 }
 
@@ -50,17 +51,18 @@ void RegionEmitter::meet() {
 // Grains are dealt out as evenly as can be, in order, the larger parts to the first threads; beyond `parts` threads
 // none.
 Share RegionEmitter::share_of(const Partition& partition) {
-  const int64_t extent = partition.extent.constant().value_or(0);
-  const auto grains = static_cast<uint32_t>((extent + partition.grain - 1) / partition.grain);
+  Value* extent = exprs_.emit_dim(partition.extent).value;
+  Value* grains = exprs_.emit_dim(Dim::ceil_div(partition.extent, partition.grain)).value;
   Value* threads = threads_;
   if (partition.parts != 0)
     threads =
         b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, threads, b_.getInt32(static_cast<uint32_t>(partition.parts)));
+  threads = b_.CreateZExt(threads, b_.getInt64Ty());
   auto bound = [&](Value* thread) {
-    Value* sum = b_.CreateAdd(b_.CreateMul(thread, b_.getInt32(grains)), b_.CreateSub(threads, b_.getInt32(1)));
-    Value* grain = b_.CreateZExt(b_.CreateUDiv(sum, threads), b_.getInt64Ty());
-    Value* at = b_.CreateMul(grain, b_.getInt64(static_cast<uint64_t>(partition.grain)));
-    return b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, at, b_.getInt64(static_cast<uint64_t>(extent)));
+    thread = b_.CreateZExt(thread, b_.getInt64Ty());
+    Value* sum = b_.CreateAdd(b_.CreateMul(thread, grains), b_.CreateSub(threads, b_.getInt64(1)));
+    Value* at = b_.CreateMul(b_.CreateUDiv(sum, threads), b_.getInt64(static_cast<uint64_t>(partition.grain)));
+    return b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, at, extent);
   };
   return {bound(thread_), bound(b_.CreateAdd(thread_, b_.getInt32(1))), nullptr};
 }
@@ -91,8 +93,7 @@ void RegionEmitter::emit_for_threads(const Operation& op, size_t index) {
     runs = b_.CreateICmpEQ(thread_, b_.getInt32(0));
     // The whole axis as run-time values: one specialised kernel for all calls with these constants.
     if (op.partition && std::holds_alternative<KernelCall>(op.node))
-      share_ = Share{b_.getInt64(0), b_.getInt64(static_cast<uint64_t>(op.partition->extent.constant().value_or(0))),
-                     nullptr};
+      share_ = Share{b_.getInt64(0), exprs_.emit_dim(op.partition->extent).value, nullptr};
   }
   llvm::BasicBlock* join = nullptr;
   if (runs) {
