@@ -10,6 +10,7 @@
 #include "compiler/link/temporary_file.h"
 #include "compiler/link/weights_object.h"
 #include "compiler/plan/make_plan.h"
+#include "runtime_lib/kernels/bitcode.h"
 
 LLD_HAS_DRIVER(elf)
 
@@ -17,19 +18,33 @@ namespace onnxc {
 
 namespace {
 
-// A name that only the linked library leaves open; everything a model needs is in it, unless it is instrumented.
-Result<bool> is_instrumented(const std::string& object) {
+bool has_prefix(const std::string& name, std::string_view prefix) { return name.compare(0, prefix.size(), prefix) == 0; }
+
+}  // namespace
+
+Result<std::vector<std::string>> undefined_symbols(const std::string& object) {
+  std::vector<std::string> names;
   const llvm::MemoryBufferRef bytes(llvm::StringRef(object.data(), object.size()), "model.o");
   auto file = llvm::object::ObjectFile::createELFObjectFile(bytes);
   if (!file)
     return Error(ErrorKind::Internal, "the emitted object is not readable: " + llvm::toString(file.takeError()));
   for (const llvm::object::SymbolRef& symbol : (*file)->symbols()) {
     auto name = symbol.getName();
-    if (name && *name == "__asan_init") return true;
+    auto flags = symbol.getFlags();
+    if (name && flags && (*flags & llvm::object::SymbolRef::SF_Undefined) != 0) names.push_back(name->str());
     if (!name) llvm::consumeError(name.takeError());
+    if (!flags) llvm::consumeError(flags.takeError());
   }
-  return false;
+  return names;
 }
+
+std::string_view any_size_kernels_of(const std::vector<std::string>& undefined) {
+  for (const std::string& name : undefined)
+    if (has_prefix(name, kAnySizePrefix)) return any_size_kernels(name[kAnySizePrefix.size()] - '0');
+  return {};
+}
+
+namespace {
 
 Status run_lld(const std::vector<std::string>& arguments) {
   std::vector<const char*> argv;
@@ -68,7 +83,9 @@ Status append_weights(TemporaryFile& library, const Plan& plan) {
 
 Status link_shared(const std::string& object, const Plan& plan, const ModelIdentity& identity,
                    const std::string& path) {
-  ONNXC_ASSIGN(const bool instrumented, is_instrumented(object));
+  ONNXC_ASSIGN(const std::vector<std::string> undefined, undefined_symbols(object));
+  // Everything a model needs is in it, unless it is instrumented.
+  const bool instrumented = std::find(undefined.begin(), undefined.end(), "__asan_init") != undefined.end();
   ONNXC_ASSIGN(const TemporaryFile code, write_temporary(path + ".o", object));
   std::vector<std::string> arguments = {"ld.lld",
                                         "-shared",
@@ -89,6 +106,11 @@ Status link_shared(const std::string& object, const Plan& plan, const ModelIdent
                                         code.name()};
   const bool weights = identity.embed_weights && plan.blob_bytes > 0;
   std::vector<TemporaryFile> parts;
+  if (const std::string_view kernels = any_size_kernels_of(undefined); !kernels.empty()) {
+    ONNXC_ASSIGN(TemporaryFile part, write_temporary(path + ".kernels.o", std::string(kernels)));
+    arguments.push_back(part.name());
+    parts.push_back(std::move(part));
+  }
   if (weights) {
     ONNXC_ASSIGN(TemporaryFile reserved,
                  write_temporary(path + ".weights.o", weights_object(identity.name, plan.blob_bytes, false)));

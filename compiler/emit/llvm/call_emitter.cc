@@ -2,11 +2,22 @@
 
 #include <llvm/Support/raw_ostream.h>
 
+#include <algorithm>
+
 namespace onnxc::emit {
 
 using llvm::Value;
 
 namespace {
+
+// Whether a run decides the heights of the kernel's tiles: then all of them are needed, and machine code of the kernel
+// serves all calls. Images and heads are but turns of a loop around the tiles.
+bool is_of_any_size(const KernelCall& call) {
+  return std::ranges::any_of(call.arguments, [](const Argument& a) {
+    const Dim* dim = std::get_if<Dim>(&a.value);
+    return dim && !dim->is_const() && a.name != "n" && a.name != "batches" && a.name != "heads";
+  });
+}
 
 // A constant argument in the type that the kernel declares; null when it does not fit.
 llvm::Constant* typed_constant(llvm::Type* type, const std::variant<Dim, double>& value) {
@@ -58,7 +69,8 @@ std::vector<CallEmitter::Actual> CallEmitter::actuals(const KernelCall& call, co
     if (!constant)
       context_.fail(ErrorKind::Internal, "kernel " + call.kernel + ": argument " + std::to_string(out.size()) +
                                              " is of another kind than the kernel declares");
-    out.push_back({nullptr, constant ? constant : llvm::Constant::getNullValue(type)});
+    if (!constant) constant = llvm::Constant::getNullValue(type);
+    out.push_back({nullptr, constant});
   }
   if (partition && share) {
     out.push_back({share->begin, nullptr});
@@ -122,10 +134,13 @@ Value* CallEmitter::emit(const KernelCall& call, const std::optional<Partition>&
   }
   const std::vector<Actual> passed = actuals(call, partition, share, *kernel, b, exprs);
   if (context_.error) return nullptr;
+  llvm::Function* function =
+      is_of_any_size(call) ? context_.kernels.declare_any_size(context_.module, call.kernel) : nullptr;
   std::vector<Value*> args;
   for (const Actual& actual : passed)
-    if (actual.value) args.push_back(actual.value);
-  llvm::CallInst* made = b.CreateCall(specialise(call.kernel, *kernel, passed), args);
+    if (actual.value || function) args.push_back(actual.value ? actual.value : actual.constant);
+  if (!function) function = specialise(call.kernel, *kernel, passed);
+  llvm::CallInst* made = b.CreateCall(function, args);
   if (call.may_fail == made->getType()->isVoidTy())
     context_.fail(ErrorKind::Internal, "kernel " + call.kernel +
                                            (call.may_fail ? " returns no status, the call wants one"

@@ -23,8 +23,8 @@ Result<std::unique_ptr<llvm::Module>> parse(llvm::LLVMContext& context, std::str
 
 Result<KernelLibrary> KernelLibrary::open(llvm::LLVMContext& context, Level level, bool sanitize) {
   KernelLibrary library;
-  const int number = level == Level::X86V2 ? 2 : level == Level::X86V3 ? 3 : 4;
-  ONNXC_ASSIGN(library.kernels_, parse(context, kernel_bitcode(number), "kernels"));
+  library.level_ = level == Level::X86V2 ? 2 : level == Level::X86V3 ? 3 : 4;
+  ONNXC_ASSIGN(library.kernels_, parse(context, kernel_bitcode(library.level_), "kernels"));
   ONNXC_ASSIGN(library.entry_, parse(context, entry_bitcode(sanitize), "entry"));
   return library;
 }
@@ -42,6 +42,17 @@ llvm::Function* KernelLibrary::declare(llvm::Module& module, const std::string& 
   if (!function) return nullptr;
   auto* made = llvm::Function::Create(function->getFunctionType(), llvm::GlobalValue::ExternalLinkage, name, module);
   made->copyAttributesFrom(function);
+  return made;
+}
+
+llvm::Function* KernelLibrary::declare_any_size(llvm::Module& module, const std::string& kernel) const {
+  const llvm::Function* function = is_any_size_kernel(kernel) ? find("onnxc_" + kernel) : nullptr;
+  if (!function) return nullptr;
+  const std::string name = std::string(kAnySizePrefix) + std::to_string(level_) + "_" + kernel;
+  if (llvm::Function* known = module.getFunction(name)) return known;
+  auto* made = llvm::Function::Create(function->getFunctionType(), llvm::GlobalValue::ExternalLinkage, name, module);
+  made->setVisibility(llvm::GlobalValue::HiddenVisibility);
+  made->addFnAttr(llvm::Attribute::NoUnwind);
   return made;
 }
 
