@@ -70,11 +70,14 @@ using expr::operator+, expr::operator-, expr::operator*, expr::operator/;
 Dim dim_add(const Dim& a, const Dim& b) { return a + b; }
 Dim dim_sub(const Dim& a, const Dim& b) { return a - b; }
 Dim dim_mul(const Dim& a, const Dim& b) { return a * b; }
-// ONNX divides integers towards zero; Dims floor. They agree for a >= 0, b > 0; otherwise only constants are known.
+bool known_non_negative(const Dim& d) { return (d + Dim(1)).known_positive(); }
+// ONNX divides integers towards zero; Dims floor. They agree for a >= 0, b > 0; otherwise only constants are known. What
+// a division by zero gives is nobody's business, as long as it is a number.
 Dim dim_div(const Dim& a, const Dim& b) {
   if (a.is_const() && b.is_const())
     return b.value() == 0 || b.value() == -1 ? (b.value() ? Dim(0) - a : Dim::overflow()) : Dim(a.value() / b.value());
   if (b.is_const() && b.value() > 0 && !a.is_const()) return Dim::floor_div(a, b);
+  if (known_non_negative(a) && known_non_negative(b)) return Dim::floor_div(a, b.known_positive() ? b : Dim::max(b, 1));
   return Dim::overflow();
 }
 
@@ -89,15 +92,17 @@ template <ExprOp kOp>
 Status infer_compare(InferContext& c) {
   ONNXC_TRY(infer_bool(c));
   set_contents(c, [](const Dim& a, const Dim& b) -> Dim {
-    if (kOp == ExprOp::Eq && a == b) return Dim(1);
-    if (!a.is_const() || !b.is_const()) return Dim::overflow();
-    const int64_t x = a.value(), y = b.value();
+    const bool both = a.is_const() && b.is_const();
+    const bool less = both ? a.value() < b.value() : (b - a).known_positive();
+    const bool more = both ? a.value() > b.value() : (a - b).known_positive();
+    const bool no_more = both ? !more : known_non_negative(b - a), no_less = both ? !less : known_non_negative(a - b);
+    const auto known = [](bool yes, bool no) { return yes ? Dim(1) : no ? Dim(0) : Dim::overflow(); };
     switch (kOp) {
-      case ExprOp::Eq: return x == y;
-      case ExprOp::Lt: return x < y;
-      case ExprOp::Le: return x <= y;
-      case ExprOp::Gt: return x > y;
-      default: return x >= y;
+      case ExprOp::Eq: return known(a == b, less || more);
+      case ExprOp::Lt: return known(less, no_less);
+      case ExprOp::Le: return known(no_more, more);
+      case ExprOp::Gt: return known(more, no_more);
+      default: return known(no_less, less);
     }
   });
   return ok();

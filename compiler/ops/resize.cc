@@ -46,6 +46,13 @@ bool present(const Value* v) {
            (*v->type.shape)[0].value() == 0);
 }
 
+// k where the one is k times the other whatever their symbols; 0: there is none.
+double whole_factor(const Dim& in, const Dim& out) {
+  for (int64_t k = 2; k <= 64; ++k)
+    if (in * Dim(k) == out) return static_cast<double>(k);
+  return 0;
+}
+
 Result<std::optional<std::vector<Axis>>> resize_axes(const Node& n) {
   using Found = std::optional<std::vector<Axis>>;
   const Shape& x = *n.input(0)->type.shape;
@@ -88,7 +95,9 @@ Result<std::optional<std::vector<Axis>>> resize_axes(const Node& n) {
       a.out = wanted[i];
       a.resized = !(a.out == x[axes[i]]) || crop;
       if (!a.out.is_const() || !x[axes[i]].is_const()) {
-        if (a.resized) return Found();
+        if (!a.resized) continue;
+        if (policy != "stretch") return Found();
+        a.scale = whole_factor(x[axes[i]], a.out);
         continue;
       }
       a.scale = static_cast<float>(a.out.value()) / static_cast<float>(x[axes[i]].value());
@@ -215,12 +224,31 @@ Taps make_taps(const Node& n, const Axis& a, int64_t in) {
   return t;
 }
 
-// An axis that is resized, with its tables in the Program.
+// An axis that is resized, with its tables in the Program; or, `factor` > 0, element i is element i / factor of the
+// input.
 struct Resized {
   size_t axis;
   int64_t taps;
   BufferId index, weight, outside;
+  int64_t factor = 0;
 };
+
+// The factor by which the axis repeats elements, whatever its extent; 0 where it does something else. The rounding of
+// positions has the period of the factor, so a short axis tells.
+int64_t repeats(const Node& n, const Axis& a) {
+  constexpr int64_t kShort = 4;
+  if (n.attr_string("mode", "nearest") != "nearest" || a.scale < 1 || a.scale > 64 || a.scale != std::floor(a.scale))
+    return 0;
+  if (n.attr_string("coordinate_transformation_mode", "half_pixel") == "align_corners") return 0;  // has no period
+  const auto factor = static_cast<int64_t>(a.scale);
+  Axis sample = a;
+  sample.out = Dim(kShort * factor);
+  const Taps t = make_taps(n, sample, kShort);
+  if (!t.outside.empty()) return 0;
+  for (int64_t i = 0; i < kShort * factor; ++i)
+    if (t.index[static_cast<size_t>(i)] != i / factor) return 0;
+  return factor;
+}
 
 Status lower_resize(LowerContext& c) {
   const Shape& x = c.in_shape(0);
@@ -233,9 +261,14 @@ Status lower_resize(LowerContext& c) {
   for (size_t d = 0; d < x.size(); ++d) {
     const Axis& a = (*axes)[d];
     if (!a.resized) continue;
-    if (!a.out.is_const() || !x[d].is_const())
-      return c.unsupported("axis " + std::to_string(d) + " has the free extent " + x[d].str(),
-                           "fix it by --dim or --shape");
+    if (!a.out.is_const() || !x[d].is_const()) {
+      const int64_t factor = a.out == x[d] * Dim(static_cast<int64_t>(a.scale)) ? repeats(c.node(), a) : 0;
+      if (factor == 0)
+        return c.unsupported("axis " + std::to_string(d) + " has the free extent " + x[d].str(),
+                             "fix it by --dim or --shape");
+      resized.push_back({d, 1, kNoBuffer, kNoBuffer, kNoBuffer, factor});
+      continue;
+    }
     const Taps t = make_taps(c.node(), a, x[d].value());
     const int64_t out = a.out.value();
     Resized r{d, t.taps, c.constant_buffer(Tensor::i64({out, t.taps}, t.index), {}, ""), kNoBuffer, kNoBuffer};
@@ -261,7 +294,8 @@ Status lower_resize(LowerContext& c) {
       Expr weight;
       for (size_t i = 0; i < resized.size(); ++i) {
         const Resized& r = resized[i];
-        at[r.axis] = expr::load(r.index, Elem::I64, {to[r.axis], tap[i]});
+        at[r.axis] = r.factor > 0 ? expr::index(Dim::floor_div(to[r.axis]->dim, r.factor))
+                                  : expr::load(r.index, Elem::I64, {to[r.axis], tap[i]});
         if (r.weight == kNoBuffer) continue;
         const Expr w = expr::cast(expr::load(r.weight, Elem::F32, {to[r.axis], tap[i]}), work);
         weight = weight ? weight * w : w;

@@ -46,8 +46,7 @@ Result<Window> make_window(const Node& node, const Shape& in, std::vector<int64_
         return bad("the window is larger than the padded input " + shape_str(in));
       out = (ceil_mode ? Dim::ceil_div(span, Dim(s)) : Dim::floor_div(span, Dim(s))) + Dim(1);
       // No window may begin in the padding behind the input.
-      if (ceil_mode && out.is_const() && in[a].is_const() && (out.value() - 1) * s >= in[a].value() + begin)
-        out = out - Dim(1);
+      if (ceil_mode) out = Dim::min(out, Dim::floor_div(in[a] + Dim(begin - 1), Dim(s)) + Dim(1));
     }
     w.pads_begin.push_back(begin);
     w.pads_end.push_back(end);

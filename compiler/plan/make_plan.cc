@@ -122,6 +122,9 @@ void place_arena(Plan& plan, const Liveness& live) {
 
 Result<Plan> make_plan(Program program, const Options& options) {
   ONNXC_TRY(require_known_dims(program));
+  if (options.debug_plan && prologue_size(program) > 0)
+    return Error(ErrorKind::Unsupported, "--debug-plan needs fixed dims", "",
+                 "fix free dimensions with --dim NAME=N or --shape INPUT=...");
   Plan plan;
   find_in_place(program);
   const bool one_thread = options.single_thread || options.debug_plan;

@@ -333,7 +333,9 @@ inline onnxc_status run_in_arena(Run& run) {
     return ONNXC_OUT_OF_MEMORY;
   }
   const uint64_t bytes = static_cast<uint64_t>(needed);
-  if (args->arena || !bytes) {
+  // Where only the run tells how much is needed, an arena that is too small is none.
+  const bool too_small = session.code->layout && session.host.allocate && args->arena_bytes < bytes;
+  if ((args->arena && !too_small) || !bytes) {
     if (bytes && (reinterpret_cast<uintptr_t>(args->arena) % 64 || args->arena_bytes < bytes)) {
       Message(run.out) << "run: the arena must be aligned to 64 bytes and have at least " << static_cast<int64_t>(bytes)
                        << " bytes; it has " << static_cast<int64_t>(args->arena_bytes);

@@ -120,7 +120,7 @@ typedef struct onnxc_model_info {
   uint64_t weights_hash;  /* of the weights blob; 0: no weights */
   uint64_t weights_bytes;
   const void* weights;  /* null: the caller gives them at create */
-  uint64_t arena_bytes; /* per concurrent run; 64-byte aligned */
+  uint64_t arena_bytes; /* per concurrent run; 64-byte aligned; 0 where it depends on free dims */
   uint64_t session_bytes;
   uint32_t num_inputs, num_outputs, num_metadata, num_operations;
   const onnxc_value_info* inputs;
@@ -147,7 +147,8 @@ typedef struct onnxc_run_args {
   uint32_t num_inputs, num_outputs;
   const onnxc_value* inputs; /* in the model's order */
   onnxc_value* outputs;      /* in the model's order; filled in */
-  void* arena;               /* >= arena_bytes, 64-byte aligned; null: host->allocate for this run */
+  void* arena;               /* >= info->arena_bytes, 64-byte aligned; null: host->allocate for this run. With free dims
+                                the run tells how much is needed, and what is too small is not used */
   uint64_t arena_bytes;
 } onnxc_run_args;
 
