@@ -191,8 +191,7 @@ ONNXC_INLINE void conv_blocked_units(const ConvArgs& c, const float* zeros, int6
 // 3 (32 KiB, 512 KiB): README.md.
 inline constexpr int64_t kFirstCacheWeights = 20 << 10, kSecondCacheInput = 256 << 10;
 
-// Of an image, `panels` of NV vectors of output channels from `channel`, the first of which has number `first` of
-// `all`.
+// Of an image, `panels` of NV vectors of output channels from `channel`, before which stand `first` of `all` vectors.
 template <int NV>
 ONNXC_INLINE void conv_blocked_panels(const ConvArgs& c, const float* zeros, int64_t image, int64_t channel,
                                       int64_t panels, const Share& share, int64_t first, int64_t all) {
@@ -210,7 +209,7 @@ ONNXC_INLINE void conv_blocked_panels(const ConvArgs& c, const float* zeros, int
     for (int64_t block = 0; block < blocks; block += step) {
       ONNXC_ROLLED
       for (int64_t panel = 0; panel < panels; ++panel) {
-        Range mine = share.of(first + panel, all, count);
+        Range mine = share.of(first + panel * NV, all, count, NV);
         if (mine.begin < unit) mine.begin = unit;
         if (mine.end > unit + group) mine.end = unit + group;
         if (mine.begin >= mine.end) continue;
@@ -232,13 +231,12 @@ ONNXC_INLINE void conv_blocked(ConvArgs c, const Share& share) {
     g.ih = g.oh = 1;
   }
   // A panel: the channels of a tile, of which the last may be half. Vectors beyond the channels are not computed.
-  const int64_t channels = (c.oc + lanes - 1) / lanes * lanes, per_image = (channels + 2 * lanes - 1) / (2 * lanes);
-  const int64_t whole = channels / (2 * lanes);
+  const int64_t vectors = (c.oc + lanes - 1) / lanes, whole = vectors / 2;
   ONNXC_ROLLED
   for (int64_t image = 0; image < c.n; ++image) {
-    const int64_t first = image * per_image, all = c.n * per_image;
+    const int64_t first = image * vectors, all = c.n * vectors;
     conv_blocked_panels<2>(c, zeros, image, 0, whole, share, first, all);
-    if (whole < per_image) conv_blocked_panels<1>(c, zeros, image, whole * 2 * lanes, 1, share, first + whole, all);
+    if (vectors % 2) conv_blocked_panels<1>(c, zeros, image, whole * 2 * lanes, 1, share, first + whole * 2, all);
   }
 }
 

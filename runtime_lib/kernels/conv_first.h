@@ -91,14 +91,14 @@ ONNXC_INLINE void conv_first_image(const ConvArgs& c, int64_t image, int64_t cha
 
 ONNXC_INLINE void conv_first(const ConvArgs& c, const Share& share) {
   constexpr int64_t lanes = kLanes<float>;
-  const int64_t channels = (c.oc + lanes - 1) / lanes * lanes, per_image = (channels + 2 * lanes - 1) / (2 * lanes);
+  const int64_t vectors = (c.oc + lanes - 1) / lanes, all = c.n * vectors;
   ONNXC_ROLLED
   for (int64_t image = 0; image < c.n; ++image) {
-    int64_t channel = 0, panel = image * per_image;
+    int64_t v = 0;
     ONNXC_ROLLED
-    for (; channel + 2 * lanes <= channels; channel += 2 * lanes)
-      conv_first_image<2>(c, image, channel, share.of(panel++, c.n * per_image, c.g.oh));
-    if (channel < channels) conv_first_image<1>(c, image, channel, share.of(panel, c.n * per_image, c.g.oh));
+    for (; v + 2 <= vectors; v += 2)
+      conv_first_image<2>(c, image, v * lanes, share.of(image * vectors + v, all, c.g.oh, 2));
+    if (v < vectors) conv_first_image<1>(c, image, v * lanes, share.of(image * vectors + v, all, c.g.oh));
   }
 }
 

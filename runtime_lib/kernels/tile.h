@@ -47,12 +47,14 @@ inline constexpr int64_t kSlices = 240;
 
 struct Share {
   int64_t by_inner, begin, end;
-  // Of `outer` x `inner` units, outer ones first: those of the outer unit `o`. by_inner: the same part of each outer
-  // unit; else one stretch of all of them.
-  ONNXC_INLINE Range of(int64_t o, int64_t outer, int64_t inner) const {
+  // Of outer units of `inner` units each, outer ones first: those of the outer unit before which stands the work
+  // `before` (of `all`) and which is `weight` of it. by_inner: the same part of each outer unit; else one stretch of
+  // all the work.
+  ONNXC_INLINE Range of(int64_t before, int64_t all, int64_t inner, int64_t weight = 1) const {
     if (by_inner) return {inner * begin / kSlices, inner * end / kSlices};
-    const int64_t all = outer * inner;
-    return {clamp(all * begin / kSlices - o * inner, inner), clamp(all * end / kSlices - o * inner, inner)};
+    const int64_t work = all * inner, start = before * inner;
+    return {clamp((work * begin / kSlices - start) / weight, inner),
+            clamp((work * end / kSlices - start) / weight, inner)};
   }
   static ONNXC_INLINE int64_t clamp(int64_t x, int64_t most) { return x < 0 ? 0 : x > most ? most : x; }
 };
