@@ -596,3 +596,63 @@ def recurrent(r, op):
             arrays.append(floats(r, [d, 3 * hidden], scale=scale))
     constant = (1, 2, 3, 7) if r.integers(4) else (1,)  # kernels, or nests
     return Single(op, arrays, attributes, outputs=3 if op == "LSTM" else 2, constant=constant)
+
+
+@row("Col2Im")
+def col2im(r, op):
+    n = 2  # elsewhere ONNX Runtime and onnx's evaluator disagree
+    image = [int(r.integers(2, 9)) for _ in range(n)]
+    block = [int(r.integers(1, min(d, 3) + 1)) for d in image]
+    attributes = {
+        "strides": [int(r.integers(1, 4)) for _ in range(n)],
+        "dilations": [int(r.integers(1, 3)) if (b - 1) * 2 < d else 1 for b, d in zip(block, image)],
+        "pads": [int(r.integers(0, 3)) for _ in range(2 * n)],
+    }
+    blocks = [
+        (image[a] + attributes["pads"][a] + attributes["pads"][n + a] - attributes["dilations"][a] * (block[a] - 1) - 1)
+        // attributes["strides"][a]
+        + 1
+        for a in range(n)
+    ]
+    rows = int(r.integers(1, 4)) * int(np.prod(block))
+    x = floats(r, [int(r.integers(1, 3)), rows, int(np.prod(blocks))], r.choice(FLOATS[:2]))
+    return Single(op, [x, np.array(image, np.int64), np.array(block, np.int64)], attributes, constant=(1, 2))
+
+
+@row("Det")
+def determinant(r, op):
+    n = int(r.choice([1, 2, 3, 5, 8]))
+    x = floats(r, [*dims(r, high=2, empty=False), n, n], scale=1)
+    if n > 1 and r.random() < 0.3:
+        x[..., 0, 0] = 0
+    return Single(op, [x])
+
+
+@row("MaxUnpool")
+def max_unpool(r, op):
+    n = int(r.integers(1, 4))
+    size = [int(r.integers(1, 5)) for _ in range(n)]
+    kernel = [int(r.integers(1, 4)) for _ in range(n)]
+    strides = [int(r.integers(1, 4)) for _ in range(n)]
+    shape = [int(r.integers(1, 3)), int(r.integers(1, 4)), *size]
+    whole = shape[:2] + [(d - 1) * s + k for d, s, k in zip(size, strides, kernel)]
+    index = r.permutation(int(np.prod(whole)))[: int(np.prod(shape))] if np.prod(whole) >= np.prod(shape) else None
+    if index is None:
+        index = np.zeros(int(np.prod(shape)), np.int64)
+    return Single(
+        op, [floats(r, shape), index.reshape(shape).astype(np.int64)], {"kernel_shape": kernel, "strides": strides}
+    )
+
+
+@row("MelWeightMatrix")
+def mel_weights(r, op):
+    rate = int(r.choice([8000, 16000, 44100]))
+    low = float(r.uniform(0, rate / 8))
+    inputs = [
+        np.asarray(int(r.integers(1, 20)), np.int64),
+        np.asarray(int(r.choice([16, 63, 256, 400])), np.int64),
+        np.asarray(rate, np.int64),
+        np.asarray(low, np.float32),
+        np.asarray(low + float(r.uniform(rate / 16, rate / 3)), np.float32),
+    ]
+    return Single(op, inputs, constant=tuple(range(5)) if r.random() < 0.5 else (0, 1))
