@@ -656,3 +656,25 @@ def mel_weights(r, op):
         np.asarray(low + float(r.uniform(rate / 16, rate / 3)), np.float32),
     ]
     return Single(op, inputs, constant=tuple(range(5)) if r.random() < 0.5 else (0, 1))
+
+
+@row("DeformConv")
+def deform_conv(r, op):
+    size = [int(r.integers(3, 9)) for _ in range(2)]
+    kernel = [int(r.integers(1, 4)) for _ in range(2)]
+    strides = [int(r.integers(1, 3)) for _ in range(2)]
+    pads = [int(r.integers(0, 2)) for _ in range(4)]
+    out = [(size[a] + pads[a] + pads[2 + a] - kernel[a]) // strides[a] + 1 for a in range(2)]
+    group, offset_group, n = int(r.integers(1, 3)), int(r.integers(1, 3)), int(r.integers(1, 3))
+    cin, cout, taps = 2 * int(r.integers(1, 3)), group * int(r.integers(1, 4)), kernel[0] * kernel[1]
+    inputs = [
+        floats(r, [n, cin, *size], scale=1),
+        floats(r, [cout, cin // group, *kernel], scale=1),
+        floats(r, [n, offset_group * taps * 2, *out], scale=1),
+        floats(r, [cout]) if r.random() < 0.5 else None,
+        floats(r, [n, offset_group * taps, *out], scale=1) if r.random() < 0.5 else None,
+    ]
+    while inputs[-1] is None:
+        inputs.pop()
+    attributes = {"strides": strides, "pads": pads, "group": group, "offset_group": offset_group}
+    return Single(op, inputs, {"kernel_shape": kernel, **attributes}, constant=(1,) if r.random() < 0.5 else ())
