@@ -658,6 +658,18 @@ def mel_weights(r, op):
     return Single(op, inputs, constant=tuple(range(5)) if r.random() < 0.5 else (0, 1))
 
 
+@row("BatchNormalization-training")
+def batch_norm_in_training(r, op):
+    c = int(r.choice([1, 3, 16, 19]))
+    x = floats(r, [3, c, *dims(r, int(r.integers(0, 3)), empty=False)])
+    return Single(
+        "BatchNormalization",
+        [x, floats(r, [c]), floats(r, [c]), floats(r, [c]), np.abs(floats(r, [c])) + np.float32(0.1)],
+        {"epsilon": 1e-2, "momentum": float(r.choice([0.9, 0.5])), "training_mode": 1},
+        outputs=3,
+    )
+
+
 @row("DeformConv")
 def deform_conv(r, op):
     size = [int(r.integers(3, 9)) for _ in range(2)]
