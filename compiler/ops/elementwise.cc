@@ -59,6 +59,25 @@ void set_contents(InferContext& c, Dim (*f)(const Dim&, const Dim&)) {
   c.contents[0] = std::move(out);
 }
 
+bool is_float8(Elem e) {
+  return e == Elem::F8E4M3FN || e == Elem::F8E4M3FNUZ || e == Elem::F8E5M2 || e == Elem::F8E5M2FNUZ;
+}
+
+// A store saturates, but for F8E5M2, where it gives infinity. Those without infinity have NaN for it; those with a
+// largest number of even mantissa keep the tie.
+Expr limit_float8(const Expr& x, Elem to, bool saturate) {
+  using expr::binary, expr::constant;
+  if (saturate && to == Elem::F8E5M2) {
+    const Expr largest = constant(x->type, 57344), least = constant(x->type, -57344);
+    return binary(ExprOp::Max, binary(ExprOp::Min, x, largest), least);
+  }
+  if (saturate || to == Elem::F8E5M2) return x;
+  const double half_way = to == Elem::F8E4M3FN ? 464 : to == Elem::F8E4M3FNUZ ? 248 : 61440;
+  const Expr size = expr::unary(ExprOp::Abs, x);
+  const Expr fits = binary(to == Elem::F8E4M3FN ? ExprOp::Le : ExprOp::Lt, size, constant(x->type, half_way));
+  return expr::select(fits, x, constant(x->type, std::numeric_limits<double>::quiet_NaN()));
+}
+
 }  // namespace elementwise
 
 using namespace elementwise;
@@ -236,25 +255,12 @@ Status infer_cast(InferContext& c) {
     c.contents[0] = c.in_contents(0);
   return ok();
 }
-// saturate = 0: what would round beyond the largest number of an 8-bit float without infinity is NaN there. Those with
-// a largest number of even mantissa keep the tie.
-Expr nan_beyond(const Expr& x, Elem to) {
-  const bool keeps_tie = to == Elem::F8E4M3FN;
-  const double half_way = to == Elem::F8E4M3FN ? 464 : to == Elem::F8E4M3FNUZ ? 248 : 61440;
-  const Expr size = unary(ExprOp::Abs, x);
-  const Expr fits = binary(keeps_tie ? ExprOp::Le : ExprOp::Lt, size, constant(x->type, half_way));
-  return select(fits, x, constant(x->type, std::numeric_limits<double>::quiet_NaN()));
-}
-bool is_float8(Elem e) {
-  return e == Elem::F8E4M3FN || e == Elem::F8E4M3FNUZ || e == Elem::F8E5M2 || e == Elem::F8E5M2FNUZ;
-}
-
 Result<Expr> compute_cast(ComputeContext& c, std::span<const Expr> idx) {
   Expr x = a(c, idx);
   const Elem to = c.out_elem();
   if (is_float(x->type) && is_int(to) && is_sub_byte(to))
     x = cast(x, Elem::I32);  // then the low bits, as for wide integers
-  if (is_float8(to) && c.node().attr_int("saturate", 1) == 0) x = nan_beyond(cast(x, Elem::F32), to);
+  if (is_float8(to)) x = limit_float8(cast(x, Elem::F32), to, c.node().attr_int("saturate", 1) != 0);
   return cast(x, to);
 }
 Status infer_cast_like(InferContext& c) {
@@ -268,8 +274,6 @@ Status infer_cast_like(InferContext& c) {
 // The second operand gives only its type.
 bool numeric_cast(const Node& n) {
   const Elem to = n.output()->type.elem;
-  if (to == Elem::F8E5M2 && n.attr_int("saturate", 1) == 0)
-    return false;  // infinity is out of reach of a saturating store
   return n.input(0)->type.elem != Elem::String && to != Elem::String;
 }
 
