@@ -419,6 +419,11 @@ OpDef conditional(OpDef d, ConditionFn condition) {
   d.compute_if = condition;
   return d;
 }
+OpDef or_decomposed(OpDef d, DecomposeFn decompose, ConditionFn condition) {
+  d.decompose = decompose;
+  d.decompose_if = condition;
+  return d;
+}
 OpDef opaque(OpDef d) {
   d.layout = LayoutBehaviour::Opaque;
   return d;
@@ -443,6 +448,36 @@ bool dropout_at_inference(const Node& n) {
   if (training->constant && training->constant->numel() == 1 && training->constant->int_at(0) == 0) return true;
   const Value* ratio = n.input(1);
   return ratio && ratio->constant && ratio->constant->numel() == 1 && ratio->constant->float_at(0) == 0;
+}
+
+// In training: where a random number reaches the ratio the element stays, scaled. Whether it is training may be known
+// only at run time.
+bool dropout_in_training(const Node& n) { return !dropout_at_inference(n) && is_float(n.input(0)->type.elem); }
+Status decompose_dropout(Graph& g, Node& n) {
+  const auto add = [&](const char* op, std::vector<Value*> in) {
+    Node* made = g.add_node(op, std::move(in), 1, &n);
+    made->origins = n.origins;
+    return made->output();
+  };
+  const auto number = [&](float v) { return g.add_constant(Tensor::f32({}, {v})); };
+  const auto as_f32 = [&](Value* v) {
+    Value* y = add("Cast", {v});
+    y->producer->attrs["to"] = static_cast<int64_t>(Elem::F32);
+    return y;
+  };
+  Value *x = n.input(0), *training = n.input(2);
+  Value* ratio = n.input(1) ? as_f32(n.input(1)) : number(0.5f);
+  ratio = add("Where", {training, ratio, number(0)});
+  Value* random = add("RandomUniformLike", {x});
+  random->producer->attrs["dtype"] = static_cast<int64_t>(Elem::F32);
+  if (n.has("seed")) random->producer->attrs["seed"] = static_cast<float>(n.attr_int("seed", 0));
+  Value* stays = add("GreaterOrEqual", {random, ratio});
+  Value* scale = add("Div", {number(1), add("Sub", {number(1), ratio})});
+  Value* scaled = add("Mul", {x, add("CastLike", {scale, x})});
+  g.replace_uses(n.output(), add("Where", {stays, scaled, add("CastLike", {number(0), x})}));
+  if (n.output(1)) g.replace_uses(n.output(1), stays);
+  g.remove_node(&n);
+  return ok();
 }
 
 }  // namespace
@@ -529,7 +564,11 @@ OP(Clip) = with(make("Clip", infer_clip, compute_clip), {{10, upgrade_clip_6}});
 OP(Cast) = conditional(make("Cast", infer_cast, compute_cast), numeric_cast);
 OP(CastLike) = opaque(conditional(make("CastLike", infer_cast_like, compute_cast), numeric_cast));
 OP(Identity) = make("Identity", infer_identity, compute_identity);
-OP(Dropout) = conditional(make("Dropout", infer_dropout, compute_dropout), dropout_at_inference);
+OP(Dropout) = [] {
+  OpDef d = conditional(make("Dropout", infer_dropout, compute_dropout), dropout_at_inference);
+  d.random = true;
+  return or_decomposed(d, decompose_dropout, dropout_in_training);
+}();
 
 OP(Relu) = make("Relu", infer_same, relu);
 OP(LeakyRelu) = make("LeakyRelu", infer_same, leaky_relu);
