@@ -690,3 +690,28 @@ def deform_conv(r, op):
         inputs.pop()
     attributes = {"strides": strides, "pads": pads, "group": group, "offset_group": offset_group}
     return Single(op, inputs, {"kernel_shape": kernel, **attributes}, constant=(1,) if r.random() < 0.5 else ())
+
+
+@row("TfIdfVectorizer")
+def tf_idf(r, op):
+    least = int(r.integers(1, 3))
+    most = int(r.integers(least, 4))
+    pool, starts, total = [], [], 0
+    for size in range(1, most + 1):
+        starts.append(len(pool))
+        grams = {tuple(int(v) for v in r.integers(0, 5, size)) for _ in range(int(r.integers(1, 5)))}
+        total += len(grams)
+        pool += [v for gram in sorted(grams) for v in gram]
+    attributes = {
+        "min_gram_length": least,
+        "max_gram_length": most,
+        "max_skip_count": int(r.integers(0, 4)),
+        "mode": str(r.choice(["TF", "IDF", "TFIDF"])),
+        "ngram_counts": starts,
+        "ngram_indexes": [int(i) for i in r.permutation(total)],
+        "pool_int64s": pool,
+    }
+    if r.random() < 0.5:
+        attributes["weights"] = [float(w) for w in r.integers(1, 9, total)]
+    shape = [int(r.integers(1, 4)), int(r.integers(1, 12))] if r.random() < 0.7 else [int(r.integers(1, 12))]
+    return Single(op, [r.integers(0, 5, shape).astype(r.choice([np.int32, np.int64]))], attributes)
