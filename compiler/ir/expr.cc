@@ -325,6 +325,10 @@ Expr fold_cast(const Expr& a, Elem to) {
 
 }  // namespace
 
+std::string narrowing_function(Elem e) {
+  return "onnxc_f32_to_" + std::string(elem_name(e)) + (e == Elem::F8E5M2 ? "_unsaturated" : "");
+}
+
 Elem arithmetic_type(Elem e) {
   if (is_float(e) && e != Elem::F64) return Elem::F32;
   if (is_sub_byte(e)) return is_signed(e) ? Elem::I32 : Elem::U32;

@@ -103,6 +103,9 @@ namespace expr {
 // The type that arithmetic on elements of `e` is done in: F32 for narrow floats, I32/U32 for sub-byte ints ..., else
 // `e`.
 Elem arithmetic_type(Elem e);
+// What rounds F32 to a narrow float in a store (runtime_lib/kernels/convert.h): the nearest number; beyond the largest
+// one infinity, or, in types without it, the largest.
+std::string narrowing_function(Elem e);
 Expr constant(Elem type, double value);
 Expr int_constant(Elem type, int64_t value);
 Expr index(Dim dim);

@@ -1,7 +1,8 @@
-// Attention (onnx/docs/Operators.md, opset 25): f32 without past keys, soft cap or windows is a kernel that never holds
-// all scores; what is left takes the function body that ONNX gives. The pass recognise_attention makes it of exporters'
-// MatMul, Softmax, MatMul. The attribute `empty_rows_nan`, ours, says that a row that sees nothing gives NaN, as the
-// operators it came from do; ONNX's own gives zeros. Tested by tests/conformance, tests/unit/kernels/attention_test.cc.
+// Attention (onnx/docs/Operators.md, opset 25): floats without past keys, soft cap or windows is a kernel that never
+// holds all scores; what is left takes the function body that ONNX gives. The pass recognise_attention makes it of
+// exporters' MatMul, Softmax, MatMul. The attribute `empty_rows_nan`, ours, says that a row that sees nothing gives
+// NaN, as the operators it came from do; ONNX's own gives zeros. Tested by tests/conformance,
+// tests/unit/kernels/attention_test.cc.
 #include <cmath>
 
 #include "compiler/ops/axes.h"
@@ -52,10 +53,10 @@ Status infer_attention(InferContext& c) {
 bool is_one(const Dim& d) { return d.is_const() && d.value() == 1; }
 
 // The mask is added as it is: float, of all columns, rows of contiguous elements.
-bool is_kernel_mask(const Node& n, const Shape& q, const Shape& k) {
+bool is_kernel_mask(const Node& n, Elem elem, const Shape& q, const Shape& k) {
   const Value* mask = n.input(kMask);
   if (!mask) return true;
-  if (mask->type.elem != Elem::F32 || !mask->type.shape) return false;
+  if (mask->type.elem != elem || !mask->type.shape) return false;
   const Shape& s = *mask->type.shape;
   if (s.empty() || s.size() > 4 || s.back() != k[2]) return false;
   const Dim wanted[] = {q[0], q[1], q[2]};
@@ -66,11 +67,12 @@ bool is_kernel_mask(const Node& n, const Shape& q, const Shape& k) {
   return true;
 }
 
-bool is_kernel_attention(const Node& n) {
+// Whether the kernel does it, were `elem` the kernel's type.
+bool fits_kernel(const Node& n, Elem elem) {
   for (size_t o = 1; o < n.num_outputs(); ++o)
     if (n.output(o)) return false;
   for (size_t i : {kQ, kK, kV})
-    if (n.input(i)->type.elem != Elem::F32 || !n.input(i)->type.shape) return false;
+    if (n.input(i)->type.elem != elem || !n.input(i)->type.shape) return false;
   if (n.input(kPastKey) || n.input(kPastValue) || n.input(kNonpad)) return false;
   if (n.attr_float("softcap", 0) != 0 || n.attr_int("softmax_precision", 1) != 1) return false;
   if (n.attr_int("left_window_size", -1) >= 0 || n.attr_int("right_window_size", -1) >= 0) return false;
@@ -79,7 +81,32 @@ bool is_kernel_attention(const Node& n) {
   if (!q || !k || !(*q)[3].is_const() || (*q)[3].value() < 1 || !(*q)[1].is_const() || !(*k)[1].is_const() ||
       (*k)[1].value() < 1 || (*q)[1].value() % (*k)[1].value() != 0 || !((*q)[0] == (*k)[0]))
     return false;
-  return is_kernel_mask(n, *q, *k);
+  return is_kernel_mask(n, elem, *q, *k);
+}
+bool is_kernel_attention(const Node& n) { return fits_kernel(n, Elem::F32); }
+
+// f16 and bf16 go through the kernel too: scores and sums of f32.
+bool is_narrow_attention(const Node& n) {
+  const Elem elem = n.input(kQ)->type.elem;
+  return (elem == Elem::F16 || elem == Elem::BF16) && fits_kernel(n, elem);
+}
+Status widen_attention(Graph& g, Node& n) {
+  const auto cast = [&](Value* v, Elem to) {
+    Node* made = g.add_node("Cast", {v}, 1, &n);
+    made->origins = n.origins;
+    made->attrs["to"] = static_cast<int64_t>(to);
+    return made->output();
+  };
+  const Elem elem = n.input(kQ)->type.elem;
+  std::vector<Value*> inputs;
+  for (Value* v : n.inputs()) inputs.push_back(v ? cast(v, Elem::F32) : nullptr);
+  Node* wide = g.add_node(n.op, std::move(inputs), 1, &n);
+  wide->name = n.name;
+  wide->origins = n.origins;
+  wide->attrs = n.attrs;
+  g.replace_uses(n.output(), cast(wide->output(), elem));
+  g.remove_node(&n);
+  return ok();
 }
 
 // Elements between batches, heads and rows of a tensor of rank 4 [batch, head, row, depth] or 3 [batch, row, head *
@@ -149,6 +176,8 @@ OP(Attention) = [] {
   OpDef d;
   d.name = "Attention";
   d.infer = infer_attention;
+  d.decompose = widen_attention;
+  d.decompose_if = is_narrow_attention;
   d.lower = lower_attention;
   d.lower_if = is_kernel_attention;
   d.accuracy = Accuracy::Accumulating;

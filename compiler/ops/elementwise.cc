@@ -59,6 +59,25 @@ void set_contents(InferContext& c, Dim (*f)(const Dim&, const Dim&)) {
   c.contents[0] = std::move(out);
 }
 
+bool is_float8(Elem e) {
+  return e == Elem::F8E4M3FN || e == Elem::F8E4M3FNUZ || e == Elem::F8E5M2 || e == Elem::F8E5M2FNUZ;
+}
+
+// A store saturates, but for F8E5M2, where it gives infinity. Those without infinity have NaN for it; those with a
+// largest number of even mantissa keep the tie.
+Expr limit_float8(const Expr& x, Elem to, bool saturate) {
+  using expr::binary, expr::constant;
+  if (saturate && to == Elem::F8E5M2) {
+    const Expr largest = constant(x->type, 57344), least = constant(x->type, -57344);
+    return binary(ExprOp::Max, binary(ExprOp::Min, x, largest), least);
+  }
+  if (saturate || to == Elem::F8E5M2) return x;
+  const double half_way = to == Elem::F8E4M3FN ? 464 : to == Elem::F8E4M3FNUZ ? 248 : 61440;
+  const Expr size = expr::unary(ExprOp::Abs, x);
+  const Expr fits = binary(to == Elem::F8E4M3FN ? ExprOp::Le : ExprOp::Lt, size, constant(x->type, half_way));
+  return expr::select(fits, x, constant(x->type, std::numeric_limits<double>::quiet_NaN()));
+}
+
 }  // namespace elementwise
 
 using namespace elementwise;
@@ -241,25 +260,12 @@ Status infer_cast(InferContext& c) {
     c.contents[0] = c.in_contents(0);
   return ok();
 }
-// saturate = 0: what would round beyond the largest number of an 8-bit float without infinity is NaN there. Those with
-// a largest number of even mantissa keep the tie.
-Expr nan_beyond(const Expr& x, Elem to) {
-  const bool keeps_tie = to == Elem::F8E4M3FN;
-  const double half_way = to == Elem::F8E4M3FN ? 464 : to == Elem::F8E4M3FNUZ ? 248 : 61440;
-  const Expr size = unary(ExprOp::Abs, x);
-  const Expr fits = binary(keeps_tie ? ExprOp::Le : ExprOp::Lt, size, constant(x->type, half_way));
-  return select(fits, x, constant(x->type, std::numeric_limits<double>::quiet_NaN()));
-}
-bool is_float8(Elem e) {
-  return e == Elem::F8E4M3FN || e == Elem::F8E4M3FNUZ || e == Elem::F8E5M2 || e == Elem::F8E5M2FNUZ;
-}
-
 Result<Expr> compute_cast(ComputeContext& c, std::span<const Expr> idx) {
   Expr x = a(c, idx);
   const Elem to = c.out_elem();
   if (is_float(x->type) && is_int(to) && is_sub_byte(to))
     x = cast(x, Elem::I32);  // then the low bits, as for wide integers
-  if (is_float8(to) && c.node().attr_int("saturate", 1) == 0) x = nan_beyond(cast(x, Elem::F32), to);
+  if (is_float8(to)) x = limit_float8(cast(x, Elem::F32), to, c.node().attr_int("saturate", 1) != 0);
   return cast(x, to);
 }
 Status infer_cast_like(InferContext& c) {
@@ -273,8 +279,6 @@ Status infer_cast_like(InferContext& c) {
 // The second operand gives only its type.
 bool numeric_cast(const Node& n) {
   const Elem to = n.output()->type.elem;
-  if (to == Elem::F8E5M2 && n.attr_int("saturate", 1) == 0)
-    return false;  // infinity is out of reach of a saturating store
   return n.input(0)->type.elem != Elem::String && to != Elem::String;
 }
 
@@ -420,6 +424,11 @@ OpDef conditional(OpDef d, ConditionFn condition) {
   d.compute_if = condition;
   return d;
 }
+OpDef or_decomposed(OpDef d, DecomposeFn decompose, ConditionFn condition) {
+  d.decompose = decompose;
+  d.decompose_if = condition;
+  return d;
+}
 OpDef opaque(OpDef d) {
   d.layout = LayoutBehaviour::Opaque;
   return d;
@@ -444,6 +453,36 @@ bool dropout_at_inference(const Node& n) {
   if (training->constant && training->constant->numel() == 1 && training->constant->int_at(0) == 0) return true;
   const Value* ratio = n.input(1);
   return ratio && ratio->constant && ratio->constant->numel() == 1 && ratio->constant->float_at(0) == 0;
+}
+
+// In training: where a random number reaches the ratio the element stays, scaled. Whether it is training may be known
+// only at run time.
+bool dropout_in_training(const Node& n) { return !dropout_at_inference(n) && is_float(n.input(0)->type.elem); }
+Status decompose_dropout(Graph& g, Node& n) {
+  const auto add = [&](const char* op, std::vector<Value*> in) {
+    Node* made = g.add_node(op, std::move(in), 1, &n);
+    made->origins = n.origins;
+    return made->output();
+  };
+  const auto number = [&](float v) { return g.add_constant(Tensor::f32({}, {v})); };
+  const auto as_f32 = [&](Value* v) {
+    Value* y = add("Cast", {v});
+    y->producer->attrs["to"] = static_cast<int64_t>(Elem::F32);
+    return y;
+  };
+  Value *x = n.input(0), *training = n.input(2);
+  Value* ratio = n.input(1) ? as_f32(n.input(1)) : number(0.5f);
+  ratio = add("Where", {training, ratio, number(0)});
+  Value* random = add("RandomUniformLike", {x});
+  random->producer->attrs["dtype"] = static_cast<int64_t>(Elem::F32);
+  if (n.has("seed")) random->producer->attrs["seed"] = static_cast<float>(n.attr_int("seed", 0));
+  Value* stays = add("GreaterOrEqual", {random, ratio});
+  Value* scale = add("Div", {number(1), add("Sub", {number(1), ratio})});
+  Value* scaled = add("Mul", {x, add("CastLike", {scale, x})});
+  g.replace_uses(n.output(), add("Where", {stays, scaled, add("CastLike", {number(0), x})}));
+  if (n.output(1)) g.replace_uses(n.output(1), stays);
+  g.remove_node(&n);
+  return ok();
 }
 
 }  // namespace
@@ -530,7 +569,11 @@ OP(Clip) = with(make("Clip", infer_clip, compute_clip), {{10, upgrade_clip_6}});
 OP(Cast) = conditional(make("Cast", infer_cast, compute_cast), numeric_cast);
 OP(CastLike) = opaque(conditional(make("CastLike", infer_cast_like, compute_cast), numeric_cast));
 OP(Identity) = make("Identity", infer_identity, compute_identity);
-OP(Dropout) = conditional(make("Dropout", infer_dropout, compute_dropout), dropout_at_inference);
+OP(Dropout) = [] {
+  OpDef d = conditional(make("Dropout", infer_dropout, compute_dropout), dropout_at_inference);
+  d.random = true;
+  return or_decomposed(d, decompose_dropout, dropout_in_training);
+}();
 
 OP(Relu) = make("Relu", infer_same, relu);
 OP(LeakyRelu) = make("LeakyRelu", infer_same, leaky_relu);

@@ -22,6 +22,11 @@ inline Expr number(const Expr& like, double v) {
   return is_float(like->type) ? expr::constant(like->type, v) : expr::int_constant(like->type, static_cast<int64_t>(v));
 }
 
+// The 8-bit floats with a sign and a mantissa, to which `saturate` of Cast and QuantizeLinear applies.
+bool is_float8(Elem e);
+// `x` (f32 or f64) such that storing it as `to` gives what Cast does, with saturation or without.
+Expr limit_float8(const Expr& x, Elem to, bool saturate);
+
 template <ExprOp kOp>
 Result<Expr> compute_unary(ComputeContext& c, std::span<const Expr> idx) {
   return expr::unary(kOp, a(c, idx));

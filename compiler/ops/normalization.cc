@@ -1,4 +1,4 @@
-// BatchNormalization (inference), InstanceNormalization, LayerNormalization, RMSNormalization, LpNormalization, LRN
+// BatchNormalization, InstanceNormalization, LayerNormalization, RMSNormalization, LpNormalization, LRN
 // (onnx/docs/Operators.md). The others (GroupNormalization, MeanVarianceNormalization) are functions of ONNX. Tested by
 // tests/conformance.
 #include <cmath>
@@ -33,13 +33,17 @@ Status upgrade_batch_norm_8(Graph&, Node& n) {
   n.attrs.erase("is_test");
   return ok();
 }
+bool training_norm(const Node& n) { return n.attr_int("training_mode", 0) != 0; }
 bool inference_norm(const Node& n) {
   for (size_t o = 1; o < n.num_outputs(); ++o)
     if (n.output(o) && (!n.output(o)->users.empty() || n.graph->is_output(n.output(o)))) return false;
-  return n.attr_int("training_mode", 0) == 0 && n.input(0)->type.shape.has_value();
+  return !training_norm(n);
+}
+bool decomposable_norm(const Node& n) {
+  return n.input(0)->type.shape.has_value() && (training_norm(n) || inference_norm(n));
 }
 // x * (scale / sqrt(var + epsilon)) + (bias - mean * that): the two vectors fold when they are constant.
-Status decompose_batch_norm(Graph& g, Node& n) {
+Status decompose_inference_norm(Graph& g, Node& n) {
   const size_t rank = n.input(0)->type.shape->size();
   const Elem elem = n.input(4)->type.elem;
   auto add = [&](const char* op, std::vector<Value*> in) {
@@ -59,6 +63,53 @@ Status decompose_batch_norm(Graph& g, Node& n) {
   g.replace_uses(n.output(), y);
   g.remove_node(&n);
   return ok();
+}
+
+// Mean and variance are the batch's own, in at least f32; the running ones move towards them.
+Status decompose_training_norm(Graph& g, Node& n) {
+  const size_t rank = n.input(0)->type.shape->size();
+  const auto add = [&](const char* op, std::vector<Value*> in) {
+    Node* made = g.add_node(op, std::move(in), 1, &n);
+    made->origins = n.origins;
+    return made->output();
+  };
+  const auto ints = [&](const std::vector<int64_t>& v) {
+    return g.add_constant(Tensor::i64({static_cast<int64_t>(v.size())}, v));
+  };
+  const auto number = [&](double v, Value* like) {
+    return add("CastLike", {g.add_constant(Tensor::of<double>(Elem::F64, {}, {v})), like});
+  };
+  std::vector<int64_t> axes{0}, dims(rank - 1, 1);
+  for (size_t a = 2; a < rank; ++a) axes.push_back(static_cast<int64_t>(a));
+  dims[0] = -1;
+  Value* x = n.input(0);
+  const Elem elem = x->type.elem, wide = expr::arithmetic_type(elem);
+  if (wide != elem) {
+    x = add("Cast", {x});
+    x->producer->attrs["to"] = static_cast<int64_t>(wide);
+  }
+  const auto average = [&](Value* v) { return add("ReduceMean", {v, ints(axes)}); };
+  const auto per_channel = [&](size_t i) { return add("Reshape", {add("CastLike", {n.input(i), x}), ints(dims)}); };
+  Value* mean = average(x);
+  Value* centred = add("Sub", {x, mean});
+  Value* variance = average(add("Mul", {centred, centred}));
+  Value* deviation = add("Sqrt", {add("Add", {variance, number(n.attr_float("epsilon", 1e-5f), x)})});
+  Value* y = add("Add", {add("Mul", {centred, add("Div", {per_channel(1), deviation})}), per_channel(2)});
+  if (wide != elem) y = add("CastLike", {y, n.input(0)});
+  g.replace_uses(n.output(), y);
+  const double momentum = n.attr_float("momentum", 0.9f);
+  for (size_t o = 1; o < n.num_outputs(); ++o) {
+    if (!n.output(o)) continue;
+    Value* running = n.input(2 + o);
+    Value* current = add("CastLike", {add("Reshape", {o == 1 ? mean : variance, ints({-1})}), running});
+    g.replace_uses(n.output(o), add("Add", {add("Mul", {running, number(momentum, running)}),
+                                            add("Mul", {current, number(1 - momentum, running)})}));
+  }
+  g.remove_node(&n);
+  return ok();
+}
+Status decompose_batch_norm(Graph& g, Node& n) {
+  return training_norm(n) ? decompose_training_norm(g, n) : decompose_inference_norm(g, n);
 }
 
 // ---- normalisation over the trailing `from` dims: mean and 1/sqrt(var + epsilon) per row
@@ -292,7 +343,7 @@ OpDef norm(std::string_view name, InferFn infer, LowerFn lower) {
 OP(BatchNormalization) = [] {
   OpDef d = norm("BatchNormalization", infer_batch_norm, nullptr);
   d.decompose = decompose_batch_norm;
-  d.decompose_if = inference_norm;
+  d.decompose_if = decomposable_norm;
   d.upgrades = {{8, upgrade_batch_norm_8}};
   return d;
 }();

@@ -1,7 +1,9 @@
 // Pooling over windows and over all of space (onnx/docs/Operators.md: MaxPool, AveragePool, LpPool, Global*). Kernels
-// on the blocked layout, unless there are few channels; loop nests otherwise. Tested by tests/conformance.
+// on the blocked layout, unless there are few channels; loop nests otherwise. And MaxUnpool, which puts maxima back
+// where they came from. Tested by tests/conformance.
 #include <limits>
 
+#include "compiler/ops/indexing.h"
 #include "compiler/ops/window.h"
 
 namespace onnxc {
@@ -228,6 +230,71 @@ Status lower_global(LowerContext& c) {
   return ok();
 }
 
+// ---- MaxUnpool
+
+// What the pool read, as far as its attributes tell: the indices count its elements.
+Result<Shape> unpooled_shape(const Node& n, const Shape& x) {
+  const size_t axes = x.size() - 2;
+  const auto kernel = n.attr_ints("kernel_shape"), strides = n.attr_ints("strides", std::vector<int64_t>(axes, 1)),
+             pads = n.attr_ints("pads", std::vector<int64_t>(2 * axes, 0));
+  if (kernel.size() != axes || strides.size() != axes || pads.size() != 2 * axes)
+    return Error(ErrorKind::InvalidModel, "kernel_shape, strides or pads do not fit the input " + shape_str(x),
+                 n.where());
+  Shape out{x[0], x[1]};
+  for (size_t a = 0; a < axes; ++a)
+    out.push_back((x[2 + a] - Dim(1)) * Dim(strides[a]) + Dim(kernel[a] - pads[a] - pads[a + axes]));
+  return out;
+}
+
+Status infer_unpool(InferContext& c) {
+  ONNXC_TRY(indexing::require_inputs(c, 2));
+  if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
+  const Shape& x = c.shape(0);
+  if (x.size() < 3) return c.invalid("the input " + shape_str(x) + " has no spatial axis");
+  if (c.has_shape(1) && is_static(x) && is_static(c.shape(1)) && c.shape(1) != x)
+    return c.invalid("values " + shape_str(x) + " and indices " + shape_str(c.shape(1)) + " have different shapes");
+  ONNXC_ASSIGN(Shape out, unpooled_shape(c.node, x));
+  if (c.has_input(2)) {
+    const auto& wanted = c.in_contents(2);
+    if (wanted && wanted->size() != x.size())
+      return c.invalid("output_shape " + shape_str(*wanted) + " must have the input's rank");
+    for (size_t d = 0; d < out.size(); ++d) out[d] = wanted ? (*wanted)[d] : c.unknown("d" + std::to_string(d));
+  }
+  return c.set(0, c.elem(0), std::move(out)), ok();
+}
+
+// Zeros, into which one thread writes the values in order: indices may come twice. Where output_shape is another one
+// than the pool read, both lie corner on corner.
+Status lower_unpool(LowerContext& c) {
+  ONNXC_ASSIGN(const Shape pooled, unpooled_shape(c.node(), c.in_shape(0)));
+  const Shape& shape = c.out_shape();
+  const Expr zero = expr::int_constant(Elem::I64, 0);
+  const BufferId out = c.out(0);
+  c.emit(make_nest(c, shape, [&](std::span<const Expr> idx) {
+    Block b;
+    b.push_back(Stmt{Store{out, {idx.begin(), idx.end()}, indexing::scalar(c.in_elem(0), 0), nullptr}});
+    return b;
+  }));
+  Operation op = make_nest(c, c.in_shape(0), [&](std::span<const Expr> idx) {
+    Expr rest = indexing::to_index(c.load(1, idx));
+    Expr inside = binary(ExprOp::Ge, rest, zero);
+    std::vector<Expr> at(shape.size());
+    for (size_t d = shape.size(); d-- > 0;) {
+      const Expr extent = expr::index(pooled[d]);
+      const Expr i = d == 0 ? rest : binary(ExprOp::Rem, rest, extent);
+      rest = binary(ExprOp::Div, rest, extent);
+      inside = binary(ExprOp::And, inside, binary(ExprOp::Lt, i, expr::index(shape[d])));
+      at[d] = indexing::clamp(i, shape[d]);
+    }
+    Block b;
+    b.push_back(Stmt{Store{out, std::move(at), c.load(0, idx), inside}});
+    return b;
+  });
+  op.partition.reset();
+  c.emit(std::move(op));
+  return ok();
+}
+
 OpDef pool(std::string_view name, InferFn infer, LowerFn lower) {
   OpDef d;
   d.name = name;
@@ -241,6 +308,7 @@ OpDef pool(std::string_view name, InferFn infer, LowerFn lower) {
 }  // namespace
 
 OP(MaxPool) = pool("MaxPool", infer_pool, lower_pool<Kind::Max>);
+OP(MaxUnpool) = {.name = "MaxUnpool", .infer = infer_unpool, .lower = lower_unpool};
 OP(AveragePool) = pool("AveragePool", infer_pool, lower_pool<Kind::Average>);
 OP(LpPool) = pool("LpPool", infer_pool, lower_pool<Kind::Lp>);
 OP(GlobalMaxPool) = pool("GlobalMaxPool", infer_global, lower_global<Kind::Max>);

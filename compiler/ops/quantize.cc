@@ -1,5 +1,6 @@
 // QuantizeLinear, DequantizeLinear (onnx/docs/Operators.md), with one scale, one per axis, or one per block; integer
 // products: MatMulInteger, ConvInteger, and QLinearMatMul, QLinearConv made of them. Tested by tests/conformance.
+#include "compiler/ops/elementwise.h"
 #include "compiler/ops/indexing.h"
 #include "compiler/ops/window.h"
 
@@ -83,6 +84,7 @@ Result<Expr> compute_quantize(ComputeContext& c, std::span<const Expr> idx) {
   const Elem out = c.out_elem();
   if (is_float(out)) {
     if (c.has_input(2)) q = q + cast(load_scale(c, 2, idx), wide);
+    if (elementwise::is_float8(out)) q = elementwise::limit_float8(q, out, c.node().attr_int("saturate", 1) != 0);
     return cast(q, expr::arithmetic_type(out));
   }
   q = expr::unary(ExprOp::Round, q);

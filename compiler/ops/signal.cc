@@ -1,5 +1,5 @@
-// Signals: DFT, STFT (onnx/docs/Operators.md). The transforms are sums over a table of cosines and sines, made
-// here for the length in question. Tested by tests/conformance.
+// Signals: DFT, STFT, MelWeightMatrix (onnx/docs/Operators.md). The transforms are sums over a table of cosines and
+// sines, made here for the length in question. Tested by tests/conformance.
 #include <cmath>
 
 #include "compiler/ops/indexing.h"
@@ -222,6 +222,53 @@ Status lower_stft(LowerContext& c) {
   return ok();
 }
 
+// ---- MelWeightMatrix: triangles over the bins of a spectrum, evenly spaced on the mel scale
+
+enum MelInput { kMelBins, kDftLength, kSampleRate, kLowerEdge, kUpperEdge };
+
+Status infer_mel(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 5));
+  const auto number = [&](size_t i) -> std::optional<Dim> {
+    const auto& v = c.in_contents(i);
+    return v && v->size() == 1 ? std::optional((*v)[0]) : std::nullopt;
+  };
+  const auto bins = number(kMelBins), length = number(kDftLength);
+  const int64_t elem = c.node.attr_int("output_datatype", static_cast<int64_t>(Elem::F32));
+  if (elem <= 0 || elem >= kElemCount) return c.invalid("output_datatype names no element type");
+  c.set(0, static_cast<Elem>(elem),
+        {length ? Dim::floor_div(*length, Dim(2)) + Dim(1) : c.unknown("bins"), bins ? *bins : c.unknown("mel_bins")});
+  return ok();
+}
+
+Result<Expr> compute_mel(ComputeContext& c, std::span<const Expr> idx) {
+  const Elem type = Elem::F64;  // positions are rounded down: as exact as the formula allows
+  const auto num = [&](double v) { return expr::constant(type, v); };
+  const auto input = [&](MelInput i) {
+    const std::vector<Expr> at(c.in_shape(i).size(), constant(0));
+    return expr::cast(c.load(i, at), type);
+  };
+  const auto mel = [&](const Expr& hertz) {
+    return num(2595 / M_LN10) * expr::unary(ExprOp::Log1p, expr::binary(ExprOp::Div, hertz, num(700)));
+  };
+  const Expr low = mel(input(kLowerEdge)), high = mel(input(kUpperEdge));
+  const Expr step = binary(ExprOp::Div, high - low, input(kMelBins) + num(2));
+  // The bin of the spectrum where a corner lies; triangle i has the corners i, i + 1, i + 2.
+  const auto corner = [&](int64_t k) {
+    const Expr at = low + expr::cast(binary(ExprOp::Add, idx[1], constant(k)), type) * step;
+    const Expr hertz = num(700) * expr::unary(ExprOp::Expm1, at * num(M_LN10 / 2595));
+    return expr::unary(ExprOp::Floor, binary(ExprOp::Div, (input(kDftLength) + num(1)) * hertz, input(kSampleRate)));
+  };
+  const Expr left = corner(0), top = corner(1), right = corner(2), bin = expr::cast(idx[0], type);
+  const auto between = [&](const Expr& from, const Expr& to, ExprOp until) {
+    return binary(ExprOp::And, binary(ExprOp::Ge, bin, from), binary(until, bin, to));
+  };
+  const Expr rising = expr::select(binary(ExprOp::Eq, left, top), num(1), binary(ExprOp::Div, bin - left, top - left));
+  const Expr falling = binary(ExprOp::Div, right - bin, right - top);
+  const Expr value = expr::select(between(top, right, ExprOp::Lt), falling,
+                                  expr::select(between(left, top, ExprOp::Le), rising, num(0)));
+  return expr::cast(value, expr::arithmetic_type(c.out_elem()));
+}
+
 OpDef transform(std::string_view name, InferFn infer, LowerFn lower, std::vector<Upgrade> upgrades = {}) {
   OpDef d;
   d.name = name;
@@ -236,5 +283,7 @@ OpDef transform(std::string_view name, InferFn infer, LowerFn lower, std::vector
 
 OP(DFT) = transform("DFT", infer_dft, lower_dft, {{19, upgrade_dft_19}});
 OP(STFT) = transform("STFT", infer_stft, lower_stft);
+OP(MelWeightMatrix) = {
+    .name = "MelWeightMatrix", .infer = infer_mel, .compute = compute_mel, .accuracy = Accuracy::Rounding};
 
 }  // namespace onnxc

@@ -53,7 +53,8 @@ struct Share {
   ONNXC_INLINE Range of(int64_t before, int64_t all, int64_t inner, int64_t weight = 1) const {
     if (by_inner) return {inner * begin / kSlices, inner * end / kSlices};
     const int64_t work = all * inner, start = before * inner;
-    return {clamp((work * begin / kSlices - start) / weight, inner), clamp((work * end / kSlices - start) / weight, inner)};
+    return {clamp((work * begin / kSlices - start) / weight, inner),
+            clamp((work * end / kSlices - start) / weight, inner)};
   }
   static ONNXC_INLINE int64_t clamp(int64_t x, int64_t most) { return x < 0 ? 0 : x > most ? most : x; }
 };

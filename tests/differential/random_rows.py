@@ -596,3 +596,122 @@ def recurrent(r, op):
             arrays.append(floats(r, [d, 3 * hidden], scale=scale))
     constant = (1, 2, 3, 7) if r.integers(4) else (1,)  # kernels, or nests
     return Single(op, arrays, attributes, outputs=3 if op == "LSTM" else 2, constant=constant)
+
+
+@row("Col2Im")
+def col2im(r, op):
+    n = 2  # elsewhere ONNX Runtime and onnx's evaluator disagree
+    image = [int(r.integers(2, 9)) for _ in range(n)]
+    block = [int(r.integers(1, min(d, 3) + 1)) for d in image]
+    attributes = {
+        "strides": [int(r.integers(1, 4)) for _ in range(n)],
+        "dilations": [int(r.integers(1, 3)) if (b - 1) * 2 < d else 1 for b, d in zip(block, image)],
+        "pads": [int(r.integers(0, 3)) for _ in range(2 * n)],
+    }
+    blocks = [
+        (image[a] + attributes["pads"][a] + attributes["pads"][n + a] - attributes["dilations"][a] * (block[a] - 1) - 1)
+        // attributes["strides"][a]
+        + 1
+        for a in range(n)
+    ]
+    rows = int(r.integers(1, 4)) * int(np.prod(block))
+    x = floats(r, [int(r.integers(1, 3)), rows, int(np.prod(blocks))], r.choice(FLOATS[:2]))
+    return Single(op, [x, np.array(image, np.int64), np.array(block, np.int64)], attributes, constant=(1, 2))
+
+
+@row("Det")
+def determinant(r, op):
+    n = int(r.choice([1, 2, 3, 5, 8]))
+    x = floats(r, [*dims(r, high=2, empty=False), n, n], scale=1)
+    if n > 1 and r.random() < 0.3:
+        x[..., 0, 0] = 0
+    return Single(op, [x])
+
+
+@row("MaxUnpool")
+def max_unpool(r, op):
+    n = int(r.integers(1, 4))
+    size = [int(r.integers(1, 5)) for _ in range(n)]
+    kernel = [int(r.integers(1, 4)) for _ in range(n)]
+    strides = [int(r.integers(1, 4)) for _ in range(n)]
+    shape = [int(r.integers(1, 3)), int(r.integers(1, 4)), *size]
+    whole = shape[:2] + [(d - 1) * s + k for d, s, k in zip(size, strides, kernel)]
+    index = r.permutation(int(np.prod(whole)))[: int(np.prod(shape))] if np.prod(whole) >= np.prod(shape) else None
+    if index is None:
+        index = np.zeros(int(np.prod(shape)), np.int64)
+    return Single(
+        op, [floats(r, shape), index.reshape(shape).astype(np.int64)], {"kernel_shape": kernel, "strides": strides}
+    )
+
+
+@row("MelWeightMatrix")
+def mel_weights(r, op):
+    rate = int(r.choice([8000, 16000, 44100]))
+    low = float(r.uniform(0, rate / 8))
+    inputs = [
+        np.asarray(int(r.integers(1, 20)), np.int64),
+        np.asarray(int(r.choice([16, 63, 256, 400])), np.int64),
+        np.asarray(rate, np.int64),
+        np.asarray(low, np.float32),
+        np.asarray(low + float(r.uniform(rate / 16, rate / 3)), np.float32),
+    ]
+    return Single(op, inputs, constant=tuple(range(5)) if r.random() < 0.5 else (0, 1))
+
+
+@row("BatchNormalization-training")
+def batch_norm_in_training(r, op):
+    c = int(r.choice([1, 3, 16, 19]))
+    x = floats(r, [3, c, *dims(r, int(r.integers(0, 3)), empty=False)])
+    return Single(
+        "BatchNormalization",
+        [x, floats(r, [c]), floats(r, [c]), floats(r, [c]), np.abs(floats(r, [c])) + np.float32(0.1)],
+        {"epsilon": 1e-2, "momentum": float(r.choice([0.9, 0.5])), "training_mode": 1},
+        outputs=3,
+    )
+
+
+@row("DeformConv")
+def deform_conv(r, op):
+    size = [int(r.integers(3, 9)) for _ in range(2)]
+    kernel = [int(r.integers(1, 4)) for _ in range(2)]
+    strides = [int(r.integers(1, 3)) for _ in range(2)]
+    pads = [int(r.integers(0, 2)) for _ in range(4)]
+    out = [(size[a] + pads[a] + pads[2 + a] - kernel[a]) // strides[a] + 1 for a in range(2)]
+    group, offset_group, n = int(r.integers(1, 3)), int(r.integers(1, 3)), int(r.integers(1, 3))
+    cin, cout, taps = 2 * int(r.integers(1, 3)), group * int(r.integers(1, 4)), kernel[0] * kernel[1]
+    inputs = [
+        floats(r, [n, cin, *size], scale=1),
+        floats(r, [cout, cin // group, *kernel], scale=1),
+        floats(r, [n, offset_group * taps * 2, *out], scale=1),
+        floats(r, [cout]) if r.random() < 0.5 else None,
+        floats(r, [n, offset_group * taps, *out], scale=1) if r.random() < 0.5 else None,
+    ]
+    while inputs[-1] is None:
+        inputs.pop()
+    attributes = {"strides": strides, "pads": pads, "group": group, "offset_group": offset_group}
+    return Single(op, inputs, {"kernel_shape": kernel, **attributes}, constant=(1,) if r.random() < 0.5 else ())
+
+
+@row("TfIdfVectorizer")
+def tf_idf(r, op):
+    least = int(r.integers(1, 3))
+    most = int(r.integers(least, 4))
+    pool, starts, total = [], [], 0
+    for size in range(1, most + 1):
+        starts.append(len(pool))
+        grams = {tuple(int(v) for v in r.integers(0, 5, size)) for _ in range(int(r.integers(1, 5)))}
+        total += len(grams)
+        pool += [v for gram in sorted(grams) for v in gram]
+    attributes = {
+        "min_gram_length": least,
+        "max_gram_length": most,
+        "max_skip_count": int(r.integers(0, 4)),
+        "mode": str(r.choice(["TF", "IDF", "TFIDF"])),
+        "ngram_counts": starts,
+        "ngram_indexes": [int(i) for i in r.permutation(total)],
+        "pool_int64s": pool,
+    }
+    if r.random() < 0.5:
+        attributes["weights"] = [float(w) for w in r.integers(1, 9, total)]
+    shape = [int(r.integers(1, 4)), int(r.integers(1, 12))] if r.random() < 0.7 else [int(r.integers(1, 12))]
+    return Single(op, [r.integers(0, 5, shape).astype(r.choice([np.int32, np.int64]))], attributes)

@@ -225,7 +225,7 @@ std::string ExprPrinter::convert(Elem from, Elem to, const std::string& text) {
   if (from == to) return text;
   const std::string f(elem_name(from)), t(elem_name(to));
   if (is_narrow_float(from)) return convert(Elem::F32, to, "onnxc_" + f + "_to_f32(" + text + ")");
-  if (is_narrow_float(to)) return "onnxc_f32_to_" + t + "(" + convert(from, Elem::F32, text) + ")";
+  if (is_narrow_float(to)) return expr::narrowing_function(to) + "(" + convert(from, Elem::F32, text) + ")";
   if (to == Elem::Bool) return in_parentheses(text + " != 0");
   if (is_sub_byte(to) && !is_float(from)) return "onnxc_wrap_" + t + "(" + without_parentheses(text) + ")";
   if (is_float(from) && !is_float(to)) return "onnxc_cast_" + f + "_" + t + "(" + text + ")";

@@ -160,7 +160,7 @@ Value* ExprEmitter::narrow(Value* value, Elem elem) {
   if (elem == Elem::F32 || elem == Elem::F64) return value;
   if (elem == Elem::F16 && context_.target.level != Level::X86V2)
     return b_.CreateBitCast(b_.CreateFPTrunc(value, b_.getHalfTy()), b_.getInt16Ty());
-  if (is_float(elem)) return call("onnxc_f32_to_" + std::string(elem_name(elem)), {value}, context_.storage_type(elem));
+  if (is_float(elem)) return call(expr::narrowing_function(elem), {value}, context_.storage_type(elem));
   return b_.CreateIntCast(value, context_.storage_type(elem), false);
 }
 

@@ -1,0 +1,88 @@
+// Col2Im (onnx/docs/Operators.md): each pixel of the image is the sum of the elements that the blocks over it hold for
+// it. Tested by tests/conformance and tests/differential.
+#include "compiler/ops/indexing.h"
+#include "compiler/ops/window.h"
+
+namespace onnxc {
+namespace {
+
+using namespace indexing;
+using expr::binary;
+
+Status infer_col2im(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 3));
+  c.set_unranked(0, c.elem(0));
+  if (!c.has_shape(0)) return ok();
+  const Shape& columns = c.shape(0);
+  if (columns.size() != 3) return c.invalid("the columns " + shape_str(columns) + " must have rank 3");
+  const auto block = c.in_ints(2);
+  const auto& image = c.in_contents(1);
+  Shape out{columns[0], c.unknown("channels")};
+  if (block) {
+    int64_t taps = 1;
+    for (int64_t b : *block) {
+      if (b < 1) return c.invalid("block_shape must be positive");
+      taps *= b;
+    }
+    if (columns[1].is_const() && columns[1].value() % taps != 0)
+      return c.invalid("the " + columns[1].str() + " rows of the columns are no multiple of a block's " +
+                       std::to_string(taps) + " elements");
+    out[1] = Dim::floor_div(columns[1], Dim(taps));
+  }
+  if (image) {
+    out.insert(out.end(), image->begin(), image->end());
+  } else {
+    if (!c.has_shape(1) || c.shape(1).size() != 1 || !c.shape(1)[0].is_const()) return ok();
+    for (int64_t a = 0; a < c.shape(1)[0].value(); ++a) out.push_back(c.unknown("d" + std::to_string(a)));
+  }
+  if (block && image) {
+    ONNXC_ASSIGN(const Window w, make_window(c.node, *image, *block));
+    const Dim count = numel(w.out);
+    if (count.is_const() && columns[2].is_const() && count != columns[2])
+      return c.invalid("the columns " + shape_str(columns) + " hold " + columns[2].str() + " blocks, the image " +
+                       shape_str(*image) + " has " + count.str());
+  }
+  return c.set(0, c.elem(0), std::move(out)), ok();
+}
+
+Status lower_col2im(LowerContext& c) {
+  const auto block = ints_of(c.node().input(2));
+  if (!block) return c.unsupported("block_shape is computed at run time", "make it constant");
+  if (c.in_elem(0) == Elem::Bool) return c.unsupported("truth values have no sum");
+  const Shape image(c.out_shape().begin() + 2, c.out_shape().end());
+  ONNXC_ASSIGN(const Window w, make_window(c.node(), image, *block));
+  const BufferId out = c.out(0);
+  c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
+    Reduce sum{c.fresh("sum"), ReduceOp::Add, {}, 1, false, nullptr};
+    Dim row = idx[1]->dim, column(0);
+    Expr covers;
+    for (size_t a = 0; a < w.axes(); ++a) {
+      const std::string tap = c.fresh("k");
+      sum.vars.push_back({tap, Dim(w.kernel[a])});
+      row = row * Dim(w.kernel[a]) + Dim::symbol(tap);
+      // The block whose element `tap` lies on the pixel, if there is one.
+      const Dim first = idx[2 + a]->dim + Dim(w.pads_begin[a]) - Dim::symbol(tap) * Dim(w.dilations[a]);
+      const Dim stride(w.strides[a]), at = Dim::floor_div(first, stride);
+      for (const Expr& condition : {binary(ExprOp::Ge, expr::index(first), constant(0)),
+                                    binary(ExprOp::Lt, expr::index(at), expr::index(w.out[a])),
+                                    binary(ExprOp::Eq, expr::index(Dim::mod(first, stride)), constant(0))})
+        covers = covers ? binary(ExprOp::And, covers, condition) : condition;
+      column = column * w.out[a] + Dim::max(Dim(0), Dim::min(at, w.out[a] - Dim(1)));
+    }
+    const std::vector<Expr> at{idx[0], expr::index(row), expr::index(column)};
+    const Expr value = c.load(0, at);
+    sum.value = covers ? expr::select(covers, value, scalar(c.in_elem(0), 0)) : value;
+    const Expr total = expr::let(sum.name, value->type);
+    Block b;
+    b.push_back(Stmt{std::move(sum)});
+    b.push_back(Stmt{Store{out, to_vector(idx), total, nullptr}});
+    return b;
+  }));
+  return ok();
+}
+
+}  // namespace
+
+OP(Col2Im) = {.name = "Col2Im", .infer = infer_col2im, .lower = lower_col2im, .accuracy = Accuracy::Accumulating};
+
+}  // namespace onnxc
