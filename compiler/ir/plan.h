@@ -25,8 +25,8 @@ struct Place {
   int64_t first = 0, last = 0;
 };
 
-// A number of bytes that depends on the dims of the run: the largest of `least`, Dims over the symbols of the prologue and
-// the names of entries before.
+// A number of bytes that depends on the dims of the run: the largest of `least`, Dims over the symbols of the prologue
+// and the names of entries before.
 struct RunTimeBytes {
   std::string name;
   std::vector<Dim> least;

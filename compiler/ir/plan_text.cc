@@ -83,9 +83,8 @@ std::string blob_lines(const Plan& plan) {
 
 std::string print_plan(const Plan& plan) {
   const std::vector<std::string> names = printed_buffer_names(plan.program);
-  return totals(plan) + "\narena, by birth:\n" + arena_lines(plan, names) + run_time_lines(plan) +
-         "\nweights:\n" + blob_lines(plan) + "\n" +
-         print_program(plan.program);
+  return totals(plan) + "\narena, by birth:\n" + arena_lines(plan, names) + run_time_lines(plan) + "\nweights:\n" +
+         blob_lines(plan) + "\n" + print_program(plan.program);
 }
 
 }  // namespace onnxc

@@ -3,8 +3,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "compiler/emit/llvm/emit_llvm.h"
 #include "compiler/ir/plan.h"
@@ -15,11 +13,7 @@ namespace onnxc {
 
 // By lld in process (no linker needed on the user's machine). The blob is the last, read-only, page-aligned segment.
 Status link_shared(const std::string& object, const Plan& plan, const ModelIdentity& identity, const std::string& path);
-// Names that an object leaves open.
-Result<std::vector<std::string>> undefined_symbols(const std::string& object);
-// The object file of the kernels for any size, when one of the names is there; else empty.
-std::string_view any_size_kernels_of(const std::vector<std::string>& undefined);
-// model.a: the object, the kernels for any size where it needs them, and the weights object, every symbol but <name>_get_model hidden.
+// model.a: the object and the weights object, every symbol but <name>_get_model hidden.
 Status write_archive(const std::string& object, const Plan& plan, const ModelIdentity& identity,
                      const std::string& path);
 // The weights alone (--weights=separate), for onnxc_create_args.weights.

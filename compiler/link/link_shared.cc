@@ -18,10 +18,7 @@ namespace onnxc {
 
 namespace {
 
-bool has_prefix(const std::string& name, std::string_view prefix) { return name.compare(0, prefix.size(), prefix) == 0; }
-
-}  // namespace
-
+// Names that the object leaves open.
 Result<std::vector<std::string>> undefined_symbols(const std::string& object) {
   std::vector<std::string> names;
   const llvm::MemoryBufferRef bytes(llvm::StringRef(object.data(), object.size()), "model.o");
@@ -38,13 +35,12 @@ Result<std::vector<std::string>> undefined_symbols(const std::string& object) {
   return names;
 }
 
+// The object file of the kernels for any size, when one of the names is there; else empty.
 std::string_view any_size_kernels_of(const std::vector<std::string>& undefined) {
   for (const std::string& name : undefined)
-    if (has_prefix(name, kAnySizePrefix)) return any_size_kernels(name[kAnySizePrefix.size()] - '0');
+    if (name.starts_with(kAnySizePrefix)) return any_size_kernels(name[kAnySizePrefix.size()] - '0');
   return {};
 }
-
-namespace {
 
 Status run_lld(const std::vector<std::string>& arguments) {
   std::vector<const char*> argv;

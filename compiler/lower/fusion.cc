@@ -98,7 +98,9 @@ Expr GraphLowering::index_broadcast(const Value* value, const Expr& idx, const D
   if (is_one(own)) return zero_index();
   if (own == wide || (own.is_const() && wide.is_const())) return idx;
   const Dim short_of_one = own - Dim(1), short_of_wide = own - wide, either = short_of_one * short_of_wide;
-  require_equal(either, Dim(0), "\"" + value->name + "\" does not broadcast: a dim of it, " + own.str() + ", is neither 1 nor " + wide.str());
+  require_equal(
+      either, Dim(0),
+      "\"" + value->name + "\" does not broadcast: a dim of it, " + own.str() + ", is neither 1 nor " + wide.str());
   const Dim step = Dim::min(short_of_one, Dim(1));
   if (idx->op == ExprOp::Index) return expr::index(idx->dim * step);
   return expr::binary(ExprOp::Mul, idx, expr::index(step));

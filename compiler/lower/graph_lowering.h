@@ -53,7 +53,6 @@ class GraphLowering {
   void require_equal(const Dim& a, const Dim& b, const std::string& message);
   void require_non_negative(const Dim& value, const std::string& message);
 
-
   // ---- fusion.cc
   Status lower_compute(const Node& node, const OpDef& def);
   Layout choose_layout(const Node& node, const OpDef& def) const;

@@ -443,7 +443,7 @@ void store_activated(LowerContext& c, Block& b, BufferId out, std::span<const Ex
 Status lower_conv_transpose_gemm(LowerContext& c, const Transposed& t) {
   const Shape &x = c.in_shape(0), &w = c.in_shape(1);
   const Shape spatial = spatial_of(x);
-  const Dim channels = x[1], rows = x[0] * numel(spatial), columns = numel({w.begin() + 1, w.end()});
+  const Dim channels = w[0], rows = x[0] * numel(spatial), columns = numel({w.begin() + 1, w.end()});
   ONNXC_ASSIGN(const BufferId bias, c.in(2));
   Shape pixel_dims{x[0]};
   pixel_dims.insert(pixel_dims.end(), spatial.begin(), spatial.end());
@@ -610,7 +610,7 @@ Status lower_conv_transpose(LowerContext& c) {
   const Shape &x = c.in_shape(0), &w = c.in_shape(1);
   const int64_t groups = c.node().attr_int("group", 1);
   ONNXC_ASSIGN(const Transposed t, transposed_window(c.node()));
-  if (c.in_elem(0) == Elem::F32 && groups == 1 && c.constant(1))
+  if (c.in_elem(0) == Elem::F32 && groups == 1 && c.constant(1) && x[1].is_const())
     return has_phases(c, t)    ? lower_conv_transpose_phases(c, t)
            : is_disjoint(c, t) ? lower_conv_transpose_disjoint(c, t)
                                : lower_conv_transpose_gemm(c, t);

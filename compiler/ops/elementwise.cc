@@ -90,8 +90,8 @@ Dim dim_add(const Dim& a, const Dim& b) { return a + b; }
 Dim dim_sub(const Dim& a, const Dim& b) { return a - b; }
 Dim dim_mul(const Dim& a, const Dim& b) { return a * b; }
 bool known_non_negative(const Dim& d) { return (d + Dim(1)).known_positive(); }
-// ONNX divides integers towards zero; Dims floor. They agree for a >= 0, b > 0; otherwise only constants are known. What
-// a division by zero gives is nobody's business, as long as it is a number.
+// ONNX divides integers towards zero; Dims floor. They agree for a >= 0, b > 0; otherwise only constants are known.
+// What a division by zero gives is nobody's business, as long as it is a number.
 Dim dim_div(const Dim& a, const Dim& b) {
   if (a.is_const() && b.is_const())
     return b.value() == 0 || b.value() == -1 ? (b.value() ? Dim(0) - a : Dim::overflow()) : Dim(a.value() / b.value());

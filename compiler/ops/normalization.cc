@@ -171,6 +171,9 @@ Status infer_instance_norm(InferContext& c) {
   for (size_t i = 0; i < 3; ++i)
     if (!c.has_input(i)) return c.invalid("input " + std::to_string(i) + " is missing");
   c.outputs[0] = c.in(0);
+  for (size_t i = 1; i < 3; ++i)
+    if (c.has_shape(0) && c.shape(0).size() > 1 && c.has_shape(i) && c.shape(i).size() == 1)
+      ONNXC_TRY(c.require_equal(c.shape(i)[0], c.shape(0)[1], "scale and bias are not one per channel"));
   return ok();
 }
 Status lower_instance_norm(LowerContext& c) {
@@ -203,6 +206,11 @@ Status infer_layer_norm(InferContext& c) {
   if (!c.has_shape(0)) return ok();
   ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node, c.node.attr_int("axis", -1), c.shape(0).size()));
   Shape reduced = c.shape(0);
+  for (size_t i = 1; i < c.node.num_inputs(); ++i)
+    for (size_t d = 0; c.has_shape(i) && c.shape(i).size() <= reduced.size() && d < c.shape(i).size(); ++d)
+      if (const Dim& own = c.shape(i)[d]; own != Dim(1))
+        ONNXC_TRY(
+            c.require_equal(own, reduced[reduced.size() - c.shape(i).size() + d], "a parameter does not broadcast"));
   for (size_t d = static_cast<size_t>(axis); d < reduced.size(); ++d) reduced[d] = Dim(1);
   for (size_t o = 1; o < c.node.num_outputs(); ++o) c.set(o, stash, reduced);
   return ok();

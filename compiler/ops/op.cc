@@ -107,12 +107,17 @@ const Tensor* InferContext::in_constant(size_t i) const {
   return v && v->constant ? &*v->constant : nullptr;
 }
 
+Status require_non_negative(const Node& node, const Dim& value, const std::string& what) {
+  if (value.is_const()) return value.value() >= 0 ? ok() : Status(Error(ErrorKind::InvalidModel, what, node.where()));
+  node.graph->require(value, node.where() + ": " + what);
+  return ok();
+}
+
 Status require_equal(const Node& node, const Dim& a, const Dim& b, const std::string& what) {
   if (a == b) return ok();
   if (a.is_const() && b.is_const())
     return Error(ErrorKind::InvalidModel, what + ": " + a.str() + " and " + b.str(), node.where());
-  node.graph->require(Dim::min(a - b, b - a), node.where() + ": " + what + ": " + a.str() + " and " + b.str());
-  return ok();
+  return require_non_negative(node, Dim::min(a - b, b - a), what + ": " + a.str() + " and " + b.str());
 }
 
 Status InferContext::require_equal(const Dim& a, const Dim& b, const std::string& what) const {

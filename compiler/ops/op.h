@@ -14,7 +14,9 @@
 namespace onnxc {
 
 // What a shape rule sees of its node and may say. Rules never touch the Graph itself.
-// See InferContext::require_equal.
+// Invalid where the value is below zero, or where a and b differ, as `what` says; where only a run can tell, it is
+// required of the run.
+Status require_non_negative(const Node& node, const Dim& value, const std::string& what);
 Status require_equal(const Node& node, const Dim& a, const Dim& b, const std::string& what);
 
 class InferContext {
@@ -37,7 +39,7 @@ class InferContext {
   // A dim that nobody knows before the run: a fresh symbol, stable for this node and tag ("%12.nnz").
   Dim unknown(std::string_view tag) const;
 
-  // Invalid where a and b differ, as `what` says of them; where only a run can tell, it is required of the run.
+  // See above.
   Status require_equal(const Dim& a, const Dim& b, const std::string& what) const;
 
   Error invalid(std::string message) const { return Error(ErrorKind::InvalidModel, std::move(message), node.where()); }

@@ -16,11 +16,20 @@ using expr::operator-;
 
 // ---- scales
 
+// `at` where a parameter has an element for each of `all`; 0 where it has one for all of them, which the run tells.
+Expr within(const Expr& at, const Dim& own, const Dim& all) {
+  if (is_one(own)) return constant(0);
+  return own == all || own.is_const() ? at : binary(ExprOp::Min, at, extent(own - Dim(1)));
+}
+
 // Where the scale (or zero point, whose rank may differ where there is one only) of the element `idx` of x stands.
 std::vector<Expr> scale_place(const Shape& scale, const Shape& x, int64_t axis, std::span<const Expr> idx) {
   if (scale.empty()) return {};
   if (scale.size() == 1 && is_one(scale[0])) return {constant(0)};
-  if (scale.size() == 1) return {idx[static_cast<size_t>(axis)]};
+  if (scale.size() == 1) {
+    if (axis < 0 || axis >= static_cast<int64_t>(idx.size())) return {constant(0)};  // the scale is a scalar
+    return {within(idx[static_cast<size_t>(axis)], scale[0], x[static_cast<size_t>(axis)])};
+  }
   std::vector<Expr> at = to_vector(idx);
   const size_t a = static_cast<size_t>(axis);
   if (scale[a] != x[a]) {  // blocks: each scale serves ceil(extent / scales) elements
@@ -37,12 +46,18 @@ Status check_scale(InferContext& c) {
   ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node, c.node.attr_int("axis", 1), x.size()));
   const Dim& along = x[static_cast<size_t>(axis)];
   if (scale.size() == 1) {
-    return c.require_equal(scale[0], along, "there is not one scale for each element of axis " + std::to_string(axis));
+    const std::string what = "there is not one scale for each element of axis " + std::to_string(axis);
+    const bool known = scale[0].is_const() && along.is_const();
+    return known ? c.require_equal(scale[0], along, what)
+                 : c.require_equal((scale[0] - Dim(1)) * (scale[0] - along), Dim(0), what);
   }
   if (scale.size() != x.size())
     return c.invalid("the scale " + shape_str(scale) + " does not fit the input " + shape_str(x));
+  for (size_t d = 0; d < x.size(); ++d)
+    if (static_cast<int64_t>(d) != axis)
+      ONNXC_TRY(c.require_equal(scale[d], x[d], "the scales do not fit the input in axis " + std::to_string(d)));
   const Dim& blocks = scale[static_cast<size_t>(axis)];
-  if (blocks.is_const() && blocks.value() == 0) return c.invalid("there are no scales");
+  ONNXC_TRY(require_non_negative(c.node, blocks - Dim(1), "there are no scales"));
   return ok();
 }
 
@@ -131,7 +146,8 @@ Result<Shape> product_shape(InferContext& c, Shape a, Shape b) {
   for (const Shape* own : {&a, &b})
     for (size_t d = 0; d + 2 < own->size(); ++d)
       if ((*own)[d] != Dim(1))
-        ONNXC_TRY(c.require_equal((*own)[d], out[out.size() + 2 - own->size() + d], "the batch dimensions do not broadcast"));
+        ONNXC_TRY(
+            c.require_equal((*own)[d], out[out.size() + 2 - own->size() + d], "the batch dimensions do not broadcast"));
   if (!row) out.push_back(a[a.size() - 2]);
   if (!column) out.push_back(b.back());
   return out;
@@ -151,10 +167,11 @@ Expr centred(LowerContext& c, size_t i, size_t zero, const std::vector<Expr>& at
   if (!c.has_input(zero)) return x;
   const Shape& z = c.in_shape(zero);
   std::vector<Expr> place;
+  const Shape& all = c.in_shape(i);
   if (z.size() == 1)
-    place = {is_one(z[0]) ? constant(0) : at[axis]};
+    place = {within(at[axis], z[0], all[axis])};
   else
-    for (size_t d = 0; d < z.size(); ++d) place.push_back(is_one(z[d]) ? constant(0) : at[d]);
+    for (size_t d = 0; d < z.size(); ++d) place.push_back(within(at[d], z[d], all[d]));
   return x - cast(c.load(zero, place), Elem::I32);
 }
 
@@ -206,6 +223,8 @@ Status infer_conv_integer(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 2));
   if (!c.has_shape(0) || !c.has_shape(1)) return c.set_unranked(0, Elem::I32), ok();
   ONNXC_ASSIGN(const Window w, conv_window(c.node));
+  ONNXC_TRY(c.require_equal(c.shape(0)[1], c.shape(1)[1] * Dim(c.node.attr_int("group", 1)),
+                            "the input has not the channels of the weights"));
   Shape out{c.shape(0)[0], c.shape(1)[0]};
   out.insert(out.end(), w.out.begin(), w.out.end());
   return c.set(0, Elem::I32, std::move(out)), ok();

@@ -85,6 +85,20 @@ Status check_weights(const InferContext& c) {
     if (!same)
       return c.invalid("input " + std::to_string(i) + " must have the shape " + shape_str(shape) + ", not " +
                        shape_str(given));
+    for (size_t d = 0; d < given.size(); ++d)
+      ONNXC_TRY(c.require_equal(given[d], shape[d], "input " + std::to_string(i) + " has another shape"));
+  }
+  return ok();
+}
+
+// Lengths and initial states: one per sequence.
+Status check_batch(const InferContext& c, const Dim& batch, bool batch_first) {
+  for (size_t i : {4, 5, 6}) {
+    if (!c.has_shape(i) || (i == 6 && c.node.op != "LSTM")) continue;
+    const Shape& given = c.shape(i);
+    const size_t at = i == 4 || batch_first ? 0 : 1;
+    if (given.size() != (i == 4 ? 1U : 3U)) return c.invalid("input " + std::to_string(i) + " has the wrong rank");
+    ONNXC_TRY(c.require_equal(given[at], batch, "input " + std::to_string(i) + " has another batch than X"));
   }
   return ok();
 }
@@ -100,6 +114,7 @@ Status infer_recurrent(InferContext& c) {
   const bool batch_first = c.node.attr_int("layout", 0) != 0;
   const Dim steps = c.shape(0)[batch_first ? 1 : 0], batch = c.shape(0)[batch_first ? 0 : 1], hidden = c.shape(2)[2];
   const Dim directions = c.shape(2)[0];
+  ONNXC_TRY(check_batch(c, batch, batch_first));
   if (c.node.num_outputs() > 0)
     c.set(0, c.elem(0),
           batch_first ? Shape{batch, steps, directions, hidden} : Shape{steps, directions, batch, hidden});

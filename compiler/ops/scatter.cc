@@ -18,15 +18,22 @@ Status infer_scatter(InferContext& c) {
 
 Status infer_scatter_elements(InferContext& c) {
   ONNXC_TRY(infer_scatter(c));
+  int64_t axis = 0;
   if (c.has_shape(0)) {
-    ONNXC_ASSIGN([[maybe_unused]] const int64_t axis,
-                 normal_axis(c.node, c.node.attr_int("axis", 0), c.shape(0).size()));
+    ONNXC_ASSIGN(axis, normal_axis(c.node, c.node.attr_int("axis", 0), c.shape(0).size()));
     if (c.has_shape(1) && c.shape(1).size() != c.shape(0).size())
       return c.invalid("data and indices have different ranks");
   }
-  if (c.has_shape(1) && c.has_shape(2) && c.shape(1) != c.shape(2))
-    return c.invalid("indices " + shape_str(c.shape(1)) + " and updates " + shape_str(c.shape(2)) +
-                     " have different shapes");
+  if (c.has_shape(1) && c.has_shape(2)) {
+    const std::string what =
+        "indices " + shape_str(c.shape(1)) + " and updates " + shape_str(c.shape(2)) + " have different shapes";
+    if (c.shape(1).size() != c.shape(2).size()) return c.invalid(what);
+    for (size_t d = 0; d < c.shape(1).size(); ++d) ONNXC_TRY(c.require_equal(c.shape(1)[d], c.shape(2)[d], what));
+  }
+  if (c.has_shape(0) && c.has_shape(1))
+    for (size_t d = 0; d < c.shape(0).size(); ++d)
+      if (static_cast<int64_t>(d) != axis)
+        ONNXC_TRY(require_non_negative(c.node, c.shape(0)[d] - c.shape(1)[d], "the indices go beyond the data"));
   return ok();
 }
 
@@ -105,8 +112,9 @@ Status lower_scatter_nd(LowerContext& c) {
   const BufferId out = copy_data(c);
   Shape space(indices.begin(), indices.end() - 1);
   space.insert(space.end(), data.begin() + static_cast<int64_t>(depth), data.end());
-  if (c.in_shape(2) != space)
-    return c.invalid("the updates must have the shape " + shape_str(space) + ", not " + shape_str(c.in_shape(2)));
+  const std::string what = "the updates must have the shape " + shape_str(space) + ", not " + shape_str(c.in_shape(2));
+  if (c.in_shape(2).size() != space.size()) return c.invalid(what);
+  for (size_t d = 0; d < space.size(); ++d) ONNXC_TRY(require_equal(c.node(), c.in_shape(2)[d], space[d], what));
   emit_updates(c, out, space, [&](std::span<const Expr> idx, Expr& inside) {
     std::vector<Expr> place(idx.begin(), idx.begin() + static_cast<int64_t>(lead)), at;
     place.push_back(nullptr);

@@ -112,7 +112,8 @@ size_t choose_loop(const Program& program, const Nest& nest, const std::vector<F
                                     [&](const For* loop) { return turns(program, *loop) == 1; });
     if (i + 1 == loops.size() && !single) break;
     if (!single && turns_within(program, loops, i) < kVectorGrain) continue;
-    if (turns(program, *loops[i]) > turns(program, *loops[best]) && turns_are_independent(survey, loops[i]->var.name)) best = i;
+    if (turns(program, *loops[i]) > turns(program, *loops[best]) && turns_are_independent(survey, loops[i]->var.name))
+      best = i;
   }
   return best;
 }
@@ -127,7 +128,8 @@ void choose_axis(const Program& program, Nest& nest, Partition& partition) {
   move_outermost(loops, choose_loop(program, nest, loops));
   partition.axis = loops[0]->var.name;
   partition.extent = loops[0]->var.extent;
-  if (loops.size() == 1 || std::all_of(loops.begin() + 1, loops.end(), [&](const For* l) { return turns(program, *l) == 1; }))
+  if (loops.size() == 1 ||
+      std::all_of(loops.begin() + 1, loops.end(), [&](const For* l) { return turns(program, *l) == 1; }))
     partition.grain = kVectorGrain;
 }
 

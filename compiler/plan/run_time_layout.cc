@@ -6,7 +6,9 @@
 namespace onnxc {
 namespace {
 
-bool is_constant(const BlockSize& size) { return std::ranges::all_of(size, [](const Dim& d) { return d.is_const(); }); }
+bool is_constant(const BlockSize& size) {
+  return std::ranges::all_of(size, [](const Dim& d) { return d.is_const(); });
+}
 
 Dim aligned(const Dim& bytes, int64_t alignment) { return Dim::ceil_div(bytes, alignment) * Dim(alignment); }
 

@@ -42,7 +42,8 @@ class Sharing {
     if (to_start != from_start) return false;
     const Dim to_bytes = to.extent() * Dim(static_cast<int64_t>(elem_size(to.elem)));
     const Dim from_bytes = from.extent() * Dim(static_cast<int64_t>(elem_size(from.elem)));
-    return to_bytes == from_bytes || (to_bytes.is_const() && from_bytes.is_const() && to_bytes.value() <= from_bytes.value());
+    return to_bytes == from_bytes ||
+           (to_bytes.is_const() && from_bytes.is_const() && to_bytes.value() <= from_bytes.value());
   }
 
   // How many operands of the operation reach buffer `root`; loads of a nest through one buffer count once.

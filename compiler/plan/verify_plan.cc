@@ -116,9 +116,7 @@ Status check_arena(const Plan& plan, const Liveness& live, const Values& values)
 
 // The arena of one run where all dims are fixed, else of several: of likely dims, of ones, and of any.
 Status check_runs(const Plan& plan, const Liveness& live) {
-  const auto likely = [&](const std::string& name, size_t) {
-    return likely_value(plan.program, Dim::symbol(name));
-  };
+  const auto likely = [&](const std::string& name, size_t) { return likely_value(plan.program, Dim::symbol(name)); };
   const auto ones = [](const std::string&, size_t) { return int64_t{1}; };
   const auto mixed = [](const std::string&, size_t i) { return static_cast<int64_t>(i * 37 % 101); };
   std::vector<std::function<int64_t(const std::string&, size_t)>> runs = {likely};

@@ -157,7 +157,7 @@ class Run {
       host_.release(host_.user, value.data);
       return array;
     }
-    if (!value.data) return py::array(dtypes_[i], dims);  // empty
+    if (!value.data) return py::array(dtypes_[i], dims);                     // empty
     py::capsule owner(value.data, [](void* memory) { std::free(memory); });  // as libonnxc_rt's host releases
     return py::array(dtypes_[i], dims, value.data, owner);
   }

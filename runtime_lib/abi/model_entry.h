@@ -449,8 +449,8 @@ ONNXC_ENTRY onnxc_status onnxc_entry_run(onnxc_session* session, const onnxc_run
   unsigned char* allocated = static_cast<unsigned char*>(__builtin_alloca(outputs + 1));
   int64_t* table = static_cast<int64_t*>(__builtin_alloca(session->code->table_length * sizeof(int64_t) + 1));
   for (uint32_t i = 0; i < outputs; ++i) allocated[i] = 0;
-  onnxc_entry::Run run = {session,  args, out, copies, copies + inputs, pointers, const_cast<void**>(pointers + inputs),
-                          allocated, table};
+  onnxc_entry::Run run = {
+      session, args, out, copies, copies + inputs, pointers, const_cast<void**>(pointers + inputs), allocated, table};
   const onnxc_status result = onnxc_entry::run_values(run, copies, copies + inputs);
   if (result == ONNXC_OK) return result;
   for (uint32_t i = 0; i < outputs; ++i) {

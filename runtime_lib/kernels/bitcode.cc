@@ -2,7 +2,8 @@
 
 #include <cstddef>
 
-// Places the file ONNXC_BITCODE_DIR/<name>.<suffix> (CMake makes both) between the symbols onnxc_bitcode_<name> and ..._end.
+// Places the file ONNXC_BITCODE_DIR/<name>.<suffix> (CMake makes both) between the symbols onnxc_bitcode_<name> and
+// ..._end.
 #define ONNXC_EMBED(name, suffix)                          \
   __asm__(                                                 \
       ".section .rodata.onnxc_bitcode, \"a\", @progbits\n" \

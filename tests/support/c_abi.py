@@ -269,6 +269,8 @@ class CompiledModel:
         shape = tuple(value.dims[: value.rank])
         nbytes = elements.packed_bytes(value.elem, int(np.prod(shape, dtype=np.int64)))
         if buffer is None:
+            if not value.data:  # empty
+                return elements.unpack(np.empty(0, np.uint8), value.elem, shape)
             buffer = np.ctypeslib.as_array(C.cast(value.data, C.POINTER(C.c_uint8)), (nbytes,)).copy()
             self.host.release(None, value.data)
         return elements.unpack(buffer[:nbytes], value.elem, shape)

@@ -397,11 +397,15 @@ TEST(Arena, ARunTimeLayoutFollowsTheLikelyOne) {
       for (const RunTimeBytes& named : layout.named) values[named.name] = largest(named.least);
       for (const Dim& offset : layout.offsets) offsets.push_back(offset.evaluate(values).value());
       const int64_t arena = layout.bytes.evaluate(values).value();
-      if (run == 0) EXPECT_LE(arena, likely.bytes);
+      if (run == 0) {
+        EXPECT_LE(arena, likely.bytes);
+      }
       for (size_t i = 0; i < blocks.size(); ++i) {
         EXPECT_EQ(offsets[i] % blocks[i].align, 0);
         EXPECT_LE(offsets[i] + bytes[i], arena);
-        if (run == 0 && bytes[i] > 0) EXPECT_LE(offsets[i], likely.offsets[i]);
+        if (run == 0 && bytes[i] > 0) {
+          EXPECT_LE(offsets[i], likely.offsets[i]);
+        }
         for (size_t j = 0; j < i; ++j) {
           const bool together = blocks[i].first <= blocks[j].last && blocks[j].first <= blocks[i].last;
           const bool share = offsets[i] < offsets[j] + bytes[j] && offsets[j] < offsets[i] + bytes[i];

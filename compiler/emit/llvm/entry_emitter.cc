@@ -148,11 +148,11 @@ class EntryEmitter {
     llvm::IRBuilder<> b(llvm::BasicBlock::Create(context_.llvm(), "", made));
     const uint64_t table = layout_ ? table_names(context_.plan).size() : 0;
     llvm::Constant* layout = layout_ ? static_cast<llvm::Constant*>(layout_) : null();
-    llvm::GlobalVariable* code = constant(
-        types_.code,
-        llvm::ConstantStruct::get(
-            types_.code, {&body_, layout, i32(table), i32(context_.plan.threads ? ONNXC_BODY_PARALLEL : 0)}),
-        "code");
+    llvm::GlobalVariable* code =
+        constant(types_.code,
+                 llvm::ConstantStruct::get(
+                     types_.code, {&body_, layout, i32(table), i32(context_.plan.threads ? ONNXC_BODY_PARALLEL : 0)}),
+                 "code");
     b.CreateRet(b.CreateCall(create, {info, code, made->getArg(0), made->getArg(1), made->getArg(2)}));
     return made;
   }

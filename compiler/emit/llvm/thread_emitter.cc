@@ -15,7 +15,8 @@ void RegionEmitter::start_threads() {
   b_.CreateStore(b_.getInt32(ONNXC_OK), status_);
   const std::vector<Operation>& ops = context_.program().ops;
   for (size_t i = prologue_size(context_.program()); i < ops.size(); ++i)
-    if (const auto* def = std::get_if<ScalarDef>(&ops[i].node)) scalar_slots_[def->name] = b_.CreateAlloca(b_.getInt64Ty());
+    if (const auto* def = std::get_if<ScalarDef>(&ops[i].node))
+      scalar_slots_[def->name] = b_.CreateAlloca(b_.getInt64Ty());
   start_stretch();
 }
 
