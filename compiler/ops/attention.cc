@@ -31,8 +31,6 @@ Status infer_attention(InferContext& c) {
   if (!q || !k || !v)
     return c.invalid("Q, K and V must have rank 4, or rank 3 with q_num_heads and kv_num_heads, not " +
                      shape_str(c.shape(kQ)) + ", " + shape_str(c.shape(kK)) + " and " + shape_str(c.shape(kV)));
-  if ((*q)[3].is_const() && (*k)[3].is_const() && (*q)[3] != (*k)[3])
-    return c.invalid("queries and keys have different sizes: " + (*q)[3].str() + " and " + (*k)[3].str());
   ONNXC_TRY(c.require_equal((*q)[3], (*k)[3], "queries and keys have different sizes"));
   ONNXC_TRY(c.require_equal((*q)[0], (*k)[0], "Q and K have different batches"));
   ONNXC_TRY(c.require_equal((*k)[0], (*v)[0], "K and V have different batches"));

@@ -13,12 +13,12 @@
 
 namespace onnxc {
 
-// What a shape rule sees of its node and may say. Rules never touch the Graph itself.
 // Invalid where the value is below zero, or where a and b differ, as `what` says; where only a run can tell, it is
 // required of the run.
 Status require_non_negative(const Node& node, const Dim& value, const std::string& what);
 Status require_equal(const Node& node, const Dim& a, const Dim& b, const std::string& what);
 
+// What a shape rule sees of its node and may say. Rules change nothing of the Graph but what it requires of a run.
 class InferContext {
  public:
   explicit InferContext(const Node& node) : node(node), outputs(node.num_outputs()), contents(node.num_outputs()) {}

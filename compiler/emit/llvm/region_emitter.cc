@@ -138,11 +138,12 @@ Value* RegionEmitter::text(const std::string& s) { return b_.CreateGlobalString(
 
 void RegionEmitter::emit_ops(const std::vector<Operation>& ops, bool outermost) {
   llvm::Argument* frame = body_->getArg(0);
+  const size_t prologue = outermost ? prologue_size(context_.program()) : 0;  // the layout's, see load_table()
   for (size_t i = 0; i < ops.size(); ++i) {
     Value* index = b_.getInt32(static_cast<uint32_t>(i));
     Value* number = b_.getInt32(static_cast<uint32_t>(walk_));
     ++walk_;
-    if (outermost && i < prologue_size(context_.program())) continue;  // the layout's, see load_table()
+    if (i < prologue) continue;
     if (outermost && context_.plan.threads) {
       emit_for_threads(ops[i], i);
       if (context_.error) return;
