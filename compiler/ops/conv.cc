@@ -25,8 +25,6 @@ Result<std::vector<int64_t>> weight_kernel(const Node& node) {
   return kernel;
 }
 
-Shape spatial_of(const Shape& s) { return {s.begin() + 2, s.end()}; }
-
 Status infer_conv(InferContext& c) {
   if (!c.has_input(0) || !c.has_input(1)) return c.invalid("input and weights are needed");
   if (!c.has_shape(0) || !c.has_shape(1)) return c.set_unranked(0, c.elem(0)), ok();

@@ -14,8 +14,6 @@ using expr::operator+;
 using expr::operator-;
 using expr::operator*;
 
-Shape spatial_of(const Shape& s) { return {s.begin() + 2, s.end()}; }
-
 int64_t product_of(const std::vector<int64_t>& v) {
   int64_t p = 1;
   for (int64_t d : v) p *= d;

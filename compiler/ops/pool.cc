@@ -14,8 +14,6 @@ using expr::operator+;
 using expr::operator*;
 using expr::operator/;
 
-Shape spatial_of(const Shape& s) { return {s.begin() + 2, s.end()}; }
-
 Status infer_pool(InferContext& c) {
   if (!c.has_input(0)) return c.invalid("input 0 is missing");
   for (size_t o = 0; o < c.node.num_outputs(); ++o) c.set_unranked(o, o == 0 ? c.elem(0) : Elem::I64);

@@ -207,8 +207,6 @@ Status lower_matmul_integer(LowerContext& c) {
   return ok();
 }
 
-Shape spatial_of(const Shape& s) { return {s.begin() + 2, s.end()}; }
-
 Result<Window> conv_window(const Node& node) {
   const Shape &x = *node.input(0)->type.shape, &w = *node.input(1)->type.shape;
   if (x.size() < 3 || w.size() != x.size())

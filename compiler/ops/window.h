@@ -21,6 +21,9 @@ struct Window {
 // `in`.
 Result<Window> make_window(const Node& node, const Shape& in, std::vector<int64_t> kernel);
 
+// [N, C, spatial ...] -> [spatial ...].
+inline Shape spatial_of(const Shape& s) { return {s.begin() + 2, s.end()}; }
+
 // Element of input `i` of `c` at channel-first indices `at` whose spatial part (from axis 2 on) is read at window
 // positions: `outside` where a position lies in the padding.
 Expr load_padded(LowerContext& c, BufferId buffer, Elem elem, std::vector<Expr> at, const Shape& spatial,
