@@ -74,7 +74,7 @@ constexpr onnxc_model_info info = {
     operations,
 };
 
-constexpr onnxc_code code = {&{{{name}}}_body, nullptr, 0, {{{flags}}}};
+constexpr onnxc_code code = {&{{{name}}}_body, nullptr, 0, 0, {{{flags}}}};
 
 onnxc_status create(const onnxc_create_args* args, onnxc_session** session, onnxc_message* message) {
   return onnxc_entry_create(&info, &code, args, session, message);

@@ -100,7 +100,7 @@ void note_sizes(const Plan& plan, const Options& options, const Progress& progre
   char text[200];
   const double mib = 1024.0 * 1024.0;
   std::snprintf(text, sizeof text, "arena %.2f MiB (%.2f without sharing), constants %.2f MiB (%.2f in the model)",
-                static_cast<double>(plan.arena_bytes.constant().value_or(0)) / mib,
+                static_cast<double>(plan.stages.front().arena_bytes.constant().value_or(0)) / mib,
                 static_cast<double>(plan.unshared_bytes) / mib, static_cast<double>(plan.blob_bytes) / mib,
                 static_cast<double>(plan.source_constant_bytes) / mib);
   progress.note(text);

@@ -492,6 +492,9 @@ bool Dim::known_positive() const {
   return b.low && *b.low > 0;
 }
 
+Dim Dim::less(const Dim& a, const Dim& b) { return min(max(b - a, 0), 1); }
+Dim Dim::equals(const Dim& a, const Dim& b) { return max(Dim(1) - max(a - b, b - a), 0); }
+
 Dim Dim::substitute(const std::map<std::string, Dim>& values) const {
   if (is_overflow() || poly_->terms.empty()) return *this;
   return fold<Dim>({[](int64_t v) { return Dim(v); },
@@ -519,6 +522,15 @@ void Dim::collect_symbols(std::set<std::string>& out) const {
       }
     }
   }
+}
+
+size_t Dim::count_nodes() const {
+  size_t count = 1;
+  for (const auto& t : poly_->terms) {
+    ++count;
+    for (const AtomPtr& x : t.first) count += x->kind == 's' ? 1 : 1 + x->a.count_nodes() + x->b.count_nodes();
+  }
+  return count;
 }
 
 Dim DimImpl::apply(char op, const Dim& a, const Dim& b) {

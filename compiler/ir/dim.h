@@ -48,11 +48,16 @@ class Dim {
   bool operator<(const Dim& o) const;  // an arbitrary total order, stable between runs
   // True only where it holds for every non-negative value of the symbols.
   bool known_positive() const;
+  bool known_non_negative() const { return (*this + Dim(1)).known_positive(); }
+  // 1 where it holds, else 0.
+  static Dim equals(const Dim& a, const Dim& b);
+  static Dim less(const Dim& a, const Dim& b);
 
   Dim substitute(const std::map<std::string, Dim>& values) const;
   // The value under an assignment of all its symbols; nothing when one is missing or the arithmetic overflows.
   std::optional<int64_t> evaluate(const std::map<std::string, int64_t>& values) const;
   void collect_symbols(std::set<std::string>& out) const;
+  size_t count_nodes() const;  // constants, symbols and operations, as often as they are written
   std::string str() const;
 
   // The expression tree, for printers: called bottom-up by `fold`. Op is one of '+', '*', '/', '%', 'm' (min), 'M'

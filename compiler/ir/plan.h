@@ -17,6 +17,7 @@ struct Place {
     Weights
   };  // None: caller's memory, Dynamic, Handle; views have their base's
   Kind kind = Kind::None;
+  size_t stage = 0;  // whose arena, see Plan::stages
   Dim offset;  // of logical element 0, in bytes from the base pointer of the arena or of the weights
   Dim bytes;   // of the whole extent, halo included
   Dim lead;    // bytes of the extent before `offset` (halo): the extent is [offset - lead, offset - lead + bytes)
@@ -39,13 +40,19 @@ struct BlobEntry {
   uint64_t bytes = 0;
 };
 
+// A stage of the Program, and the arena that is found at its end.
+struct PlannedStage {
+  Stage operations;
+  Dim arena_bytes;
+  // What places in the arena, and its size, are made of where dims are known only at run time; computed, in order,
+  // after the operations.
+  std::vector<RunTimeBytes> run_time_bytes;
+};
+
 struct Plan {
   Program program;
   std::vector<Place> places;  // one per buffer
-  Dim arena_bytes;
-  // What places and arena_bytes are made of where dims are known only at run time; computed, in order, after the
-  // prologue.
-  std::vector<RunTimeBytes> run_time_bytes;
+  std::vector<PlannedStage> stages;  // at least one
   std::vector<BlobEntry> blob;
   uint64_t blob_bytes = 0;
   uint64_t weights_hash = 0;
@@ -62,10 +69,16 @@ struct Plan {
   int64_t guard_bytes = 0;
 };
 
-// Whether dims, and so places, follow from those of a run's inputs.
+// Whether some dims, and so places, are known only in a run.
 bool has_layout(const Plan& plan);
-// What the layout's table holds (runtime_lib/abi/frame.h): the bytes of the arena, each Scalar of the prologue, each of
-// run_time_bytes.
-std::vector<std::string> table_names(const Plan& plan);
+// Whether stage 0 is all there is and its arena has fixed places.
+bool has_fixed_places(const Plan& plan);
+// What the table of the layouts holds (runtime_lib/abi/frame.h): for each stage the bytes of its arena, then the names
+// of what stages define, the Scalars of each and its run_time_bytes; `begin`: of stage s, where its names begin.
+struct TableNames {
+  std::vector<std::string> names;
+  std::vector<size_t> begin;
+};
+TableNames table_names(const Plan& plan);
 
 }  // namespace onnxc

@@ -21,8 +21,11 @@ std::string padded(std::string text, size_t width) {
 }
 
 std::string totals(const Plan& plan) {
-  std::string out = "arena: " + plan.arena_bytes.str() + " bytes, " + std::to_string(plan.unshared_bytes) +
-                    " without sharing, " + std::to_string(plan.live_bytes) + " live at one time";
+  std::string out = "arena: " + plan.stages.front().arena_bytes.str() + " bytes, " +
+                    std::to_string(plan.unshared_bytes) + " without sharing, " + std::to_string(plan.live_bytes) +
+                    " live at one time";
+  for (size_t s = 1; s < plan.stages.size(); ++s)
+    out += "\narena of stage " + std::to_string(s) + ": " + plan.stages[s].arena_bytes.str() + " bytes";
   if (plan.threads) {
     const auto& ops = plan.program.ops;
     const auto barriers =
@@ -51,7 +54,7 @@ std::string arena_lines(const Plan& plan, const std::vector<std::string>& names)
   for (BufferId b : order) {
     const Place& place = plan.places[b];
     const Dim begin = place.offset - place.lead;
-    std::string line = "  [" + begin.str() + ", " + (begin + place.bytes).str() + ")";
+    std::string line = "  " + (place.stage ? std::to_string(place.stage) + ":" : "") + "[" + begin.str() + ", " + (begin + place.bytes).str() + ")";
     line = padded(line, 26) + " #" + std::to_string(place.first) + " to #" + std::to_string(place.last);
     out += padded(line, 44) + " " + names[b] + ": " + type_text(plan.program.buffers[b]) + "\n";
   }
@@ -59,11 +62,14 @@ std::string arena_lines(const Plan& plan, const std::vector<std::string>& names)
 }
 
 std::string run_time_lines(const Plan& plan) {
-  std::string out = plan.run_time_bytes.empty() ? "" : "bytes that depend on the run:\n";
-  for (const RunTimeBytes& bytes : plan.run_time_bytes) {
-    out += "  " + bytes.name + " = max(";
-    for (size_t i = 0; i < bytes.least.size(); ++i) out += (i ? ", " : "") + bytes.least[i].str();
-    out += ")\n";
+  std::string out;
+  for (const PlannedStage& stage : plan.stages) {
+    for (const RunTimeBytes& bytes : stage.run_time_bytes) {
+      if (out.empty()) out = "bytes that depend on the run:\n";
+      out += "  " + bytes.name + " = max(";
+      for (size_t i = 0; i < bytes.least.size(); ++i) out += (i ? ", " : "") + bytes.least[i].str();
+      out += ")\n";
+    }
   }
   return out;
 }

@@ -86,17 +86,35 @@ bool is_shared(const Operation& op) {
   return !extent || *extent > op.partition->grain;
 }
 
-size_t prologue_size(const Program& program) {
-  size_t size = 0;
-  for (; size < program.ops.size(); ++size) {
-    const Operation& op = program.ops[size];
-    if (std::holds_alternative<Require>(op.node)) continue;
-    const auto* def = std::get_if<ScalarDef>(&op.node);
-    if (!def || std::holds_alternative<ScalarDef::Element>(def->value)) break;
-    const auto* dim_of = std::get_if<ScalarDef::DimOf>(&def->value);
-    if (dim_of && program.buffers[dim_of->buffer].storage != Buffer::Storage::Input) break;
+std::vector<Stage> stages_of(const Program& program) {
+  const auto belongs = [&](size_t i) {
+    return std::holds_alternative<ScalarDef>(program.ops[i].node) || std::holds_alternative<Require>(program.ops[i].node);
+  };
+  std::vector<Stage> stages = {{0, 0}};
+  for (size_t i = 0; i < program.ops.size(); ++i) {
+    if (!belongs(i)) continue;
+    if (stages.back().end != i) stages.push_back({i, i});
+    stages.back().end = i + 1;
   }
-  return size;
+  return stages;
+}
+
+StageOfSymbol stage_of_symbol(const Program& program) {
+  StageOfSymbol known;
+  const std::vector<Stage> stages = stages_of(program);
+  for (size_t s = 0; s < stages.size(); ++s)
+    for (size_t i = stages[s].begin; i < stages[s].end; ++i)
+      if (const auto* def = std::get_if<ScalarDef>(&program.ops[i].node)) known.emplace(def->name, s);
+  return known;
+}
+
+size_t stage_of(const Dim& dim, const StageOfSymbol& known) {
+  std::set<std::string> symbols;
+  dim.collect_symbols(symbols);
+  size_t last = 0;
+  for (const std::string& symbol : symbols)
+    if (const auto at = known.find(symbol); at != known.end()) last = std::max(last, at->second);
+  return last;
 }
 
 int64_t likely_value(const Program& program, const Dim& dim) {
@@ -259,6 +277,94 @@ Dim view_offset_bytes(const Program& program, BufferId b) {
   for (; program.buffers[b].storage == Buffer::Storage::View; b = program.buffers[b].base)
     offset = offset + program.buffers[b].offset * Dim(static_cast<int64_t>(elem_size(program.buffers[b].elem)));
   return offset;
+}
+
+namespace {
+
+class SymbolCollector {
+ public:
+  SymbolCollector(const Program& program, std::set<std::string>& out) : program_(program), out_(out) {}
+
+  void add(const Operation& op) {
+    const Effects effects = effects_of(op);
+    for (BufferId b : effects.reads) buffer(b);
+    for (BufferId b : effects.writes) buffer(b);
+    std::visit([this](const auto& node) { add_node(node); }, op.node);
+    if (!op.partition) return;
+    dim(op.partition->extent);
+    dim(op.partition->work);
+  }
+
+ private:
+  void dim(const Dim& d) { d.collect_symbols(out_); }
+  void dims(const Shape& shape) {
+    for (const Dim& d : shape) dim(d);
+  }
+
+  void buffer(BufferId b) {
+    for (size_t steps = 0; b < program_.buffers.size() && steps <= program_.buffers.size(); ++steps) {
+      const Buffer& own = program_.buffers[b];
+      dims(own.dims);
+      dims(own.strides);
+      if (own.storage != Buffer::Storage::View) return;
+      dim(own.offset);
+      b = own.base;
+    }
+  }
+
+  void expression(const Expr& e) {
+    if (!seen_.insert(e.get()).second) return;
+    if (e->op == ExprOp::Index) dim(e->dim);
+    for (const Expr& a : e->args) expression(a);
+  }
+
+  void block(const Block& statements) {
+    for_each_expr(statements, [this](const Expr& e) { expression(e); });
+    for (const Stmt& stmt : statements) {
+      if (const auto* loop = std::get_if<For>(&stmt.node)) {
+        dim(loop->var.extent);
+        block(loop->body);
+      }
+      if (const auto* reduce = std::get_if<Reduce>(&stmt.node))
+        for (const LoopVar& var : reduce->vars) dim(var.extent);
+      if (const auto* call = std::get_if<KernelCall>(&stmt.node)) add_node(*call);
+    }
+  }
+
+  void add_node(const KernelCall& call) {
+    for (const Argument& argument : call.arguments)
+      if (const auto* value = std::get_if<Dim>(&argument.value)) dim(*value);
+    if (call.meetings) dim(*call.meetings);
+    for (const auto* operands : {&call.outs, &call.inouts, &call.ins})
+      for (const Operand& operand : *operands)
+        for (const Expr& index : operand.at) expression(index);
+  }
+  void add_node(const Nest& nest) { block(nest.body); }
+  void add_node(const ScalarDef& def) {
+    if (const auto* value = std::get_if<Dim>(&def.value)) dim(*value);
+    if (const auto* element = std::get_if<ScalarDef::Element>(&def.value)) dim(element->index);
+  }
+  void add_node(const Alloc&) {}
+  void add_node(const Barrier&) {}
+  void add_node(const Require& require) { dim(require.value); }
+  void add_node(const If& node) {
+    for (const Region* region : {&node.then_region, &node.else_region})
+      for (const Operation& op : region->ops) add(op);
+  }
+  void add_node(const Loop& node) {
+    if (node.trip_count) dim(*node.trip_count);
+    for (const Operation& op : node.body.ops) add(op);
+  }
+
+  const Program& program_;
+  std::set<std::string>& out_;
+  std::unordered_set<const ExprNode*> seen_;
+};
+
+}  // namespace
+
+void collect_symbols(const Program& program, const Operation& op, std::set<std::string>& out) {
+  SymbolCollector(program, out).add(op);
 }
 
 }  // namespace onnxc

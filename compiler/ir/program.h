@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -219,7 +220,7 @@ struct Loop {
 // All threads wait; when one of them brings a failure, all leave the Program together.
 struct Barrier {};
 
-// The run fails with `message`, as an invalid argument, unless `value` >= 0. Stands in the prologue only.
+// The run fails with `message`, as an invalid argument, unless `value` >= 0. Stands in stages only.
 struct Require {
   Dim value;
   std::string message;
@@ -275,9 +276,17 @@ struct Program {
   }
 };
 
-// The prologue: leading operations that follow from the dims of the inputs alone, Scalars and what the run requires of
-// them. They are computed once per run, before threads start and memory is found.
-size_t prologue_size(const Program& program);
+// Operations [begin, end) of the Program: Scalars, and what the run requires of them, after which memory is found for
+// what has known dims by then. The first one (which may be empty) follows from the inputs alone and is computed before
+// threads start; at each further one, all of them wait until it is done.
+struct Stage {
+  size_t begin = 0, end = 0;
+};
+std::vector<Stage> stages_of(const Program& program);
+// The number of the stage at whose end all symbols of `dim` are known: `stage_of_symbol` of the last one.
+using StageOfSymbol = std::map<std::string, size_t>;
+StageOfSymbol stage_of_symbol(const Program& program);
+size_t stage_of(const Dim& dim, const StageOfSymbol& known);
 // The constant; else the value at the symbols' likely values.
 int64_t likely_value(const Program& program, const Dim& dim);
 
@@ -288,6 +297,9 @@ struct Effects {
   std::vector<BufferId> reads, writes;
 };
 Effects effects_of(const Operation& op);
+
+// Symbols that the operation needs to know, those of its buffers included; and loop variables.
+void collect_symbols(const Program& program, const Operation& op, std::set<std::string>& out);
 
 // Calls `visit` on every expression root of a nest (indices, values, conditions).
 void for_each_expr(const Block& block, const std::function<void(const Expr&)>& visit);

@@ -73,6 +73,13 @@ class FusionContext final : public ComputeContext {
   std::vector<Expr> kept_;
 };
 
+Result<std::vector<std::pair<Dim, Expr>>> GraphLowering::dims_of(const Node& node, const OpDef& def, size_t o) {
+  FusionContext context(*this, node, o, {});
+  ONNXC_ASSIGN(auto dims, def.dims(context));
+  ONNXC_TRY(context.status());
+  return dims;
+}
+
 Result<Expr> GraphLowering::inline_pending(const Pending& pending, std::span<const Expr> idx) {
   const OpDef* def = find_op(pending.node->domain, pending.node->op);
   const Value* value = pending.node->output(pending.output);

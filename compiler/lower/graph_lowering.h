@@ -22,9 +22,12 @@ namespace onnxc {
 
 class GraphLowering {
  public:
-  GraphLowering(const Graph& graph, const Target& target, const Options& options)
-      : graph_(graph), target_(target), options_(options) {}
+  // `needed`: names of elements (Value::contents) that the Program reads as Scalars.
+  GraphLowering(const Graph& graph, const Target& target, const Options& options, const std::set<std::string>& needed)
+      : graph_(graph), target_(target), options_(options), needed_(needed) {}
   Result<Program> run();
+  // Of elements that the Program uses as well: another lowering must read them.
+  const std::set<std::string>& missing() const { return missing_; }
 
  private:
   friend class FusionContext;
@@ -44,8 +47,16 @@ class GraphLowering {
   };
 
   // ---- lower_graph.cc
+  void find_element_names();
   void add_inputs();
+  Status check_output(const Node& node, const Value& out) const;
   Status lower_node(const Node& node);
+  // Scalar `name` is that element of `buffer`.
+  void define(const std::string& name, BufferId buffer, int64_t element, const Node* origin);
+  Status define_elements(const Value& value);
+  Status define_dims(const Node& node, const OpDef& def);
+  // Puts Scalars and requirements where they are needed; finds what is missing.
+  Status arrange_stages();
   Status finish_outputs();
   Operation& emit(Operation op, const Node* origin);
   std::string fresh(const std::string& stem);
@@ -63,6 +74,8 @@ class GraphLowering {
   Result<Expr> element_broadcast(const Value* value, std::span<const Expr> idx, Layout layout, const Shape& space);
   // Index along a dim `own` at `idx` along a dim `wide` of the space: 0 where `own` is 1, in the run at the latest.
   Expr index_broadcast(const Value* value, const Expr& idx, const Dim& own, const Dim& wide);
+  // What OpDef::dims gives for the dims of output `o`.
+  Result<std::vector<std::pair<Dim, Expr>>> dims_of(const Node& node, const OpDef& def, size_t o);
   Result<Expr> inline_pending(const Pending& pending, std::span<const Expr> idx);
   // Stores it, in the layout `wanted` where its operator can, else in its own.
   Status store_pending(const Value* value, Layout wanted);
@@ -96,8 +109,12 @@ class GraphLowering {
   std::map<std::pair<uint64_t, std::string>, std::vector<BufferId>> constants_;  // (hash, packing) -> buffers
   int64_t model_bytes_ = 0;                                                      // of all constants of the graph
   uint32_t next_name_ = 0;
-  std::set<std::string> symbols_;       // of the inputs
-  std::vector<Operation> prologue_;     // what the run requires of them
+  std::set<std::string> symbols_;        // of the inputs
+  std::set<std::string> element_names_;  // of elements that can be read
+  std::set<std::string> defined_;        // Scalars
+  const std::set<std::string>& needed_;
+  std::set<std::string> missing_;
+  std::vector<Operation> required_;     // what the run requires of symbols
   std::set<std::string> requirements_;  // each once, as text
 };
 

@@ -11,16 +11,6 @@ namespace {
 
 constexpr int64_t kLikelyDim = 128;  // of an input, not its first
 
-// Whether some values of the symbols make it negative, as far as can be told.
-bool may_be_negative(const Dim& dim) {
-  if (dim.is_overflow()) return false;
-  Dim::Folder<bool> folder;
-  folder.constant = [](int64_t v) { return v < 0; };
-  folder.symbol = [](const std::string& name) { return name.front() == '~'; };
-  folder.binary = [](char op, bool a, bool b) { return op == '%' ? false : op == 'M' ? a && b : a || b; };
-  return dim.fold(folder);
-}
-
 }  // namespace
 
 std::string GraphLowering::fresh(const std::string& stem) {
@@ -31,10 +21,10 @@ std::string GraphLowering::fresh(const std::string& stem) {
 }
 
 void GraphLowering::require_non_negative(const Dim& value, const std::string& message) {
-  if (!may_be_negative(value) || !requirements_.insert(value.str()).second) return;
+  if (value.is_overflow() || value.known_non_negative() || !requirements_.insert(value.str()).second) return;
   Operation op;
   op.node = Require{value, message};
-  prologue_.push_back(std::move(op));
+  required_.push_back(std::move(op));
 }
 
 void GraphLowering::require_equal(const Dim& a, const Dim& b, const std::string& message) {
@@ -47,6 +37,7 @@ void GraphLowering::add_inputs() {
     Operation op;
     op.node = ScalarDef{name, ScalarDef::DimOf{input, static_cast<int64_t>(axis)}};
     program_.ops.push_back(std::move(op));
+    defined_.insert(name);
     // The first dim is a batch, most often of one.
     program_.likely[name] = axis == 0 && program_.buffers[input].dims.size() > 1 ? 1 : kLikelyDim;
   };
@@ -79,6 +70,45 @@ void GraphLowering::add_inputs() {
     }
     program_.inputs.push_back(std::move(pv));
   }
+  for (const Value* v : graph_.inputs) (void)define_elements(*v);  // they lie in memory already
+}
+
+// Any value that is known to hold an element can tell it.
+void GraphLowering::find_element_names() {
+  const auto add = [this](const Value* v) {
+    if (!v || !v->contents || v->type.shape->size() > 1) return;
+    for (const Dim& element : *v->contents)
+      if (const auto name = element.as_symbol(); name && name->front() == '~') element_names_.insert(*name);
+  };
+  for (const Value* v : graph_.inputs) add(v);
+  for (const auto& node : graph_.nodes()) {
+    for (const Value* v : node->outputs()) add(v);
+    const OpDef* def = find_op(node->domain, node->op);
+    if (!def || !(def->dims || def->defines_dims)) continue;
+    for (const Value* v : node->outputs())
+      if (v && v->type.shape)
+        for (const Dim& d : *v->type.shape)
+          if (const auto name = d.as_symbol()) element_names_.insert(*name);
+  }
+}
+
+void GraphLowering::define(const std::string& name, BufferId buffer, int64_t element, const Node* origin) {
+  if (!defined_.insert(name).second) return;
+  const Dim stride = program_.buffers[buffer].dims.empty() ? Dim(0) : program_.buffers[buffer].effective_strides()[0];
+  Operation op;
+  op.node = ScalarDef{name, ScalarDef::Element{buffer, Dim(element) * stride}};
+  emit(std::move(op), origin);
+}
+
+Status GraphLowering::define_elements(const Value& value) {
+  if (!value.contents || !value.type.shape || value.type.shape->size() > 1) return ok();
+  for (size_t i = 0; i < value.contents->size(); ++i) {
+    const auto name = (*value.contents)[i].as_symbol();
+    if (!name || !needed_.contains(*name) || defined_.contains(*name)) continue;
+    ONNXC_ASSIGN(const BufferId buffer, home(&value, {}));
+    define(*name, buffer, static_cast<int64_t>(i), value.producer);
+  }
+  return ok();
 }
 
 Operation& GraphLowering::emit(Operation op, const Node* origin) {
@@ -97,29 +127,21 @@ Operation& GraphLowering::emit(Operation op, const Node* origin) {
   return program_.ops.back();
 }
 
-namespace {
-
-// What a Program can compute today: tensors of numbers whose shapes follow from those of the inputs.
-Status check_output(const Graph& graph, const Node& node, const Value& out) {
+// What a Program can compute today: tensors of numbers whose shapes follow from those of the inputs and from elements.
+Status GraphLowering::check_output(const Node& node, const Value& out) const {
   const std::string what = "output \"" + out.name + "\" has the type " + out.type.str();
   if (!out.type.is_tensor() || !out.type.shape)
     return Error(ErrorKind::Unsupported, what + "; only tensors of known rank are supported yet", node.where());
   if (out.type.elem == Elem::String || out.type.elem == Elem::C64 || out.type.elem == Elem::C128)
     return Error(ErrorKind::Unsupported, what + "; strings and complex numbers are not supported yet", node.where());
-  if (is_static(*out.type.shape)) return ok();
-  std::set<std::string> used, given;
+  std::set<std::string> used;
   for (const Dim& d : *out.type.shape) d.collect_symbols(used);
-  for (const Value* input : graph.inputs)
-    if (input->type.shape)
-      for (const Dim& d : *input->type.shape) d.collect_symbols(given);
   for (const std::string& symbol : used)
-    if (!given.contains(symbol))
+    if (!symbols_.contains(symbol) && !element_names_.contains(symbol))
       return Error(ErrorKind::Unsupported, what + ", which depends on values that are known only at run time",
                    node.where(), "make the inputs that its shape is computed from constant");
   return ok();
 }
-
-}  // namespace
 
 Status GraphLowering::lower_node(const Node& node) {
   const OpDef* def = find_op(node.domain, node.op);
@@ -127,7 +149,8 @@ Status GraphLowering::lower_node(const Node& node) {
   if (!def || (!def->compute && !def->lower))
     return Error(ErrorKind::Unsupported, "operator " + full + " is not supported yet", node.where());
   for (const Value* out : node.outputs())
-    if (out) ONNXC_TRY(check_output(graph_, node, *out));
+    if (out) ONNXC_TRY(check_output(node, *out));
+  if (def->dims) ONNXC_TRY(define_dims(node, *def));
   if (def->view) {
     OpContext context(*this, node);
     ONNXC_ASSIGN(const bool done, def->view(context));
@@ -182,9 +205,13 @@ Result<Program> GraphLowering::run() {
                           "its type is " + v->type.str() + "; only tensors of known rank are supported yet",
                           "give its shape: --shape " + v->name + "=..."});
   if (!problems.empty()) return Error(std::move(problems));
+  find_element_names();
   add_inputs();
   for (const auto& node : graph_.nodes()) {
-    if (Status s = lower_node(*node); !s.ok()) {
+    Status s = lower_node(*node);
+    for (size_t o = 0; s.ok() && o < node->num_outputs(); ++o)
+      if (node->output(o)) s = define_elements(*node->output(o));
+    if (!s.ok()) {
       // Later nodes are still looked at for operators without any lowering, so that all are listed in one go.
       for (const Diagnostic& d : s.error().diagnostics()) problems.push_back(d);
       if (s.error().kind() != ErrorKind::Unsupported) return Error(std::move(problems));
@@ -204,22 +231,18 @@ Result<Program> GraphLowering::run() {
     return Error(std::move(problems));
   }
   ONNXC_TRY(finish_outputs());
-  for (const auto& [value, message] : graph_.requirements) {
-    std::set<std::string> used;
-    value.collect_symbols(used);
-    // A symbol that shapes no longer use was the name of a value before it became known.
-    if (std::ranges::includes(symbols_, used)) require_non_negative(value, message);
-  }
-  for (const Buffer& b : program_.buffers)
-    for (const Dim& dim : b.dims)
-      require_non_negative(dim, "these inputs are too small: \"" + b.name + "\" would have a dim of " + dim.str());
-  program_.ops.insert(program_.ops.begin() + static_cast<std::ptrdiff_t>(prologue_size(program_)),
-                      std::make_move_iterator(prologue_.begin()), std::make_move_iterator(prologue_.end()));
+  ONNXC_TRY(arrange_stages());
   return std::move(program_);
 }
 
 Result<Program> lower(const Graph& graph, const Target& target, const Options& options) {
-  return GraphLowering(graph, target, options).run();
+  std::set<std::string> needed;
+  for (;;) {
+    GraphLowering lowering(graph, target, options, needed);
+    ONNXC_ASSIGN(Program program, lowering.run());
+    if (lowering.missing().empty()) return program;
+    needed.insert(lowering.missing().begin(), lowering.missing().end());
+  }
 }
 
 }  // namespace onnxc

@@ -58,6 +58,10 @@ BufferId OpContext::constant_buffer(Tensor tensor, Packing packing, std::string 
 BufferId OpContext::packed(size_t i, Packing packing) {
   return lowering_.constant_buffer(*node_ptr->input(i)->constant, std::move(packing), node_ptr->input(i)->name);
 }
+void OpContext::define(const Dim& dim, BufferId buffer, int64_t element) {
+  lowering_.define(*dim.as_symbol(), buffer, element, node_ptr);
+}
+
 Operation& OpContext::emit(Operation op) { return lowering_.emit(std::move(op), node_ptr); }
 std::string OpContext::fresh(const std::string& stem) { return lowering_.fresh(stem); }
 const Program& OpContext::program() const { return lowering_.program_; }

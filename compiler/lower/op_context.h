@@ -18,6 +18,7 @@ class OpContext final : public LowerContext {
   bool is_stored(size_t i) const override;
   bool place_in(size_t i, Layout layout, BufferId whole, const Dim& offset) override;
   BufferId temporary(Elem elem, Shape dims) override;
+  void define(const Dim& dim, BufferId buffer, int64_t element) override;
   BufferId constant_buffer(Tensor tensor, Packing packing, std::string name) override;
   BufferId packed(size_t i, Packing packing) override;
   Operation& emit(Operation op) override;

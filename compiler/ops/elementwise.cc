@@ -52,9 +52,7 @@ void set_contents(InferContext& c, Dim (*f)(const Dim&, const Dim&)) {
   if (x->size() != y->size() && x->size() != 1 && y->size() != 1) return;
   Contents out;
   for (size_t i = 0; i < std::max(x->size(), y->size()); ++i) {
-    Dim d = f((*x)[x->size() == 1 ? 0 : i], (*y)[y->size() == 1 ? 0 : i]);
-    if (d.is_overflow()) return;
-    out.push_back(std::move(d));
+    out.push_back(f((*x)[x->size() == 1 ? 0 : i], (*y)[y->size() == 1 ? 0 : i]));
   }
   c.contents[0] = std::move(out);
 }
@@ -89,14 +87,17 @@ using expr::operator+, expr::operator-, expr::operator*, expr::operator/;
 Dim dim_add(const Dim& a, const Dim& b) { return a + b; }
 Dim dim_sub(const Dim& a, const Dim& b) { return a - b; }
 Dim dim_mul(const Dim& a, const Dim& b) { return a * b; }
-bool known_non_negative(const Dim& d) { return (d + Dim(1)).known_positive(); }
 // ONNX divides integers towards zero; Dims floor. They agree for a >= 0, b > 0; otherwise only constants are known.
 // What a division by zero gives is nobody's business, as long as it is a number.
 Dim dim_div(const Dim& a, const Dim& b) {
   if (a.is_const() && b.is_const())
     return b.value() == 0 || b.value() == -1 ? (b.value() ? Dim(0) - a : Dim::overflow()) : Dim(a.value() / b.value());
-  if (b.is_const() && b.value() > 0 && !a.is_const()) return Dim::floor_div(a, b);
-  if (known_non_negative(a) && known_non_negative(b)) return Dim::floor_div(a, b.known_positive() ? b : Dim::max(b, 1));
+  if (b.is_const() && b.value() > 0) {
+    if (a.known_non_negative()) return Dim::floor_div(a, b);
+    return Dim::floor_div(Dim::max(a, 0), b) - Dim::floor_div(Dim::max(Dim(0) - a, 0), b);
+  }
+  if (a.known_non_negative() && b.known_non_negative())
+    return Dim::floor_div(a, b.known_positive() ? b : Dim::max(b, 1));
   return Dim::overflow();
 }
 
@@ -111,17 +112,12 @@ template <ExprOp kOp>
 Status infer_compare(InferContext& c) {
   ONNXC_TRY(infer_bool(c));
   set_contents(c, [](const Dim& a, const Dim& b) -> Dim {
-    const bool both = a.is_const() && b.is_const();
-    const bool less = both ? a.value() < b.value() : (b - a).known_positive();
-    const bool more = both ? a.value() > b.value() : (a - b).known_positive();
-    const bool no_more = both ? !more : known_non_negative(b - a), no_less = both ? !less : known_non_negative(a - b);
-    const auto known = [](bool yes, bool no) { return yes ? Dim(1) : no ? Dim(0) : Dim::overflow(); };
     switch (kOp) {
-      case ExprOp::Eq: return known(a == b, less || more);
-      case ExprOp::Lt: return known(less, no_less);
-      case ExprOp::Le: return known(no_more, more);
-      case ExprOp::Gt: return known(more, no_more);
-      default: return known(no_less, less);
+      case ExprOp::Eq: return (b - a).known_positive() || (a - b).known_positive() ? Dim(0) : Dim::equals(a, b);
+      case ExprOp::Lt: return Dim::less(a, b);
+      case ExprOp::Le: return Dim(1) - Dim::less(b, a);
+      case ExprOp::Gt: return Dim::less(b, a);
+      default: return Dim(1) - Dim::less(a, b);
     }
   });
   return ok();
@@ -132,10 +128,7 @@ Status infer_unary_contents(InferContext& c, Dim (*f)(const Dim&)) {
   const auto& in = c.in_contents(0);
   if (!in) return ok();
   Contents out;
-  for (const Dim& d : *in) {
-    out.push_back(f(d));
-    if (out.back().is_overflow()) return ok();
-  }
+  for (const Dim& d : *in) out.push_back(f(d));
   c.contents[0] = std::move(out);
   return ok();
 }
@@ -193,8 +186,7 @@ Status infer_where(InferContext& c) {
   for (size_t i = 0; i < n; ++i) {
     auto at = [&](const Contents& v) { return v.size() == 1 ? v[0] : v[std::min(i, v.size() - 1)]; };
     const Dim cond = at(*k);
-    if (!cond.is_const()) return ok();
-    out.push_back(cond.value() ? at(*x) : at(*y));
+    out.push_back(cond * at(*x) + (Dim(1) - cond) * at(*y));
   }
   c.contents[0] = std::move(out);
   return ok();
@@ -507,7 +499,7 @@ OP(Neg) = make(
 OP(Not) = make(
     "Not",
     [](InferContext& c) {
-      return infer_unary_contents(c, [](const Dim& d) { return d.is_const() ? Dim(d.value() == 0) : Dim::overflow(); });
+      return infer_unary_contents(c, [](const Dim& d) { return Dim::equals(d, 0); });
     },
     compute_unary<ExprOp::Not>);
 UNARY(BitwiseNot, Not);

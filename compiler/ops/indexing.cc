@@ -35,6 +35,48 @@ Result<std::vector<int64_t>> normal_axes(const Node& node, std::vector<int64_t> 
   return axes;
 }
 
+Result<std::vector<std::vector<Dim>>> named_by(const Node& node, const Contents& axes, size_t rank) {
+  std::vector<std::vector<Dim>> named(rank);
+  for (const Dim& axis : axes) {
+    if (axis.is_const()) ONNXC_TRY(normal_axis(node, axis.value(), rank));
+    for (size_t d = 0; d < rank; ++d) {
+      const Dim front(static_cast<int64_t>(d)), back = front - Dim(static_cast<int64_t>(rank));
+      named[d].push_back(Dim::equals(axis, front) + Dim::equals(axis, back));
+    }
+  }
+  return named;
+}
+
+Result<std::vector<Dim>> chosen_axes(const Node& node, const Contents& axes, size_t rank) {
+  ONNXC_ASSIGN(const auto named, named_by(node, axes, rank));
+  std::vector<Dim> chosen;
+  for (const std::vector<Dim>& entries : named) {
+    Dim any(0);
+    for (const Dim& entry : entries) any = Dim::max(any, entry);
+    chosen.push_back(any);
+  }
+  return chosen;
+}
+
+std::vector<Dim> places_without(const std::vector<Dim>& drop) {
+  std::vector<Dim> places;
+  Dim place(0);
+  for (const Dim& d : drop) {
+    places.push_back(place);
+    place = place + Dim(1) - d;
+  }
+  return places;
+}
+
+Shape shape_without(const Shape& shape, const std::vector<Dim>& drop, size_t rank) {
+  const std::vector<Dim> places = places_without(drop);
+  Shape out(rank, Dim(0));
+  for (size_t d = 0; d < shape.size(); ++d)
+    for (size_t e = 0; e < rank; ++e)
+      out[e] = out[e] + (Dim(1) - drop[d]) * Dim::equals(places[d], static_cast<int64_t>(e)) * shape[d];
+  return out;
+}
+
 Expr clamp(const Expr& index, const Dim& extent) {
   const Expr last = expr::index(extent - Dim(1));
   return expr::binary(ExprOp::Max, expr::binary(ExprOp::Min, index, last), constant(0));

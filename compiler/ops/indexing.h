@@ -14,6 +14,14 @@ std::optional<std::vector<int64_t>> ints_of(const Value* v);
 
 // Axes counted from the front, sorted; InvalidModel when one is outside -rank .. rank - 1 or named twice.
 Result<std::vector<int64_t>> normal_axes(const Node& node, std::vector<int64_t> axes, size_t rank);
+// For each of `rank` dims 1 where `axes` names it, else 0. Constants are checked.
+Result<std::vector<Dim>> chosen_axes(const Node& node, const Contents& axes, size_t rank);
+// For each dim that stays (where `drop` has 0) how many stay before it.
+std::vector<Dim> places_without(const std::vector<Dim>& drop);
+// The `rank` dims that stay.
+Shape shape_without(const Shape& shape, const std::vector<Dim>& drop, size_t rank);
+// For each of `rank` dims and each entry of `axes` 1 where it names the dim, else 0.
+Result<std::vector<std::vector<Dim>>> named_by(const Node& node, const Contents& axes, size_t rank);
 
 inline Expr constant(int64_t i) { return expr::index(Dim(i)); }
 inline Expr extent(const Dim& d) { return expr::index(d); }

@@ -64,6 +64,8 @@ class LowerContext {
   // False: its memory is already someone else's, or not in this layout; then it must be copied.
   virtual bool place_in(size_t i, Layout layout, BufferId whole, const Dim& offset) = 0;
   virtual BufferId temporary(Elem elem, Shape dims) = 0;
+  // From here on the symbol `dim` (of InferContext::unknown) has the value of that element of `buffer`, of integers.
+  virtual void define(const Dim& dim, BufferId buffer, int64_t element = 0) = 0;
   // A constant made here (tables ...), or input i packed for a kernel; equal (source, packing) pairs are one constant.
   virtual BufferId constant_buffer(Tensor tensor, Packing packing = {}, std::string name = {}) = 0;
   virtual BufferId packed(size_t i, Packing packing) = 0;

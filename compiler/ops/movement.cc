@@ -7,7 +7,9 @@
 #include "compiler/ops/indexing.h"
 
 namespace onnxc {
+using indexing::contents_of;
 using indexing::ints_of;
+using indexing::named_by;
 
 namespace {
 
@@ -232,19 +234,15 @@ Status upgrade_split_12(Graph& g, Node& n) {
 Result<std::vector<Dim>> split_parts(const Node& n, const Dim& extent) {
   const size_t parts = n.num_outputs();
   std::vector<Dim> out;
-  if (const auto sizes = ints_of(n.input(1))) {
+  if (const auto sizes = contents_of(n.input(1))) {
     if (sizes->size() != parts)
       return Error(ErrorKind::InvalidModel,
                    "split has " + std::to_string(sizes->size()) + " entries for " + std::to_string(parts) + " outputs",
                    n.where());
     Dim total(0);
-    for (int64_t s : *sizes) {
-      out.push_back(Dim(s));
-      total = total + Dim(s);
-    }
-    if (extent.is_const() && total != extent)
-      return Error(ErrorKind::InvalidModel, "the parts add up to " + total.str() + ", not " + extent.str(), n.where());
-    return out;
+    for (const Dim& size : *sizes) total = total + size;
+    ONNXC_TRY(require_equal(n, total, extent, "the parts do not add up to the extent of the axis"));
+    return *sizes;
   }
   if (n.input(1))
     return Error(ErrorKind::Unsupported, "the sizes of the parts are computed at run time", n.where(),
@@ -266,7 +264,8 @@ Status infer_split(InferContext& c) {
     Shape s = c.shape(0);
     s[axis] = parts[o];
     c.set(o, c.elem(0), std::move(s));
-    if (in && c.shape(0).size() == 1 && parts[o].is_const()) {
+    if (in && c.shape(0).size() == 1 && parts[o].is_const() &&
+        begin + parts[o].value() <= static_cast<int64_t>(in->size())) {
       c.contents[o] = Contents(in->begin() + begin, in->begin() + begin + parts[o].value());
       begin += parts[o].value();
     }
@@ -316,50 +315,52 @@ Status upgrade_slice_9(Graph& g, Node& n) {
   return ok();
 }
 struct Range {
-  Dim start, extent;
-  int64_t step = 1;
+  Dim start, extent, step;
 };
-// Per axis; nothing when starts, ends, axes or steps are not known.
+constexpr int64_t kAnyPlace = int64_t{1} << 60;  // beyond all axes
+
+// Where a walk from or to `place` begins or ends: negative places count from the end; then they are clamped to the
+// axis. Walking backwards, an empty axis begins (and ends) at -1.
+Dim slice_bound(const Dim& place, const Dim& extent, const Dim& backwards, bool is_end) {
+  const Dim high = extent - backwards;
+  const Dim low = backwards == Dim(0) ? Dim(0) : Dim::min(is_end ? Dim(0) - backwards : Dim(0), high);
+  if (place.is_const() && place.value() < -kAnyPlace) return low;
+  if (place.is_const() && place.value() > kAnyPlace) return high;
+  if (place == extent) return high;
+  const Dim from_front = place.known_non_negative() ? place : place + Dim::less(place, 0) * extent;
+  return Dim::max(low, Dim::min(from_front, high));
+}
+
+// Per axis; nothing when it is not known how many starts, ends, axes and steps there are.
 Result<std::optional<std::vector<Range>>> slice_ranges(const Node& n, const Shape& x) {
   using Found = std::optional<std::vector<Range>>;
-  auto entries = [&](size_t i) -> std::optional<Contents> {
-    const Value* v = n.input(i);
-    if (!v) return std::nullopt;
-    if (v->contents) return v->contents;
-    if (!v->constant) return std::nullopt;
-    Contents c;
-    for (int64_t e : v->constant->to_ints()) c.emplace_back(e);
-    return c;
-  };
-  const auto starts = entries(1), ends = entries(2);
-  const auto axes = ints_of(n.input(3)), steps = ints_of(n.input(4));
+  const auto starts = contents_of(n.input(1)), ends = contents_of(n.input(2));
+  auto axes = contents_of(n.input(3)), steps = contents_of(n.input(4));
   if (!starts || !ends || (n.input(3) && !axes) || (n.input(4) && !steps)) return Found();
-  if (starts->size() != ends->size() || (axes && axes->size() != starts->size()) ||
-      (steps && steps->size() != starts->size()))
+  if (!steps) steps = Contents(starts->size(), Dim(1));
+  if (!axes) {
+    axes.emplace();
+    for (size_t i = 0; i < starts->size(); ++i) axes->emplace_back(static_cast<int64_t>(i));
+  }
+  if (starts->size() != ends->size() || axes->size() != starts->size() || steps->size() != starts->size())
     return Error(ErrorKind::InvalidModel, "starts, ends, axes and steps have different lengths", n.where());
+  ONNXC_ASSIGN(const auto named, named_by(n, *axes, x.size()));
   std::vector<Range> out;
-  for (const Dim& d : x) out.push_back({Dim(0), d, 1});
-  for (size_t i = 0; i < starts->size(); ++i) {
-    ONNXC_ASSIGN(const int64_t axis, normal_axis(n, axes ? (*axes)[i] : static_cast<int64_t>(i), x.size()));
-    const Dim& extent = x[axis];
-    const int64_t step = steps ? (*steps)[i] : 1;
-    if (step == 0) return Error(ErrorKind::InvalidModel, "a step is 0", n.where());
-    // Negative positions count from the end; then they are clamped to the axis. Walking backwards, an empty axis begins
-    // (and ends) at -1.
-    auto place = [&](const Dim& p, bool end) {
-      const Dim high = step > 0 ? extent : extent - Dim(1);
-      const Dim low = step > 0 ? Dim(0) : Dim::min(Dim(end ? -1 : 0), high);
-      if (p.is_const() && p.value() < 0) {
-        if (p.value() < -(int64_t{1} << 60)) return low;
-        return Dim::max(low, Dim::min(p + extent, high));
-      }
-      if (p.is_const() && p.value() > (int64_t{1} << 60)) return high;
-      if (p == extent) return high;
-      return Dim::max(low, Dim::min(p, high));
-    };
-    const Dim begin = place((*starts)[i], false), end = place((*ends)[i], true);
-    const Dim count = step > 0 ? Dim::ceil_div(end - begin, Dim(step)) : Dim::ceil_div(begin - end, Dim(-step));
-    out[axis] = {begin, Dim::max(count, Dim(0)), step};
+  for (size_t d = 0; d < x.size(); ++d) {
+    Range range{Dim(0), x[d], Dim(1)};
+    for (size_t i = 0; i < starts->size(); ++i) {
+      const Dim &here = named[d][i], &step = (*steps)[i];
+      if (here == Dim(0)) continue;
+      if (step == Dim(0)) return Error(ErrorKind::InvalidModel, "a step is 0", n.where());
+      const Dim backwards = Dim::less(step, 0), sign = Dim::less(0, step) - backwards;
+      const Dim begin = slice_bound((*starts)[i], x[d], backwards, false);
+      const Dim end = slice_bound((*ends)[i], x[d], backwards, true);
+      const Dim count = Dim::ceil_div((end - begin) * sign, Dim::max(Dim::max(step, Dim(0) - step), 1));
+      const Range cut{begin, Dim::max(count, Dim(0)), step};
+      const auto either = [&](const Dim& a, const Dim& b) { return here * a + (Dim(1) - here) * b; };
+      range = {either(cut.start, range.start), either(cut.extent, range.extent), either(cut.step, range.step)};
+    }
+    out.push_back(range);
   }
   return Found(out);
 }
@@ -371,12 +372,13 @@ Status infer_slice(InferContext& c) {
   Shape out;
   for (size_t d = 0; d < c.shape(0).size(); ++d)
     out.push_back(ranges ? (*ranges)[d].extent : c.unknown("d" + std::to_string(d)));
-  const bool short_list = out.size() == 1 && ranges && (*ranges)[0].start.is_const() && out[0].is_const();
+  const bool short_list = out.size() == 1 && ranges && (*ranges)[0].start.is_const() && out[0].is_const() &&
+                          (*ranges)[0].step.is_const();
   if (const auto& in = c.in_contents(0); in && short_list) {
     Contents part;
     const Range& r = (*ranges)[0];
     for (int64_t i = 0; i < out[0].value(); ++i)
-      part.push_back((*in)[static_cast<size_t>(r.start.value() + i * r.step)]);
+      part.push_back((*in)[static_cast<size_t>(r.start.value() + i * r.step.value())]);
     c.contents[0] = std::move(part);
   }
   c.set(0, c.elem(0), std::move(out));
@@ -389,7 +391,7 @@ Result<Expr> compute_slice(ComputeContext& c, std::span<const Expr> idx) {
   std::vector<Expr> at;
   for (size_t d = 0; d < idx.size(); ++d) {
     const Range& r = (*ranges)[d];
-    Expr i = r.step == 1 ? idx[d] : binary(ExprOp::Mul, idx[d], at_dim(Dim(r.step)));
+    Expr i = r.step == Dim(1) ? idx[d] : binary(ExprOp::Mul, idx[d], at_dim(r.step));
     at.push_back(r.start == Dim(0) ? i : binary(ExprOp::Add, i, at_dim(r.start)));
   }
   return c.load(0, at);
@@ -402,8 +404,8 @@ Result<bool> view_slice(LowerContext& c) {
   if (!ranges) return false;
   std::optional<size_t> axis;  // the one that is cut
   for (size_t d = 0; d < x.size(); ++d) {
-    if ((*ranges)[d].start == Dim(0) && (*ranges)[d].extent == x[d] && (*ranges)[d].step == 1) continue;
-    if (axis || (*ranges)[d].step != 1) return false;
+    if ((*ranges)[d].start == Dim(0) && (*ranges)[d].extent == x[d] && (*ranges)[d].step == Dim(1)) continue;
+    if (axis || (*ranges)[d].step != Dim(1)) return false;
     axis = d;
   }
   if (!axis) return false;
@@ -483,26 +485,24 @@ struct Pads {
   std::vector<Dim> begin, end;
 };
 Result<std::optional<Pads>> pads_of(const Node& n, size_t rank) {
-  const Value* v = n.input(1);
-  std::optional<Contents> pads;
-  if (v && v->contents)
-    pads = v->contents;
-  else if (v && v->constant) {
-    pads.emplace();
-    for (int64_t p : v->constant->to_ints()) pads->emplace_back(p);
-  }
-  const auto axes = ints_of(n.input(3));
+  const auto pads = contents_of(n.input(1));
+  auto axes = contents_of(n.input(3));
   if (!pads || (n.input(3) && !axes)) return std::optional<Pads>();
-  const size_t count = axes ? axes->size() : rank;
+  if (!axes) {
+    axes.emplace();
+    for (size_t d = 0; d < rank; ++d) axes->emplace_back(static_cast<int64_t>(d));
+  }
+  const size_t count = axes->size();
   if (pads->size() != 2 * count)
     return Error(ErrorKind::InvalidModel,
                  "pads has " + std::to_string(pads->size()) + " entries, not " + std::to_string(2 * count), n.where());
   Pads out{std::vector<Dim>(rank, Dim(0)), std::vector<Dim>(rank, Dim(0))};
-  for (size_t i = 0; i < count; ++i) {
-    ONNXC_ASSIGN(const int64_t axis, normal_axis(n, axes ? (*axes)[i] : static_cast<int64_t>(i), rank));
-    out.begin[axis] = (*pads)[i];
-    out.end[axis] = (*pads)[i + count];
-  }
+  ONNXC_ASSIGN(const auto named, named_by(n, *axes, rank));
+  for (size_t d = 0; d < rank; ++d)
+    for (size_t i = 0; i < count; ++i) {
+      out.begin[d] = out.begin[d] + named[d][i] * (*pads)[i];
+      out.end[d] = out.end[d] + named[d][i] * (*pads)[i + count];
+    }
   return std::optional(out);
 }
 Status infer_pad(InferContext& c) {

@@ -1,7 +1,9 @@
 // The operator table and shape inference over it. Tested in tests/unit/ops_test.cc.
 #include "compiler/ops/op.h"
 
+#include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 
 namespace onnxc {
@@ -128,6 +130,44 @@ Dim InferContext::unknown(std::string_view tag) const {
   return Dim::symbol("n" + std::to_string(node.id) + "." + std::string(tag));
 }
 
+namespace {
+
+// Elements of a list that may tell dims; a longer one is data.
+constexpr int64_t kMaxListed = 32;
+// What is longer and made of elements is known by a symbol of its own.
+constexpr size_t kMaxDimNodes = 64;
+
+bool is_too_long(const Dim& d) {
+  if (d.count_nodes() <= kMaxDimNodes) return false;
+  std::set<std::string> symbols;
+  d.collect_symbols(symbols);
+  return std::ranges::any_of(symbols, [](const std::string& s) { return s.front() == '~'; });
+}
+
+// An integer tensor that may be a shape, axes, a count ...
+bool may_tell_dims(const Value& v) {
+  const Type& type = v.type;
+  if (v.graph->parent || !type.is_static_tensor() || type.shape->size() > 1 || !is_int(type.elem) || elem_bits(type.elem) < 8) return false;
+  return numel(*type.shape).value() <= kMaxListed;
+}
+
+// Elements that only a run knows are symbols of their own, which may be negative.
+void name_elements(Value& v, const std::string& stem) {
+  const auto unknown = [](const Dim& d) { return d.is_overflow(); };
+  if (!may_tell_dims(v)) {
+    if (v.contents && std::ranges::any_of(*v.contents, unknown)) v.contents.reset();
+    return;
+  }
+  if (!v.contents) v.contents = Contents(static_cast<size_t>(numel(*v.type.shape).value()), Dim::overflow());
+  for (size_t i = 0; i < v.contents->size(); ++i) {
+    Dim& element = (*v.contents)[i];
+    if (element.is_overflow() || is_too_long(element))
+      element = Dim::symbol(stem + "." + std::to_string(i));
+  }
+}
+
+}  // namespace
+
 Status infer_node(Node& node) {
   const OpDef* def = find_op(node.domain, node.op);
   if (!def || !def->infer) return ok();  // a function of ONNX: its body is inlined once its inputs are typed
@@ -143,12 +183,15 @@ Status infer_node(Node& node) {
     out->type = std::move(c.outputs[i]);
     out->contents = std::move(c.contents[i]);
     if (out->contents && out->contents->size() > kMaxContents) out->contents.reset();
+    name_elements(*out, "~n" + std::to_string(node.id) + "." + std::to_string(i));
   }
   return ok();
 }
 
 Status infer_graph(Graph& graph) {
   ONNXC_TRY(graph.sort());
+  for (size_t i = 0; !graph.parent && i < graph.inputs.size(); ++i)
+    name_elements(*graph.inputs[i], "~in" + std::to_string(i));
   for (const auto& node : graph.nodes()) ONNXC_TRY(infer_node(*node));
   return ok();
 }

@@ -71,6 +71,8 @@ using InferFn = Status (*)(InferContext&);
 using ComputeFn = Result<Expr> (*)(ComputeContext& c, std::span<const Expr> idx);
 // Emits operations (kernel calls, nests) for the node.
 using LowerFn = Status (*)(LowerContext& c);
+// The dims of the outputs that InferContext::unknown named, as expressions (I64) of elements of the inputs.
+using DimsFn = Result<std::vector<std::pair<Dim, Expr>>> (*)(ComputeContext& c);
 // Makes the outputs parts of an input's memory where it lies so; false: they must be computed.
 using ViewFn = Result<bool> (*)(LowerContext& c);
 // Computes the only output by a kernel where it must lie in memory, in the layout wanted; false: it is stored element
@@ -98,6 +100,8 @@ struct OpDef {
   LowerFn lower = nullptr;
   ConditionFn lower_if = nullptr;
   ViewFn view = nullptr;  // tried before compute and lower
+  DimsFn dims = nullptr;  // beside compute or lower: evaluated before them
+  bool defines_dims = false;  // lower gives the dims that InferContext::unknown named by LowerContext::define
   std::vector<Upgrade> upgrades;
   LayoutBehaviour layout = LayoutBehaviour::Opaque;
   Accuracy accuracy = Accuracy::Exact;

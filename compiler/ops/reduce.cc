@@ -24,37 +24,36 @@ Status upgrade_axes_attribute(Graph& g, Node& n) {
   return ok();
 }
 
-// Which axes of input 0 are reduced; nothing when the axes input is not known yet.
-Result<std::optional<std::vector<bool>>> reduced_axes(const Node& node, const std::optional<std::vector<int64_t>>& axes,
-                                                      size_t rank) {
+// For each dim of input 0 whether it is reduced: 1, or 0. Nothing when it is not known how many axes there are.
+Result<std::optional<std::vector<Dim>>> reduced_axes(const Node& node, size_t rank) {
+  const auto axes = indexing::contents_of(node.input(1));
+  if (node.input(1) && !axes) return std::optional<std::vector<Dim>>();
   const bool noop = node.attr_int("noop_with_empty_axes", 0) != 0;
-  if (node.input(1) && !axes) return std::optional<std::vector<bool>>();
-  if (!axes || axes->empty()) return std::optional(std::vector<bool>(rank, !noop));
-  std::vector<bool> out(rank, false);
-  for (int64_t a : *axes) {
-    ONNXC_ASSIGN(const int64_t axis, normal_axis(node, a, rank));
-    out[axis] = true;
-  }
-  return std::optional(out);
+  if (!axes || axes->empty()) return std::optional(std::vector<Dim>(rank, Dim(noop ? 0 : 1)));
+  ONNXC_ASSIGN(auto reduced, indexing::chosen_axes(node, *axes, rank));
+  return std::optional(std::move(reduced));
+}
+
+// Dims of the output; how many there are follows from the number of axes.
+Result<Shape> reduced_shape(const Node& node, const Shape& x, const std::vector<Dim>& reduced, bool keep) {
+  Shape out;
+  for (size_t d = 0; d < x.size() && keep; ++d) out.push_back(reduced[d] + (Dim(1) - reduced[d]) * x[d]);
+  if (keep) return out;
+  Dim count(0);
+  for (const Dim& r : reduced) count = count + r;
+  if (count.is_const()) return indexing::shape_without(x, reduced, x.size() - static_cast<size_t>(count.value()));
+  const size_t axes = indexing::contents_of(node.input(1))->size();
+  if (axes > x.size()) return Error(ErrorKind::InvalidModel, "there are more axes than dims", node.where());
+  ONNXC_TRY(require_equal(node, count, static_cast<int64_t>(axes), "an axis is named twice, or is outside of the rank"));
+  return indexing::shape_without(x, reduced, x.size() - axes);
 }
 
 std::optional<std::vector<int64_t>> constant_axes(const Node& node) { return ints_of(node.input(1)); }
 
-Shape reduced_shape(const Shape& x, const std::vector<bool>& reduced, bool keep) {
-  Shape out;
-  for (size_t d = 0; d < x.size(); ++d) {
-    if (!reduced[d])
-      out.push_back(x[d]);
-    else if (keep)
-      out.push_back(Dim(1));
-  }
-  return out;
-}
-
 Status infer_reduce(InferContext& c) {
   if (!c.has_input(0)) return c.invalid("input 0 is missing");
   if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
-  ONNXC_ASSIGN(const auto reduced, reduced_axes(c.node, constant_axes(c.node), c.shape(0).size()));
+  ONNXC_ASSIGN(const auto reduced, reduced_axes(c.node, c.shape(0).size()));
   const bool keep = c.node.attr_int("keepdims", 1) != 0;
   if (!reduced) {
     if (!keep) return c.set_unranked(0, c.elem(0)), ok();
@@ -62,7 +61,8 @@ Status infer_reduce(InferContext& c) {
     for (size_t d = 0; d < c.shape(0).size(); ++d) out.push_back(c.unknown("d" + std::to_string(d)));
     return c.set(0, c.elem(0), std::move(out)), ok();
   }
-  c.set(0, c.elem(0), reduced_shape(c.shape(0), *reduced, keep));
+  ONNXC_ASSIGN(Shape out, reduced_shape(c.node, c.shape(0), *reduced, keep));
+  c.set(0, c.elem(0), std::move(out));
   return ok();
 }
 
@@ -73,25 +73,28 @@ struct Walk {
   std::vector<LoopVar> vars;  // of the reduced axes
   std::vector<Expr> at;       // of input 0
 };
-Walk walk(LowerContext& c, const std::vector<bool>& reduced, std::span<const Expr> idx, bool keep) {
+Walk walk(LowerContext& c, const std::vector<Dim>& reduced, std::span<const Expr> idx, bool keep) {
   const Shape& x = c.in_shape(0);
+  const std::vector<Dim> places = indexing::places_without(reduced);
   Walk w;
-  size_t next = 0;
   for (size_t d = 0; d < x.size(); ++d) {
-    if (reduced[d]) {
-      w.vars.push_back({c.fresh("k"), x[d]});
-      w.at.push_back(expr::index(Dim::symbol(w.vars.back().name)));
-      if (keep) ++next;
-    } else {
-      w.at.push_back(idx[next++]);
+    Dim at(0);
+    if (reduced[d] != Dim(0)) {
+      w.vars.push_back({c.fresh("k"), reduced[d] * x[d] + (Dim(1) - reduced[d])});
+      at = Dim::symbol(w.vars.back().name);
     }
+    for (size_t e = 0; e < idx.size() && reduced[d] != Dim(1); ++e) {
+      const Dim here = keep ? Dim(e == d) : Dim::equals(places[d], static_cast<int64_t>(e));
+      at = at + (Dim(1) - reduced[d]) * here * idx[e]->dim;
+    }
+    w.at.push_back(expr::index(at));
   }
   return w;
 }
 
 // Lanes pay when the innermost axis is reduced and long enough; sums over few elements stay sequential.
-int lanes_for(const Shape& x, const std::vector<bool>& reduced, Elem type) {
-  if (x.empty() || !reduced.back() || !is_float(type)) return 1;
+int lanes_for(const Shape& x, const std::vector<Dim>& reduced, Elem type) {
+  if (x.empty() || reduced.back() != Dim(1) || !is_float(type)) return 1;
   return x.back().is_const() && x.back().value() < 16 ? 1 : 8;
 }
 
@@ -100,8 +103,8 @@ Status lower_reduce(LowerContext& c) {
   const Shape& x = c.in_shape(0);
   const Elem type = expr::arithmetic_type(c.in_elem(0));
   const bool keep = c.node().attr_int("keepdims", 1) != 0;
-  ONNXC_ASSIGN(const auto reduced, reduced_axes(c.node(), constant_axes(c.node()), x.size()));
-  if (!reduced) return c.unsupported("the axes are computed at run time", "make them constant");
+  ONNXC_ASSIGN(const auto reduced, reduced_axes(c.node(), x.size()));
+  if (!reduced) return c.unsupported("the number of axes is not known", "make them constant");
   // Several passes over the input read it from memory.
   BufferId stored = kNoBuffer;
   if (kKind == Kind::LogSumExp) {
@@ -134,7 +137,7 @@ Status lower_reduce(LowerContext& c) {
       case Kind::Mean: {
         Dim count(1);
         for (size_t d = 0; d < x.size(); ++d)
-          if ((*reduced)[d]) count = count * x[d];
+          count = count * ((*reduced)[d] * x[d] + Dim(1) - (*reduced)[d]);
         const Expr n = expr::cast(expr::index(count), type);
         y = reduce(ReduceOp::Add, same) / n;
         break;
@@ -169,9 +172,10 @@ Status infer_arg(InferContext& c) {
   if (!c.has_input(0)) return c.invalid("input 0 is missing");
   if (!c.has_shape(0)) return c.set_unranked(0, Elem::I64), ok();
   ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node, c.node.attr_int("axis", 0), c.shape(0).size()));
-  std::vector<bool> reduced(c.shape(0).size(), false);
-  reduced[axis] = true;
-  c.set(0, Elem::I64, reduced_shape(c.shape(0), reduced, c.node.attr_int("keepdims", 1) != 0));
+  std::vector<Dim> reduced(c.shape(0).size(), Dim(0));
+  reduced[axis] = Dim(1);
+  ONNXC_ASSIGN(Shape out, reduced_shape(c.node, c.shape(0), reduced, c.node.attr_int("keepdims", 1) != 0));
+  c.set(0, Elem::I64, std::move(out));
   return ok();
 }
 
@@ -180,8 +184,8 @@ Status lower_arg(LowerContext& c) {
   const Shape& x = c.in_shape(0);
   ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), c.node().attr_int("axis", 0), x.size()));
   const bool keep = c.node().attr_int("keepdims", 1) != 0;
-  std::vector<bool> reduced(x.size(), false);
-  reduced[axis] = true;
+  std::vector<Dim> reduced(x.size(), Dim(0));
+  reduced[axis] = Dim(1);
   const BufferId out = c.out(0);
   c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
     Walk w = walk(c, reduced, idx, keep);

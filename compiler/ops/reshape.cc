@@ -1,6 +1,8 @@
 // Operators that give the same bytes another shape or type: Reshape, Flatten, Squeeze, Unsqueeze, BitCast
 // (onnx/docs/Operators.md). They are views.
 // Tested by tests/conformance and tests/unit/ops_test.cc.
+#include <algorithm>
+
 #include "compiler/ops/indexing.h"
 
 namespace onnxc {
@@ -13,6 +15,21 @@ Status lower_view(LowerContext& c) {
 }
 
 // ---- Reshape
+
+// Entries of 0 copied from the input.
+Result<Shape> wanted_shape(InferContext& c, const Contents& wanted) {
+  if (c.node.attr_int("allowzero", 0) != 0) return wanted;
+  Shape out;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const Dim& d = wanted[i];
+    const Dim is_copy = d.known_positive() ? Dim(0) : Dim::equals(d, 0);
+    if (i >= c.shape(0).size() && is_copy == Dim(1))
+      return c.invalid("shape entry " + std::to_string(i) + " is 0 (copy), but the input has rank " +
+                       std::to_string(c.shape(0).size()));
+    out.push_back(i < c.shape(0).size() ? d + is_copy * c.shape(0)[i] : d);
+  }
+  return out;
+}
 
 Status infer_reshape(InferContext& c) {
   if (!c.has_input(0) || !c.has_input(1)) return c.invalid("input and shape are needed");
@@ -28,44 +45,37 @@ Status infer_reshape(InferContext& c) {
     }
     return ok();
   }
-  const bool allow_zero = c.node.attr_int("allowzero", 0) != 0;
-  Shape out;
-  std::optional<size_t> open;
-  Dim known(1);
-  for (size_t i = 0; i < wanted->size(); ++i) {
-    Dim d = (*wanted)[i];
-    if (d.is_const() && d.value() == 0 && !allow_zero) {
-      if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
-      if (i >= c.shape(0).size())
-        return c.invalid("shape entry " + std::to_string(i) + " is 0 (copy), but the input has rank " +
-                         std::to_string(c.shape(0).size()));
-      d = c.shape(0)[i];
-    }
-    if (d.is_const() && d.value() == -1) {
-      if (open) return c.invalid("the shape has more than one -1");
-      open = i;
-      out.push_back(Dim(1));
-      continue;
-    }
-    known = known * d;
-    out.push_back(d);
-  }
   if (!c.has_shape(0)) {
-    if (open) out[*open] = c.unknown("open");
+    Shape out;
+    for (size_t i = 0; i < wanted->size(); ++i)
+      out.push_back((*wanted)[i].known_positive() ? (*wanted)[i] : c.unknown("d" + std::to_string(i)));
     return c.set(0, c.elem(0), std::move(out)), ok();
   }
+  ONNXC_ASSIGN(Shape out, wanted_shape(c, *wanted));
+  const std::string what = shape_str(c.shape(0)) + " cannot be reshaped to " + shape_str(*wanted);
+  if (std::ranges::count(*wanted, Dim(-1)) > 1) return c.invalid("the shape has more than one -1");
   const Dim total = numel(c.shape(0));
-  if (open) {
-    if (known.is_const() && known.value() == 0)
-      out[*open] = Dim(0);
-    else if (total.is_const() && known.is_const() && total.value() % known.value() != 0)
-      return c.invalid(shape_str(c.shape(0)) + " cannot be reshaped to " + shape_str(*wanted));
-    else
-      out[*open] = Dim::floor_div(total, known);
-    ONNXC_TRY(c.require_equal(out[*open] * known, total, "elements before and after are not the same number"));
-  } else {
-    ONNXC_TRY(c.require_equal(total, known, shape_str(c.shape(0)) + " cannot be reshaped to " + shape_str(*wanted)));
+  // An entry that only a run knows follows from the others, where they are known.
+  const auto by_run = [](const Dim& d) { return !d.known_positive(); };
+  if (std::ranges::count_if(out, by_run) == 1 && numel(c.shape(0)).known_positive()) {
+    const size_t open = static_cast<size_t>(std::ranges::find_if(out, by_run) - out.begin());
+    out[open] = Dim(1);
+    const Dim others = numel(out);
+    if (total.is_const() && others.is_const() && total.value() % others.value() != 0) return c.invalid(what);
+    out[open] = Dim::floor_div(total, others);
+    ONNXC_TRY(c.require_equal(out[open] * others, total, what));
+    return c.set(0, c.elem(0), std::move(out)), ok();
   }
+  // -1 stands for what is left.
+  Dim others(1);
+  std::vector<Dim> is_open;
+  for (const Dim& d : out) {
+    is_open.push_back(d.known_non_negative() ? Dim(0) : Dim::equals(d, -1));
+    others = others * (d + Dim(2) * is_open.back());
+  }
+  const Dim rest = others == Dim(0) ? Dim(0) : Dim::floor_div(total, others.known_positive() ? others : Dim::max(others, 1));
+  for (size_t i = 0; i < out.size(); ++i) out[i] = out[i] + is_open[i] * (rest + Dim(1));
+  ONNXC_TRY(c.require_equal(numel(out), total, what));
   c.set(0, c.elem(0), std::move(out));
   return ok();
 }
@@ -97,23 +107,30 @@ Status infer_squeeze(InferContext& c) {
   c.contents[0] = c.in_contents(0);
   if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
   const Shape& x = c.shape(0);
-  std::vector<bool> drop(x.size(), false);
-  if (c.has_input(1)) {
-    const auto axes = c.in_ints(1);
-    if (!axes) return c.unsupported("the axes are computed at run time", "make them constant");
-    for (int64_t a : *axes) {
-      ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node, a, x.size()));
-      if (x[axis].is_const() && x[axis].value() != 1)
-        return c.invalid("axis " + std::to_string(a) + " of " + shape_str(x) + " is not 1");
-      drop[axis] = true;
-    }
-  } else {
+  Contents axes;
+  if (!c.has_input(1)) {
     if (!is_static(x)) return c.set_unranked(0, c.elem(0)), ok();  // a dim that is not known yet may be 1
-    for (size_t d = 0; d < x.size(); ++d) drop[d] = x[d].value() == 1;
+    for (size_t d = 0; d < x.size(); ++d)
+      if (x[d].value() == 1) axes.emplace_back(static_cast<int64_t>(d));
+  } else if (c.in_contents(1)) {
+    axes = *c.in_contents(1);
+  } else {
+    return c.unsupported("the number of axes is not known", "make them constant");
   }
-  Shape out;
-  for (size_t d = 0; d < x.size(); ++d)
-    if (!drop[d]) out.push_back(x[d]);
+  ONNXC_ASSIGN(const std::vector<Dim> drop, indexing::chosen_axes(c.node, axes, x.size()));
+  if (std::ranges::all_of(drop, &Dim::is_const)) {
+    Shape out;
+    for (size_t d = 0; d < x.size(); ++d) {
+      if (drop[d] == Dim(0))
+        out.push_back(x[d]);
+      else
+        ONNXC_TRY(c.require_equal(x[d], 1, "axis " + std::to_string(d) + " of " + shape_str(x) + " is not 1"));
+    }
+    return c.set(0, c.elem(0), std::move(out)), ok();
+  }
+  if (axes.size() > x.size()) return c.invalid("there are more axes than dims");
+  Shape out = indexing::shape_without(x, drop, x.size() - axes.size());
+  ONNXC_TRY(c.require_equal(numel(out), numel(x), "an axis of " + shape_str(x) + " that is taken away is not 1"));
   c.set(0, c.elem(0), std::move(out));
   return ok();
 }
@@ -122,18 +139,20 @@ Status infer_unsqueeze(InferContext& c) {
   if (!c.has_input(0) || !c.has_input(1)) return c.invalid("input and axes are needed");
   c.contents[0] = c.in_contents(0);
   if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
-  const auto axes = c.in_ints(1);
-  if (!axes) return c.unsupported("the axes are computed at run time", "make them constant");
-  const size_t rank = c.shape(0).size() + axes->size();
-  std::vector<bool> fresh(rank, false);
-  for (int64_t a : *axes) {
-    ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node, a, rank));
-    if (fresh[axis]) return c.invalid("axis " + std::to_string(a) + " is named twice");
-    fresh[axis] = true;
-  }
+  const auto& axes = c.in_contents(1);
+  if (!axes) return c.unsupported("the number of axes is not known", "make them constant");
+  const Shape& x = c.shape(0);
+  const size_t rank = x.size() + axes->size();
+  ONNXC_ASSIGN(const std::vector<Dim> fresh, indexing::chosen_axes(c.node, *axes, rank));
   Shape out;
-  size_t next = 0;
-  for (size_t d = 0; d < rank; ++d) out.push_back(fresh[d] ? Dim(1) : c.shape(0)[next++]);
+  Dim place(0);  // of the next dim of the input
+  for (size_t d = 0; d < rank; ++d) {
+    Dim own(0);
+    for (size_t i = 0; i < x.size(); ++i) own = own + Dim::equals(place, static_cast<int64_t>(i)) * x[i];
+    out.push_back(fresh[d] + (Dim(1) - fresh[d]) * own);
+    place = place + Dim(1) - fresh[d];
+  }
+  ONNXC_TRY(c.require_equal(place, static_cast<int64_t>(x.size()), "an axis is named twice"));
   c.set(0, c.elem(0), std::move(out));
   return ok();
 }

@@ -101,7 +101,7 @@ Result<Dim> range_length(InferContext& c) {
   const Dim distance = step > 0 ? (*b)[0] - (*a)[0] : (*a)[0] - (*b)[0];
   const Dim n = Dim::ceil_div(distance, Dim(step > 0 ? step : -step));
   if (n.is_const()) return Dim(std::max<int64_t>(n.value(), 0));
-  return n.known_positive() || n.as_symbol() ? n : Dim::max(n, Dim(0));
+  return n.known_non_negative() ? n : Dim::max(n, Dim(0));
 }
 
 Status infer_range(InferContext& c) {
@@ -119,6 +119,14 @@ Status infer_range(InferContext& c) {
 Expr scalar_input(ComputeContext& c, size_t i) {
   const std::vector<Expr> at(c.in_shape(i).size(), constant(0));
   return c.load(i, at);
+}
+// max(0, ceil((limit - start) / delta)), of elements.
+Result<std::vector<std::pair<Dim, Expr>>> range_dims(ComputeContext& c) {
+  const Expr start = scalar_input(c, 0), limit = scalar_input(c, 1), delta = scalar_input(c, 2);
+  const auto wide = [](const Expr& e) { return expr::cast(e, Elem::F64); };
+  const Expr turns = expr::unary(ExprOp::Ceil, binary(ExprOp::Div, wide(binary(ExprOp::Sub, limit, start)), wide(delta)));
+  const Expr none = constant(0);
+  return std::vector{std::pair(c.out_shape()[0], binary(ExprOp::Max, expr::cast(turns, Elem::I64), none))};
 }
 Result<Expr> compute_range(ComputeContext& c, std::span<const Expr> idx) {
   const Expr start = scalar_input(c, 0), delta = scalar_input(c, 2);
@@ -139,6 +147,10 @@ OpDef make(std::string_view name, InferFn infer, ComputeFn compute, ConditionFn 
 OP(Shape) = make("Shape", infer_shape, compute_shape, has_contents);
 OP(Size) = make("Size", infer_size, compute_size);
 OP(ConstantOfShape) = make("ConstantOfShape", infer_constant_of_shape, compute_constant_of_shape);
-OP(Range) = make("Range", infer_range, compute_range);
+OP(Range) = [] {
+  OpDef d = make("Range", infer_range, compute_range);
+  d.dims = range_dims;
+  return d;
+}();
 
 }  // namespace onnxc

@@ -139,7 +139,8 @@ bool may_run(const Node& n, const std::set<const Node*>& inside, const PassConte
   }
   for (const Value* v : n.outputs()) {
     if (!v) continue;
-    if (!v->type.is_static_tensor() || v->type.elem == Elem::String) return false;
+    const bool sized = v->type.is_static_tensor() || (def->defines_dims && v->type.is_tensor() && v->type.shape);
+    if (!sized || v->type.elem == Elem::String) return false;
     out += bytes_of(v->type);
   }
   return out <= 2 * in + kMostGrowth;

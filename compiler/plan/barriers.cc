@@ -6,18 +6,17 @@ namespace onnxc {
 namespace {
 
 // Bytes [begin, end) of one piece of memory: 0 the arena, 1 + i the i-th output, -1 - i the i-th input. In an arena
-// whose layout only a run knows, from its first element on.
+// with places that only a run knows, from its first element on.
 struct Access {
   int64_t memory = 0, begin = 0, end = 0;
   bool write = false;
   const Place* place = nullptr;  // in such an arena
 };
 
-enum class Runner { First, Shared, Every };  // thread 0; each a part; each all of it
+enum class Runner { First, Shared };  // thread 0; each a part
 
-Runner runner_of(const Operation& op) {
-  if (std::holds_alternative<ScalarDef>(op.node)) return Runner::Every;
-  return is_shared(op) ? Runner::Shared : Runner::First;
+bool is_of_stage(const Operation& op) {
+  return std::holds_alternative<ScalarDef>(op.node) || std::holds_alternative<Require>(op.node);
 }
 
 struct Accesses {
@@ -35,7 +34,7 @@ void add_access(const Plan& plan, BufferId b, bool write, std::vector<Access>& o
   Access access{0, 0, 0, write};
   switch (root.storage) {
     case Buffer::Storage::Arena:
-      if (plan.run_time_bytes.empty())
+      if (has_fixed_places(plan))
         begin = begin + place.offset;
       else
         access.place = &place;
@@ -55,7 +54,8 @@ void add_access(const Plan& plan, BufferId b, bool write, std::vector<Access>& o
 
 Accesses accesses_of(const Plan& plan, const Operation& op) {
   Accesses out;
-  out.runner = runner_of(op);
+  if (is_of_stage(op)) return out;  // all wait for it
+  out.runner = is_shared(op) ? Runner::Shared : Runner::First;
   const Effects effects = effects_of(op);
   for (BufferId b : effects.reads) add_access(plan, b, false, out.list);
   for (BufferId b : effects.writes) add_access(plan, b, true, out.list);
@@ -64,13 +64,16 @@ Accesses accesses_of(const Plan& plan, const Operation& op) {
 
 bool overlap(const Access& a, const Access& b) {
   if (a.memory != b.memory || (!a.write && !b.write)) return false;
+  if (a.place && a.place->stage != b.place->stage) return false;
   // Blocks that live at the same time lie apart; others may have the same bytes.
   if (a.place && a.place->offset - a.place->lead != b.place->offset - b.place->lead)
     return a.place->last < b.place->first || b.place->last < a.place->first;
   return a.begin < b.end && b.begin < a.end;
 }
 
-bool starts_together(const Operation& op) { return std::holds_alternative<Barrier>(op.node) || is_joint(op); }
+bool starts_together(const Operation& op) {
+  return std::holds_alternative<Barrier>(op.node) || is_of_stage(op) || is_joint(op);
+}
 
 bool conflict(const Accesses& a, const Accesses& b) {
   if (a.runner == Runner::First && b.runner == Runner::First) return false;

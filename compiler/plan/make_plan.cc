@@ -19,18 +19,11 @@ namespace {
 
 constexpr int64_t kGuardBytes = 64;
 
-// Symbols that the prologue defines.
-std::set<std::string> prologue_symbols(const Program& program) {
-  std::set<std::string> symbols;
-  for (size_t i = 0; i < prologue_size(program); ++i)
-    if (const auto* def = std::get_if<ScalarDef>(&program.ops[i].node)) symbols.insert(def->name);
-  return symbols;
-}
-
 }  // namespace
 
 Status require_known_dims(const Program& program) {
-  std::set<std::string> known = prologue_symbols(program);
+  std::set<std::string> known;
+  for (const auto& [symbol, stage] : stage_of_symbol(program)) known.insert(symbol);
   std::vector<Diagnostic> diagnostics;
   for (const Buffer& buffer : program.buffers) {
     std::set<std::string> symbols;
@@ -61,14 +54,16 @@ struct Blocks {
   std::vector<int64_t> block_of;  // per buffer; -1: none
 };
 
-Blocks make_blocks(const Program& program, const Liveness& live, const std::vector<BufferId>& leader) {
+// Of the arena of `stage`: of those whose size is known at its end, not before.
+Blocks make_blocks(const Program& program, const Liveness& live, const std::vector<BufferId>& leader,
+                   const std::vector<size_t>& stages, size_t stage) {
   Blocks out;
   out.block_of.assign(program.buffers.size(), -1);
   std::vector<int64_t> block_of_leader(program.buffers.size(), -1);
   for (BufferId b = 0; b < program.buffers.size(); ++b) {
     const Buffer& buffer = program.buffers[b];
     const LiveRange& range = live.ranges[b];
-    if (buffer.storage != Buffer::Storage::Arena || !range.used()) continue;
+    if (buffer.storage != Buffer::Storage::Arena || !range.used() || stages[b] != stage) continue;
     int64_t& index = block_of_leader[leader[b]];
     if (index < 0) {
       index = static_cast<int64_t>(out.blocks.size());
@@ -95,22 +90,22 @@ void set_lifetimes(Plan& plan, const Liveness& live) {
   }
 }
 
-void place_arena(Plan& plan, const Liveness& live) {
+void place_stage(Plan& plan, const Liveness& live, const std::vector<BufferId>& leader,
+                 const std::vector<size_t>& stages, size_t stage) {
   const Program& program = plan.program;
-  std::vector<BufferId> leader(program.buffers.size());
-  for (BufferId b = 0; b < leader.size(); ++b) leader[b] = b;
-  if (!plan.debug) leader = share_in_place(program, live);
-  const Blocks blocks = make_blocks(program, live, leader);
+  const Blocks blocks = make_blocks(program, live, leader, stages, stage);
   const ArenaLayout likely = plan.debug ? place_apart(blocks.blocks, plan.guard_bytes) : place_blocks(blocks.blocks);
-  const RunTimeLayout layout = follow_layout(blocks.blocks, likely, blocks.sizes);
-  plan.run_time_bytes = layout.named;
-  plan.arena_bytes = layout.bytes;
-  plan.live_bytes = static_cast<uint64_t>(peak_of_live_bytes(blocks.blocks));
+  const RunTimeLayout layout =
+      follow_layout(blocks.blocks, likely, blocks.sizes, stage == 0 ? "@" : "@" + std::to_string(stage) + ":");
+  plan.stages[stage].run_time_bytes = layout.named;
+  plan.stages[stage].arena_bytes = layout.bytes;
+  plan.live_bytes += static_cast<uint64_t>(peak_of_live_bytes(blocks.blocks));
   for (BufferId b = 0; b < program.buffers.size(); ++b) {
     Place& place = plan.places[b];
     if (blocks.block_of[b] < 0) continue;
     const Buffer& buffer = program.buffers[b];
     place.kind = Place::Kind::Arena;
+    place.stage = stage;
     place.bytes = bytes_of(buffer, buffer.extent());
     place.lead = bytes_of(buffer, buffer.lead());
     place.offset = layout.offsets[static_cast<size_t>(blocks.block_of[b])] + place.lead;
@@ -118,11 +113,30 @@ void place_arena(Plan& plan, const Liveness& live) {
   }
 }
 
+void place_arenas(Plan& plan, const Liveness& live) {
+  const Program& program = plan.program;
+  std::vector<BufferId> leader(program.buffers.size());
+  for (BufferId b = 0; b < leader.size(); ++b) leader[b] = b;
+  if (!plan.debug) leader = share_in_place(program, live);
+  const StageOfSymbol known = stage_of_symbol(program);
+  std::vector<size_t> stages;
+  for (const Buffer& buffer : program.buffers) stages.push_back(stage_of(bytes_of(buffer, buffer.extent()), known));
+  plan.stages.resize(stages_of(program).size());
+  for (size_t s = 0; s < plan.stages.size(); ++s) place_stage(plan, live, leader, stages, s);
+}
+
+// Barriers move the operations.
+void find_stages(Plan& plan) {
+  const std::vector<Stage> stages = stages_of(plan.program);
+  for (size_t s = 0; s < stages.size(); ++s) plan.stages[s].operations = stages[s];
+}
+
 }  // namespace
 
 Result<Plan> make_plan(Program program, const Options& options) {
   ONNXC_TRY(require_known_dims(program));
-  if (options.debug_plan && prologue_size(program) > 0)
+  const std::vector<Stage> stages = stages_of(program);
+  if (options.debug_plan && (stages.size() > 1 || stages.front().end > 0))
     return Error(ErrorKind::Unsupported, "--debug-plan needs fixed dims", "",
                  "fix free dimensions with --dim NAME=N or --shape INPUT=...");
   Plan plan;
@@ -134,9 +148,10 @@ Result<Plan> make_plan(Program program, const Options& options) {
   plan.debug = options.debug_plan;
   plan.guard_bytes = plan.debug ? kGuardBytes : 0;
   const Liveness live = compute_liveness(plan.program);
-  place_arena(plan, live);
+  place_arenas(plan, live);
   set_lifetimes(plan, live);  // barriers go by them
   if (plan.threads) insert_barriers(plan);
+  find_stages(plan);
   set_lifetimes(plan, compute_liveness(plan.program));
   std::vector<bool> used;
   for (const LiveRange& range : live.ranges) used.push_back(range.used());

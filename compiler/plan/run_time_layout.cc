@@ -14,7 +14,8 @@ Dim aligned(const Dim& bytes, int64_t alignment) { return Dim::ceil_div(bytes, a
 
 class Follower {
  public:
-  Follower(std::span<const ArenaBlock> blocks, std::span<const BlockSize> sizes) : blocks_(blocks), sizes_(sizes) {
+  Follower(std::span<const ArenaBlock> blocks, std::span<const BlockSize> sizes, std::string prefix)
+      : blocks_(blocks), sizes_(sizes), prefix_(std::move(prefix)) {
     layout_.offsets.resize(blocks.size());
     ends_.resize(blocks.size());
     is_support_.resize(blocks.size());
@@ -29,7 +30,7 @@ class Follower {
     std::vector<Dim> tops;
     for (size_t b : order)
       if (!is_support_[b]) tops.push_back(ends_[b]);
-    layout_.bytes = largest("@arena", std::move(tops), kArenaAlignment);
+    layout_.bytes = largest(prefix_ + "arena", std::move(tops), kArenaAlignment);
     return std::move(layout_);
   }
 
@@ -52,11 +53,11 @@ class Follower {
       least.push_back(ends_[support]);
     }
     const std::string number = std::to_string(block);
-    const Dim offset = largest("@" + number, std::move(least), blocks_[block].align);
+    const Dim offset = largest(prefix_ + number, std::move(least), blocks_[block].align);
     std::vector<Dim> ends;
     for (const Dim& size : sizes_[block]) ends.push_back(offset + aligned(size, kArenaAlignment));
     layout_.offsets[block] = offset;
-    ends_[block] = largest("@" + number + ".end", std::move(ends), kArenaAlignment);
+    ends_[block] = largest(prefix_ + number + ".end", std::move(ends), kArenaAlignment);
   }
 
   // One Dim for the largest of `values`, aligned (which multiples of kArenaAlignment are already): named where it is no
@@ -82,6 +83,7 @@ class Follower {
 
   std::span<const ArenaBlock> blocks_;
   std::span<const BlockSize> sizes_;
+  std::string prefix_;
   RunTimeLayout layout_;
   std::vector<Dim> ends_;
   std::vector<bool> is_support_;
@@ -90,8 +92,8 @@ class Follower {
 }  // namespace
 
 RunTimeLayout follow_layout(std::span<const ArenaBlock> blocks, const ArenaLayout& likely,
-                            std::span<const BlockSize> sizes) {
-  if (!std::ranges::all_of(sizes, is_constant)) return Follower(blocks, sizes).run(likely);
+                            std::span<const BlockSize> sizes, const std::string& prefix) {
+  if (!std::ranges::all_of(sizes, is_constant)) return Follower(blocks, sizes, prefix).run(likely);
   RunTimeLayout layout;
   layout.offsets.assign(likely.offsets.begin(), likely.offsets.end());
   layout.bytes = likely.bytes;

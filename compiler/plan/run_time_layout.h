@@ -21,8 +21,8 @@ struct RunTimeLayout {
 
 // Of two blocks that live at the same time, the one that is lower in `likely` stays so: the other begins at its end or
 // above. At the likely sizes no place is higher than in `likely`; at any others, no two such blocks overlap. Where all
-// sizes are constant, `likely` itself.
+// sizes are constant, `likely` itself. `prefix`: of the names.
 RunTimeLayout follow_layout(std::span<const ArenaBlock> blocks, const ArenaLayout& likely,
-                            std::span<const BlockSize> sizes);
+                            std::span<const BlockSize> sizes, const std::string& prefix = "@");
 
 }  // namespace onnxc

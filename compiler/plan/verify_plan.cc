@@ -64,38 +64,40 @@ Status check_apart(const Plan& plan, const Liveness& live, const Extent& a, cons
 
 using Values = std::map<std::string, int64_t>;
 
-// The symbols of a run in which the n-th dim of the inputs is `dim(n)`, and all that follows from them; nothing where
-// such a run is none.
-std::optional<Values> values_of(const Plan& plan, const std::function<int64_t(const std::string&, size_t)>& dim) {
+// The symbols of a run in which the n-th Scalar that does not follow from others is `scalar(n)`, and all that follows
+// from them; nothing where such a run is none.
+std::optional<Values> values_of(const Plan& plan, const std::function<int64_t(const std::string&, size_t)>& scalar) {
   Values values;
-  for (size_t i = 0; i < prologue_size(plan.program); ++i) {
-    const auto* def = std::get_if<ScalarDef>(&plan.program.ops[i].node);
-    if (!def) continue;
-    const auto* follows = std::get_if<Dim>(&def->value);
-    const auto value = follows ? follows->evaluate(values) : std::optional(dim(def->name, i));
-    if (!value) return std::nullopt;
-    values[def->name] = *value;
-  }
-  for (const RunTimeBytes& bytes : plan.run_time_bytes) {
-    int64_t most = 0;
-    for (const Dim& least : bytes.least) {
-      const auto value = least.evaluate(values);
+  for (const PlannedStage& stage : plan.stages) {
+    for (size_t i = stage.operations.begin; i < stage.operations.end; ++i) {
+      const auto* def = std::get_if<ScalarDef>(&plan.program.ops[i].node);
+      if (!def) continue;
+      const auto* follows = std::get_if<Dim>(&def->value);
+      const auto value = follows ? follows->evaluate(values) : std::optional(scalar(def->name, i));
       if (!value) return std::nullopt;
-      most = std::max(most, *value);
+      values[def->name] = *value;
     }
-    values[bytes.name] = most;
+    for (const RunTimeBytes& bytes : stage.run_time_bytes) {
+      int64_t most = 0;
+      for (const Dim& least : bytes.least) {
+        const auto value = least.evaluate(values);
+        if (!value) return std::nullopt;
+        most = std::max(most, *value);
+      }
+      values[bytes.name] = most;
+    }
   }
   return values;
 }
 
-Status check_arena(const Plan& plan, const Liveness& live, const Values& values) {
+Status check_arena(const Plan& plan, const Liveness& live, const Values& values, size_t stage) {
   const int64_t guard = plan.debug ? plan.guard_bytes : 0;
   std::vector<Extent> extents;
-  const auto arena = plan.arena_bytes.evaluate(values);
+  const auto arena = plan.stages[stage].arena_bytes.evaluate(values);
   for (BufferId b = 0; b < plan.places.size(); ++b) {
     const Place& place = plan.places[b];
     const Buffer& buffer = plan.program.buffers[b];
-    if (place.kind == Place::Kind::None || buffer.storage == Buffer::Storage::View) continue;
+    if (place.kind == Place::Kind::None || buffer.storage == Buffer::Storage::View || place.stage != stage) continue;
     const auto start = (place.offset - place.lead).evaluate(values), bytes = place.bytes.evaluate(values);
     if (!start || !bytes || !arena) return bug(plan, b, "has a place that does not follow from the dims of the run");
     if (*bytes < 0) return ok();  // no run has such dims
@@ -114,15 +116,16 @@ Status check_arena(const Plan& plan, const Liveness& live, const Values& values)
   return ok();
 }
 
-// The arena of one run where all dims are fixed, else of several: of likely dims, of ones, and of any.
+// The arenas of one run where all dims are fixed, else of several: of likely dims, of ones, and of any.
 Status check_runs(const Plan& plan, const Liveness& live) {
   const auto likely = [&](const std::string& name, size_t) { return likely_value(plan.program, Dim::symbol(name)); };
   const auto ones = [](const std::string&, size_t) { return int64_t{1}; };
   const auto mixed = [](const std::string&, size_t i) { return static_cast<int64_t>(i * 37 % 101); };
   std::vector<std::function<int64_t(const std::string&, size_t)>> runs = {likely};
-  if (!plan.run_time_bytes.empty()) runs.insert(runs.end(), {ones, mixed});
+  if (!has_fixed_places(plan)) runs.insert(runs.end(), {ones, mixed});
   for (const auto& run : runs)
-    if (const auto values = values_of(plan, run)) ONNXC_TRY(check_arena(plan, live, *values));
+    if (const auto values = values_of(plan, run))
+      for (size_t s = 0; s < plan.stages.size(); ++s) ONNXC_TRY(check_arena(plan, live, *values, s));
   return ok();
 }
 

@@ -23,23 +23,27 @@ typedef struct onnxc_frame {
   onnxc_arrival* arrivals;  /* one per thread of the run */
   onnxc_message* message;   /* may be null; for the thread whose failure came first */
   int32_t thread, threads;
-  uint32_t barriers;    /* that this thread has come to */
-  const int64_t* table; /* as the layout filled it */
+  uint32_t barriers;      /* that this thread has come to */
+  int64_t* table;         /* as the layouts fill it */
+  unsigned char** arenas; /* one per layout; the first is `arena` */
+  void* run;              /* model_entry.h's own */
 } onnxc_frame;
 
 /* The emitted function. Returns an onnxc_status. */
 typedef int32_t (*onnxc_body_fn)(onnxc_frame* frame);
 
-/* The emitted function of a model with free dims that computes, once before a run, what follows from the dims of the
- * inputs: table[0] the bytes of the arena, further entries as the body reads them; rank and dims of outputs whose dims
- * are not fixed. What is larger than int64 holds is INT64_MAX. Returns an onnxc_status. */
-typedef int32_t (*onnxc_layout_fn)(const onnxc_value* inputs, onnxc_value* outputs, int64_t* table,
-                                   onnxc_message* message);
+/* An emitted function that computes what follows from the dims of the inputs (the first one, before the run) or from
+ * what the body has computed so far (the others, called by onnxc_begin_stage on thread 0 while all others wait): entry
+ * `number of the layout` of the table is the bytes of an arena, further ones are as the body reads them; and rank and
+ * dims of the outputs that are known by now, where they are not fixed. What is larger than int64 holds is INT64_MAX.
+ * Returns an onnxc_status. */
+typedef int32_t (*onnxc_layout_fn)(onnxc_frame* frame);
 
 typedef struct onnxc_code {
   onnxc_body_fn body;
-  onnxc_layout_fn layout; /* null: all dims are fixed */
-  uint32_t table_length;  /* entries; 0 without a layout */
+  const onnxc_layout_fn* layouts;
+  uint32_t num_layouts;  /* 0: all dims are fixed */
+  uint32_t table_length; /* entries; 0 without layouts */
   uint32_t flags;
 } onnxc_code;
 #define ONNXC_BODY_PARALLEL 1u /* the body may be run by several threads at a time, which meet at barriers */

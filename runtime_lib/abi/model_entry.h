@@ -97,13 +97,19 @@ struct Run {
   const onnxc_session* session;
   const onnxc_run_args* args;
   onnxc_message* out;
-  const onnxc_value* input_values;  // contiguous, of the struct as known here
+  onnxc_value* input_values;  // contiguous, of the struct as known here
   onnxc_value* output_values;
   const void** inputs;
   void** outputs;
-  unsigned char* allocated;  // per output: 1 when host->allocate gave it during this run
-  int64_t* table;            // of the layout
+  unsigned char* prepared;   // per output: 1 when its dims are known and it has memory
+  unsigned char* allocated;  // per output: 1 when host->allocate gave that during this run
+  int64_t* table;            // of the layouts
+  unsigned char** arenas;    // per layout; at least one
+  void** owned;              // per layout: what host->allocate gave for it, or null
 };
+
+// Rank of an output whose dims are not known yet.
+constexpr uint32_t kUnknownRank = ~0u;
 
 // Arrays of values may have been made with a longer struct than is known here.
 inline const onnxc_value& value_at(const onnxc_value* values, uint32_t i) {
@@ -176,13 +182,10 @@ inline bool fits_memory(const onnxc_value& value) {
   return true;
 }
 
-// Fills in type and dims (of `computed`, where they are not fixed), and finds memory: the caller's, or the host's.
+// Fills in dims (of `computed`, where they are not fixed), and finds memory: the caller's, or the host's.
 inline onnxc_status prepare_output(Run& run, uint32_t i, const onnxc_value& computed) {
   const onnxc_value_info& info = run.session->info->outputs[i];
   onnxc_value& value = value_at(run.args->outputs, i);
-  value.kind = info.kind;
-  value.elem = info.elem;
-  if (info.kind != ONNXC_TENSOR) return ONNXC_OK;  // the body makes it
   const bool fixed = info.flags & ONNXC_STATIC;
   value.rank = fixed ? static_cast<uint32_t>(info.rank) : computed.rank;
   for (uint32_t d = 0; d < value.rank; ++d) value.dims[d] = fixed ? info.dims[d] : computed.dims[d];
@@ -240,35 +243,59 @@ inline onnxc_status check_run_args(const onnxc_session* session, const onnxc_run
 
 // What the threads of one run share.
 struct Shared {
-  const Run* run;
-  unsigned char* arena;
+  Run* run;
   int32_t status;
   onnxc_arrival* arrivals;  // one per thread
-  onnxc_message* message;
 };
+
+inline onnxc_frame make_frame(Shared& shared, int32_t thread, int32_t threads) {
+  Run& run = *shared.run;
+  const onnxc_session& session = *run.session;
+  return {run.inputs,
+          run.outputs,
+          run.input_values,
+          run.output_values,
+          run.arenas[0],
+          session.weights,
+          session.has_host ? &session.host : nullptr,
+          &shared.status,
+          shared.arrivals,
+          run.out,
+          thread,
+          threads,
+          0,
+          run.table,
+          run.arenas,
+          &run};
+}
 
 inline void run_thread(void* argument, int32_t thread, int32_t threads) {
   Shared& shared = *static_cast<Shared*>(argument);
-  const onnxc_session& session = *shared.run->session;
-  onnxc_frame frame = {shared.run->inputs,
-                       shared.run->outputs,
-                       shared.run->input_values,
-                       shared.run->output_values,
-                       shared.arena,
-                       session.weights,
-                       session.has_host ? &session.host : nullptr,
-                       &shared.status,
-                       shared.arrivals,
-                       shared.message,
-                       thread,
-                       threads,
-                       0,
-                       shared.run->table};
-  const int32_t status = session.code->body(&frame);
+  onnxc_frame frame = make_frame(shared, thread, threads);
+  const int32_t status = shared.run->session->code->body(&frame);
   if (status != ONNXC_OK) onnxc_first_failure(&frame, status);
 }
 
-// The part of the arena in front of the plan's holds sub-byte inputs and outputs, one element per byte.
+// Prepares the outputs whose dims have become known. The part of an arena in front of the plan's holds sub-byte inputs
+// and outputs, one element per byte; adds the bytes that it needs.
+inline onnxc_status prepare_outputs(Run& run, int64_t* staging) {
+  const onnxc_model_info* info = run.session->info;
+  for (uint32_t i = 0; i < info->num_outputs; ++i) {
+    if (run.prepared[i] || run.output_values[i].rank == kUnknownRank) continue;
+    const onnxc_status status = prepare_output(run, i, run.output_values[i]);
+    if (status != ONNXC_OK) return status;
+    run.prepared[i] = 1;
+    run.output_values[i] = value_at(run.args->outputs, i);
+    run.outputs[i] = run.output_values[i].data;
+    if (is_sub_byte(info->outputs[i].elem)) {
+      run.outputs[i] = nullptr;  // stage_outputs()
+      *staging += static_cast<int64_t>(ONNXC_STAGING_BYTES(count_elements(run.output_values[i])));
+    }
+    if (*staging > ONNXC_MAX_BYTES) break;
+  }
+  return ONNXC_OK;
+}
+
 inline unsigned char* unpack_inputs(Run& run, unsigned char* arena) {
   const onnxc_model_info* info = run.session->info;
   for (uint32_t i = 0; i < info->num_inputs; ++i) {
@@ -278,8 +305,13 @@ inline unsigned char* unpack_inputs(Run& run, unsigned char* arena) {
     run.inputs[i] = arena;
     arena += ONNXC_STAGING_BYTES(count);
   }
+  return arena;
+}
+
+inline unsigned char* stage_outputs(Run& run, unsigned char* arena) {
+  const onnxc_model_info* info = run.session->info;
   for (uint32_t i = 0; i < info->num_outputs; ++i) {
-    if (!is_sub_byte(info->outputs[i].elem)) continue;
+    if (!run.prepared[i] || run.outputs[i] || !is_sub_byte(info->outputs[i].elem)) continue;
     run.outputs[i] = arena;
     arena += ONNXC_STAGING_BYTES(count_elements(run.output_values[i]));
   }
@@ -294,8 +326,56 @@ inline void pack_outputs(const Run& run) {
            count_elements(run.output_values[i]), info->outputs[i].elem);
 }
 
-inline onnxc_status run_body(Run& run, unsigned char* arena) {
-  Shared shared = {&run, unpack_inputs(run, arena), ONNXC_OK, nullptr, run.out};
+// Arena `stage`: for the first one the caller's, where it is large enough.
+inline onnxc_status find_arena(Run& run, uint32_t stage, int64_t needed) {
+  const onnxc_session& session = *run.session;
+  const onnxc_run_args* args = run.args;
+  run.arenas[stage] = nullptr;
+  if (needed > ONNXC_MAX_BYTES) {
+    Message(run.out) << "run: tensors of these shapes need more memory than there can be";
+    return ONNXC_OUT_OF_MEMORY;
+  }
+  const uint64_t bytes = static_cast<uint64_t>(needed);
+  if (!bytes) return ONNXC_OK;
+  // Where only the run tells how much is needed, an arena that is too small is none.
+  const bool too_small = session.code->num_layouts && session.host.allocate && args->arena_bytes < bytes;
+  if (stage == 0 && args->arena && !too_small) {
+    if (reinterpret_cast<uintptr_t>(args->arena) % 64 || args->arena_bytes < bytes) {
+      Message(run.out) << "run: the arena must be aligned to 64 bytes and have at least " << needed
+                       << " bytes; it has " << static_cast<int64_t>(args->arena_bytes);
+      return ONNXC_OUT_OF_MEMORY;
+    }
+    run.arenas[0] = static_cast<unsigned char*>(args->arena);
+    return ONNXC_OK;
+  }
+  if (session.host.allocate) run.owned[stage] = session.host.allocate(session.host.user, bytes, 64);
+  if (!run.owned[stage]) {
+    Message(run.out) << "run: no arena was given and the host cannot allocate " << needed << " bytes";
+    return ONNXC_OUT_OF_MEMORY;
+  }
+  run.arenas[stage] = static_cast<unsigned char*>(run.owned[stage]);
+  return ONNXC_OK;
+}
+
+// Finds the memory that a stage needs, once its layout is known.
+inline onnxc_status begin_stage(Run& run, uint32_t stage, int64_t bytes) {
+  int64_t staging = 0;
+  const onnxc_model_info* info = run.session->info;
+  for (uint32_t i = 0; stage == 0 && i < info->num_inputs && staging <= ONNXC_MAX_BYTES; ++i)
+    if (is_sub_byte(info->inputs[i].elem))
+      staging += static_cast<int64_t>(ONNXC_STAGING_BYTES(count_elements(run.input_values[i])));
+  onnxc_status status = prepare_outputs(run, &staging);
+  if (status != ONNXC_OK) return status;
+  status = find_arena(run, stage, bytes > ONNXC_MAX_BYTES ? bytes : bytes + staging);
+  if (status != ONNXC_OK) return status;
+  unsigned char* arena = run.arenas[stage];
+  if (stage == 0) arena = unpack_inputs(run, arena);
+  run.arenas[stage] = stage_outputs(run, arena);
+  return ONNXC_OK;
+}
+
+inline onnxc_status run_body(Run& run) {
+  Shared shared = {&run, ONNXC_OK, nullptr};
   const onnxc_session& session = *run.session;
   if (session.threads > 1) {
     const uintptr_t line = sizeof(onnxc_arrival), count = static_cast<uintptr_t>(session.threads);
@@ -310,71 +390,55 @@ inline onnxc_status run_body(Run& run, unsigned char* arena) {
   return static_cast<onnxc_status>(shared.status);
 }
 
-// What the run needs: fixed, or the layout's and what sub-byte inputs and outputs take.
-inline int64_t bytes_of_arena(const Run& run) {
-  const onnxc_model_info* info = run.session->info;
-  if (!run.session->code->layout) return static_cast<int64_t>(info->arena_bytes);
-  int64_t bytes = run.table[0];
-  for (uint32_t i = 0; i < info->num_inputs && bytes <= ONNXC_MAX_BYTES; ++i)
-    if (is_sub_byte(info->inputs[i].elem))
-      bytes += static_cast<int64_t>(ONNXC_STAGING_BYTES(count_elements(run.input_values[i])));
-  for (uint32_t i = 0; i < info->num_outputs && bytes <= ONNXC_MAX_BYTES; ++i)
-    if (is_sub_byte(info->outputs[i].elem))
-      bytes += static_cast<int64_t>(ONNXC_STAGING_BYTES(count_elements(run.output_values[i])));
-  return bytes;
+inline onnxc_status run_stages(Run& run) {
+  const onnxc_code& code = *run.session->code;
+  int64_t bytes = static_cast<int64_t>(run.session->info->arena_bytes);
+  if (code.num_layouts) {
+    Shared alone = {&run, ONNXC_OK, nullptr};
+    onnxc_frame frame = make_frame(alone, 0, 1);
+    const int32_t status = code.layouts[0](&frame);
+    if (status != ONNXC_OK) return static_cast<onnxc_status>(status);
+    bytes = run.table[0];
+  }
+  const onnxc_status status = begin_stage(run, 0, bytes);
+  if (status != ONNXC_OK) return status;
+  Message cleared(run.out);
+  return run_body(run);
 }
 
-inline onnxc_status run_in_arena(Run& run) {
-  const onnxc_session& session = *run.session;
-  const onnxc_run_args* args = run.args;
-  const int64_t needed = bytes_of_arena(run);
-  if (needed > ONNXC_MAX_BYTES) {
-    Message(run.out) << "run: inputs of these shapes need more memory than there can be";
-    return ONNXC_OUT_OF_MEMORY;
-  }
-  const uint64_t bytes = static_cast<uint64_t>(needed);
-  // Where only the run tells how much is needed, an arena that is too small is none.
-  const bool too_small = session.code->layout && session.host.allocate && args->arena_bytes < bytes;
-  if ((args->arena && !too_small) || !bytes) {
-    if (bytes && (reinterpret_cast<uintptr_t>(args->arena) % 64 || args->arena_bytes < bytes)) {
-      Message(run.out) << "run: the arena must be aligned to 64 bytes and have at least " << static_cast<int64_t>(bytes)
-                       << " bytes; it has " << static_cast<int64_t>(args->arena_bytes);
-      return ONNXC_OUT_OF_MEMORY;
-    }
-    return run_body(run, static_cast<unsigned char*>(args->arena));
-  }
-  void* arena = session.host.allocate ? session.host.allocate(session.host.user, bytes, 64) : nullptr;
-  if (!arena) {
-    Message(run.out) << "run: no arena was given and the host cannot allocate " << static_cast<int64_t>(bytes)
-                     << " bytes";
-    return ONNXC_OUT_OF_MEMORY;
-  }
-  const onnxc_status status = run_body(run, static_cast<unsigned char*>(arena));
-  session.host.release(session.host.user, arena);
-  return status;
-}
-
-inline onnxc_status run_values(Run& run, onnxc_value* input_copies, onnxc_value* output_copies) {
+inline onnxc_status run_values(Run& run) {
   const onnxc_model_info* info = run.session->info;
   for (uint32_t i = 0; i < info->num_inputs; ++i) {
     const onnxc_value& value = value_at(run.args->inputs, i);
     const onnxc_status status = check_input(info->inputs[i], value, run.out);
     if (status != ONNXC_OK) return status;
-    input_copies[i] = value;
+    run.input_values[i] = value;
     run.inputs[i] = info->inputs[i].kind == ONNXC_TENSOR ? value.data : value.object;
   }
-  if (const onnxc_layout_fn layout = run.session->code->layout) {
-    const int32_t status = layout(input_copies, output_copies, run.table, run.out);
-    if (status != ONNXC_OK) return static_cast<onnxc_status>(status);
-  }
   for (uint32_t i = 0; i < info->num_outputs; ++i) {
-    const onnxc_status status = prepare_output(run, i, output_copies[i]);
-    if (status != ONNXC_OK) return status;
-    output_copies[i] = value_at(run.args->outputs, i);
-    run.outputs[i] = output_copies[i].data;
+    onnxc_value& value = value_at(run.args->outputs, i);
+    value.kind = info->outputs[i].kind;
+    value.elem = info->outputs[i].elem;
+    run.output_values[i] = value;
+    run.output_values[i].rank = info->outputs[i].flags & ONNXC_STATIC ? 0 : kUnknownRank;
+    run.outputs[i] = nullptr;
+    run.prepared[i] = info->outputs[i].kind != ONNXC_TENSOR;  // the body makes it
+    run.allocated[i] = 0;
   }
-  Message cleared(run.out);
-  return run_in_arena(run);
+  const uint32_t stages = run.session->code->num_layouts ? run.session->code->num_layouts : 1;
+  for (uint32_t s = 0; s < stages; ++s) run.owned[s] = run.arenas[s] = nullptr;
+  const onnxc_status status = run_stages(run);
+  const onnxc_host& host = run.session->host;
+  for (uint32_t s = stages; s-- > 0;)
+    if (run.owned[s]) host.release(host.user, run.owned[s]);
+  for (uint32_t i = 0; status != ONNXC_OK && i < info->num_outputs; ++i) {
+    if (!run.allocated[i]) continue;
+    onnxc_value& value = value_at(run.args->outputs, i);
+    host.release(host.user, value.data);
+    value.data = nullptr;
+    value.capacity = 0;
+  }
+  return status;
 }
 
 }  // namespace
@@ -446,21 +510,31 @@ ONNXC_ENTRY onnxc_status onnxc_entry_run(onnxc_session* session, const onnxc_run
   // On the stack: a session may be used by several threads at a time, and a model owns no heap.
   onnxc_value* copies = static_cast<onnxc_value*>(__builtin_alloca((inputs + outputs) * sizeof(onnxc_value) + 1));
   const void** pointers = static_cast<const void**>(__builtin_alloca((inputs + outputs) * sizeof(void*) + 1));
-  unsigned char* allocated = static_cast<unsigned char*>(__builtin_alloca(outputs + 1));
+  unsigned char* flags = static_cast<unsigned char*>(__builtin_alloca(2 * outputs + 1));
   int64_t* table = static_cast<int64_t*>(__builtin_alloca(session->code->table_length * sizeof(int64_t) + 1));
-  for (uint32_t i = 0; i < outputs; ++i) allocated[i] = 0;
-  onnxc_entry::Run run = {
-      session, args, out, copies, copies + inputs, pointers, const_cast<void**>(pointers + inputs), allocated, table};
-  const onnxc_status result = onnxc_entry::run_values(run, copies, copies + inputs);
-  if (result == ONNXC_OK) return result;
-  for (uint32_t i = 0; i < outputs; ++i) {
-    if (!allocated[i]) continue;
-    onnxc_value& value = onnxc_entry::value_at(args->outputs, i);
-    session->host.release(session->host.user, value.data);
-    value.data = nullptr;
-    value.capacity = 0;
-  }
-  return result;
+  const uint32_t stages = session->code->num_layouts ? session->code->num_layouts : 1;
+  void** memory = static_cast<void**>(__builtin_alloca(2 * stages * sizeof(void*)));
+  onnxc_entry::Run run = {session,
+                          args,
+                          out,
+                          copies,
+                          copies + inputs,
+                          pointers,
+                          const_cast<void**>(pointers + inputs),
+                          flags,
+                          flags + outputs,
+                          table,
+                          reinterpret_cast<unsigned char**>(memory),
+                          memory + stages};
+  return onnxc_entry::run_values(run);
+}
+
+// Computes layout `stage` and finds the memory that it asks for, in the middle of a run: on thread 0, while all others
+// wait.
+ONNXC_ENTRY int32_t onnxc_begin_stage(onnxc_frame* frame, uint32_t stage) {
+  onnxc_entry::Run& run = *static_cast<onnxc_entry::Run*>(frame->run);
+  const int32_t status = run.session->code->layouts[stage](frame);
+  return status != ONNXC_OK ? status : onnxc_entry::begin_stage(run, stage, run.table[stage]);
 }
 
 ONNXC_ENTRY void onnxc_entry_destroy(onnxc_session* session) {

@@ -33,9 +33,9 @@ ONNXC_ENTRY void onnxc_step_end(const onnxc_frame* frame, uint32_t index) {
   if (host && host->profile && frame->thread == 0) host->profile(host->user, index, 1);
 }
 
-// What the layout requires of the inputs' dims does not hold.
-ONNXC_ENTRY int32_t onnxc_layout_refused(onnxc_message* message, const char* text) {
-  onnxc_entry::Message(message) << text;
+// What a layout requires does not hold.
+ONNXC_ENTRY int32_t onnxc_layout_refused(const onnxc_frame* frame, const char* text) {
+  onnxc_entry::Message(frame->message) << text;
   return ONNXC_INVALID_ARGUMENT;
 }
 

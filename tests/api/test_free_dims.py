@@ -100,3 +100,108 @@ def test_an_archive_says_that_it_needs_fixed_dims(tmp_path):
     assert outcome.returncode == 4
     assert "--dim NAME=N" in outcome.stderr
     assert not (tmp_path / "model.a").exists()
+
+
+# ---- dims that the run computes
+
+
+def ints(*values):
+    return numpy.array(values, numpy.int64)
+
+
+def value_of(name: str, array: numpy.ndarray):
+    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+
+
+def shaped_by_inputs() -> tuple[onnx.ModelProto, list[dict]]:
+    """The shapes of the outputs are what integer inputs say"""
+    floats = RNG.standard_normal((4, 6)).astype(numpy.float32)
+    feeds = [
+        {"x": floats, "shape": ints(3, 8), "begin": ints(1), "end": ints(-1), "k": ints(2), "pads": ints(0, 1, 2, 0)},
+        {"x": floats, "shape": ints(2, -1), "begin": ints(-3), "end": ints(99), "k": ints(6), "pads": ints(0, 0, 0, 0)},
+        {"x": floats, "shape": ints(0, 6), "begin": ints(2), "end": ints(2), "k": ints(0), "pads": ints(1, -1, 0, 3)},
+    ]
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["reshaped"], "reshape0"),
+        helper.make_node("Relu", ["reshaped"], ["r"], "relu0"),
+        helper.make_node("Slice", ["x", "begin", "end", "begin1"], ["slice"], "slice0"),
+        helper.make_node("TopK", ["x", "k"], ["top", "places"], "top0"),
+        helper.make_node("Pad", ["x", "pads"], ["pad"], "pad0"),
+    ]
+    one = onnx.numpy_helper.from_array(ints(1), "begin1")
+    outputs = [
+        small_models.value("r", ("A", "B")),
+        small_models.value("slice", (4, "C")),
+        small_models.value("top", (4, "D")),
+        small_models.value("pad", ("E", "F")),
+    ]
+    return small_models.model(nodes, [value_of(k, v) for k, v in feeds[0].items()], outputs, [one]), feeds
+
+
+def shaped_by_results() -> tuple[onnx.ModelProto, list[dict]]:
+    """Two stages: as long as the sum of what a cast gives, then as long as a maximum of that"""
+    nodes = [
+        helper.make_node("Cast", ["x"], ["lengths"], "cast0", to=onnx.TensorProto.INT64),
+        helper.make_node("ReduceSum", ["lengths"], ["total"], "sum0", keepdims=0),
+        helper.make_node("Range", ["zero", "total", "one"], ["steps"], "range0"),
+        helper.make_node("Cast", ["steps"], ["floats"], "cast1", to=onnx.TensorProto.FLOAT),
+        helper.make_node("Mul", ["floats", "half"], ["y"], "mul0"),
+        helper.make_node("Mod", ["steps", "seven"], ["rest"], "mod0"),
+        helper.make_node("ReduceMax", ["rest"], ["most"], "max0", keepdims=1),
+        helper.make_node("Expand", ["y", "most2"], ["wide"], "expand0"),
+        helper.make_node("Concat", ["most", "one1"], ["most2"], "concat0", axis=0),
+    ]
+    constants = {
+        "zero": numpy.int64(0),
+        "one": numpy.int64(1),
+        "one1": ints(1),
+        "seven": numpy.int64(7),
+        "half": numpy.float32(0.5),
+    }
+    weights = [onnx.numpy_helper.from_array(numpy.asarray(v), k) for k, v in constants.items()]
+    order = [nodes[i] for i in (0, 1, 2, 3, 4, 5, 6, 8, 7)]
+    feeds = [{"x": numpy.array(v, numpy.float32)} for v in ([1, 2, 3, 4], [0, 0, 0, 1], [90, 1, 1, 8], [2, 0, 0, 0])]
+    outputs = [small_models.value("y", ("L",)), small_models.value("wide", ("M", "L"))]
+    return small_models.model(order, [small_models.value("x", (4,))], outputs, weights), feeds
+
+
+@pytest.mark.parametrize("make", [shaped_by_inputs, shaped_by_results])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_dims_that_the_run_computes(make, threads, tmp_path):
+    model, feeds = make()
+    options = onnxc.SessionOptions()
+    options.intra_op_num_threads = threads
+    ours = onnxc.InferenceSession(compiled(model, tmp_path), options)
+    theirs = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    for feed in feeds * 3:
+        for got, wanted in zip(ours.run(None, feed), theirs.run(None, feed), strict=True):
+            assert got.shape == wanted.shape
+            numpy.testing.assert_allclose(got, wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name, value, part",
+    [
+        ("shape", ints(5, 5), "cannot be reshaped"),
+        ("shape", ints(-2, -12), "would have a dim"),
+        ("k", ints(7), "outside of axis"),
+        ("k", ints(-1), "outside of axis"),
+        ("pads", ints(0, 2**62, 0, 0), "fits no memory"),
+        ("pads", ints(-5, 0, 0, 0), "would have a dim"),
+    ],
+)
+def test_values_that_give_no_shape_are_refused(name, value, part, tmp_path):
+    model, feeds = shaped_by_inputs()
+    session = onnxc.InferenceSession(compiled(model, tmp_path))
+    with pytest.raises(Exception, match=part):
+        session.run(None, {**feeds[0], name: value})
+    session.run(None, feeds[0])  # and the session lives on
+
+
+def test_a_stage_that_fails_leaves_nothing(tmp_path):
+    model, feeds = shaped_by_results()
+    session = onnxc.InferenceSession(compiled(model, tmp_path))
+    for _ in range(3):
+        with pytest.raises(Exception, match="memory"):
+            session.run(None, {"x": numpy.full(4, 2.0**60, numpy.float32)})
+        session.run(None, feeds[0])

@@ -86,7 +86,7 @@ class AbiTest : public testing::Test {
     run_args = {sizeof run_args, 1, 1, &x, &y, arena, sizeof arena};
   }
   onnxc_status create() {
-    code = {body, nullptr, 0, flags};
+    code = {body, nullptr, 0, 0, flags};
     return onnxc_entry_create(&info, &code, &create_args, &session, &message);
   }
   onnxc_status run() { return onnxc_entry_run(session, &run_args, &message); }

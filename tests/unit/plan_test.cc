@@ -76,13 +76,15 @@ Builder chain(bool in_place) {
   return b;
 }
 
+const Dim& arena_bytes(const Plan& plan) { return plan.stages.front().arena_bytes; }
+
 TEST(Plan, AChainNeedsTwoPlaces) {
   const Plan plan = plan_of(chain(false).program);
-  EXPECT_EQ(plan.arena_bytes, Dim(512));
+  EXPECT_EQ(arena_bytes(plan), Dim(512));
   EXPECT_EQ(plan.unshared_bytes, 1024u);
 }
 
-TEST(Plan, AnInPlaceChainNeedsOne) { EXPECT_EQ(plan_of(chain(true).program).arena_bytes, Dim(256)); }
+TEST(Plan, AnInPlaceChainNeedsOne) { EXPECT_EQ(arena_bytes(plan_of(chain(true).program)), Dim(256)); }
 
 TEST(Plan, InPlaceIsRefusedWhereTheReadBufferLivesOn) {
   Builder b = chain(true);
@@ -144,7 +146,7 @@ TEST(Plan, ScratchLivesDuringItsCallOnly) {
   b.emit(b.call({y}, {a}, {t}));
   const Plan plan = plan_of(b.program);
   EXPECT_EQ(plan.places[s].offset, plan.places[t].offset);
-  EXPECT_EQ(plan.arena_bytes, Dim(4096 + 128));
+  EXPECT_EQ(arena_bytes(plan), Dim(4096 + 128));
 }
 
 TEST(Plan, UnusedBuffersTakeNoPlace) {
@@ -152,7 +154,7 @@ TEST(Plan, UnusedBuffersTakeNoPlace) {
   const BufferId dead = b.arena("dead", {1 << 20});
   const Plan plan = plan_of(b.program);
   EXPECT_EQ(plan.places[dead].kind, Place::Kind::None);
-  EXPECT_EQ(plan.arena_bytes, Dim(512));
+  EXPECT_EQ(arena_bytes(plan), Dim(512));
 }
 
 TEST(Plan, HaloAndStridesCount) {
@@ -181,7 +183,7 @@ TEST(Plan, DebugPlanGivesEachBufferItsGuardedPlace) {
     EXPECT_EQ(begin % 64, 0);
     end = begin + plan.places[i].bytes.value();
   }
-  EXPECT_GE(plan.arena_bytes.value(), end + plan.guard_bytes);
+  EXPECT_GE(arena_bytes(plan).value(), end + plan.guard_bytes);
 }
 
 TEST(Plan, PlacesFollowFromFreeDims) {
@@ -196,23 +198,46 @@ TEST(Plan, PlacesFollowFromFreeDims) {
     last = next;
   }
   const Plan plan = plan_of(b.program);
-  ASSERT_FALSE(plan.run_time_bytes.empty());
+  ASSERT_FALSE(plan.stages.front().run_time_bytes.empty());
   EXPECT_TRUE(has_layout(plan));
-  EXPECT_FALSE(plan.arena_bytes.is_const());
+  EXPECT_FALSE(arena_bytes(plan).is_const());
   const std::string text = print_plan(plan);
   EXPECT_NE(text.find("bytes that depend on the run:"), std::string::npos) << text;
   EXPECT_EQ(plan.places[1].offset, plan.places[3].offset) << text;  // a and c
 }
 
-TEST(Plan, RunTimeDimsAreNamed) {
+TEST(Plan, UnknownDimsAreNamed) {
   Builder b;
   const BufferId x = b.input("x", {3}), y = b.arena("y", {Dim::symbol("n")});
-  b.emit({ScalarDef{"n", ScalarDef::Element{x, 0}}, {}, {}, {}});
   b.emit(b.call({y}, {x}));
   const Result<Plan> plan = make_plan(b.program, {});
   ASSERT_FALSE(plan.ok());
   EXPECT_EQ(plan.error().kind(), ErrorKind::Unsupported);
   EXPECT_NE(plan.error().str().find("known only at run time"), std::string::npos);
+}
+
+// What has a size that an operation computes lies in an arena that is found once it has done so.
+TEST(Plan, AStageHasAnArenaOfItsOwn) {
+  Builder b;
+  const BufferId x = b.input("x", {3}), count = b.arena("count", {1}), y = b.arena("y", {Dim::symbol("n"), 2});
+  const BufferId z = b.arena("z", {Dim::symbol("n")}), fixed = b.arena("fixed", {64});
+  b.program.buffers[count].elem = Elem::I64;
+  b.emit(b.call({count}, {x}));
+  b.emit({ScalarDef{"n", ScalarDef::Element{count, 0}}, {}, {}, {}});
+  b.emit(b.call({y}, {x}));
+  b.emit(b.call({z}, {y}));
+  b.emit(b.call({fixed}, {z}));
+  const Plan plan = plan_of(b.program);
+  ASSERT_EQ(plan.stages.size(), 2u);
+  EXPECT_EQ(plan.places[count].stage, 0u);
+  EXPECT_EQ(plan.places[fixed].stage, 0u);
+  EXPECT_EQ(plan.places[y].stage, 1u);
+  EXPECT_EQ(plan.places[z].stage, 1u);
+  EXPECT_TRUE(plan.stages[0].arena_bytes.is_const());
+  EXPECT_EQ(plan.stages[1].arena_bytes.evaluate({{"n", 64}, {"@1:0.end", 512}, {"@1:arena", 768}}), 768);
+  const TableNames table = table_names(plan);
+  EXPECT_EQ(table.begin, (std::vector<size_t>{2, 2}));
+  EXPECT_EQ(table.names[2], "n");
 }
 
 TEST(Plan, PrintsItsPlaces) {
@@ -437,7 +462,7 @@ TEST(Plan, RandomProgramsPassTheChecker) {
   std::mt19937 random(2);
   for (int turn = 0; turn < 100; ++turn) {
     const Plan plan = plan_of(random_program(random).program);
-    EXPECT_LE(plan.arena_bytes.value(), static_cast<int64_t>(plan.unshared_bytes));
+    EXPECT_LE(arena_bytes(plan).value(), static_cast<int64_t>(plan.unshared_bytes));
   }
 }
 
@@ -464,7 +489,7 @@ TEST(VerifyPlan, CatchesAShortPlaceAndAnArenaThatIsTooSmall) {
   plan.places[1].bytes = 128;
   EXPECT_FALSE(verify_plan(plan).ok());
   plan = plan_of(chain(false).program);
-  plan.arena_bytes = 256;
+  plan.stages.front().arena_bytes = 256;
   EXPECT_FALSE(verify_plan(plan).ok());
 }
 

@@ -179,7 +179,7 @@ Status BodyPrinter::node(const Alloc& alloc, const Operation&, Lines&) {
 }
 
 Status BodyPrinter::node(const Require& require, const Operation&, Lines&) {
-  return Error(ErrorKind::Internal, "a requirement stands outside the prologue: " + require.message);
+  return Error(ErrorKind::Internal, "a requirement stands within a region: " + require.message);
 }
 
 Status BodyPrinter::node(const Barrier&, const Operation&, Lines& lines) {

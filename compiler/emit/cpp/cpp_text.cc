@@ -199,8 +199,6 @@ std::string wrapped(const Piece& p, int least_precedence) {
   return p.precedence < least_precedence ? "(" + p.text + ")" : p.text;
 }
 
-bool non_negative(const Dim& d) { return (d + Dim(1)).known_positive(); }
-
 Piece combine(char op, const Piece& a, const Piece& b) {
   switch (op) {
     case '+': {
@@ -215,10 +213,10 @@ Piece combine(char op, const Piece& a, const Piece& b) {
       }
       return {wrapped(a, 1) + " * " + wrapped(b, 2), a.dim * b.dim, 1};
     case '/':
-      if (non_negative(a.dim)) return {wrapped(a, 1) + " / " + wrapped(b, 2), Dim::floor_div(a.dim, b.dim), 1};
+      if (a.dim.known_non_negative()) return {wrapped(a, 1) + " / " + wrapped(b, 2), Dim::floor_div(a.dim, b.dim), 1};
       return {"floor_div(" + a.text + ", " + b.text + ")", Dim::floor_div(a.dim, b.dim), 2};
     case '%':
-      if (non_negative(a.dim)) return {wrapped(a, 1) + " % " + wrapped(b, 2), Dim::mod(a.dim, b.dim), 1};
+      if (a.dim.known_non_negative()) return {wrapped(a, 1) + " % " + wrapped(b, 2), Dim::mod(a.dim, b.dim), 1};
       return {"floor_mod(" + a.text + ", " + b.text + ")", Dim::mod(a.dim, b.dim), 2};
     case 'm': return {"least<int64_t>(" + a.text + ", " + b.text + ")", Dim::min(a.dim, b.dim), 2};
     default: return {"greatest<int64_t>(" + a.text + ", " + b.text + ")", Dim::max(a.dim, b.dim), 2};

@@ -16,8 +16,8 @@ Status require_static(const Plan& plan) {
   for (const auto* list : {&plan.program.inputs, &plan.program.outputs})
     for (const ProgramValue& value : *list)
       for (const Dim& d : value.dims) d.collect_symbols(symbols);
-  plan.arena_bytes.collect_symbols(symbols);
-  if (symbols.empty() && plan.arena_bytes.is_const()) return ok();
+  plan.stages.front().arena_bytes.collect_symbols(symbols);
+  if (symbols.empty() && plan.stages.front().arena_bytes.is_const()) return ok();
   std::string names;
   for (const std::string& s : symbols) names += (names.empty() ? "" : ", ") + s;
   return Error(ErrorKind::Unsupported, "dimensions that are known only at run time: " + names, plan.program.name,

@@ -140,7 +140,7 @@ void add_debug_plan(const Plan& plan, data& values) {
 }  // namespace
 
 uint64_t run_arena_bytes(const Plan& plan) {
-  uint64_t bytes = static_cast<uint64_t>(plan.arena_bytes.constant().value_or(0));
+  uint64_t bytes = static_cast<uint64_t>(plan.stages.front().arena_bytes.constant().value_or(0));
   for (const auto* list : {&plan.program.inputs, &plan.program.outputs})
     for (const ProgramValue& value : *list)
       if (is_sub_byte(value.elem)) bytes += ONNXC_STAGING_BYTES(elements(value));

@@ -23,7 +23,9 @@ struct AbiTypes {
     kFrameThread,
     kFrameThreads,
     kFrameBarriers,
-    kFrameTable
+    kFrameTable,
+    kFrameArenas,
+    kFrameRun
   };
   static constexpr unsigned kValueRank = 3, kValueDims = 4;
 

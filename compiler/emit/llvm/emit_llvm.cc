@@ -42,8 +42,9 @@ Result<std::string> emit_llvm(const Plan& plan, const ModelIdentity& identity, c
   emit::EmitContext emitting{plan, identity, target, options, module, kernels, std::nullopt};
 
   llvm::Function* body = emit::RegionEmitter(emitting).emit_body();
-  llvm::Function* layout = has_layout(plan) ? emit::emit_layout(emitting) : nullptr;
-  if (!emitting.error) emit::emit_entry(emitting, *body, layout);
+  std::vector<llvm::Function*> layouts;
+  for (size_t s = 0; has_layout(plan) && s < plan.stages.size(); ++s) layouts.push_back(emit::emit_layout(emitting, s));
+  if (!emitting.error) emit::emit_entry(emitting, *body, layouts);
   if (emitting.error) return std::move(*emitting.error);
   ONNXC_TRY(verify(module));
   ONNXC_TRY(kernels.link_kernels(module, [&](llvm::Function& f) { emitting.set_target_attributes(f); }));

@@ -13,8 +13,8 @@ namespace {
 
 class EntryEmitter {
  public:
-  EntryEmitter(EmitContext& context, llvm::Function& body, llvm::Function* layout)
-      : context_(context), body_(body), layout_(layout), types_(context.llvm()), b_(context.llvm()) {}
+  EntryEmitter(EmitContext& context, llvm::Function& body, const std::vector<llvm::Function*>& layouts)
+      : context_(context), body_(body), layouts_(layouts), types_(context.llvm()), b_(context.llvm()) {}
 
   void emit() {
     llvm::GlobalVariable* info = constant(types_.model_info, model_info(), "info");
@@ -86,8 +86,8 @@ class EntryEmitter {
   }
 
   uint64_t arena_bytes() {
-    if (layout_) return 0;
-    auto bytes = static_cast<uint64_t>(context_.plan.arena_bytes.value());
+    if (!layouts_.empty()) return 0;
+    auto bytes = static_cast<uint64_t>(context_.plan.stages.front().arena_bytes.value());
     for (const auto* values : {&context_.program().inputs, &context_.program().outputs})
       for (const ProgramValue& value : *values)
         if (is_sub_byte(value.elem))
@@ -146,12 +146,13 @@ class EntryEmitter {
                                llvm::GlobalValue::InternalLinkage, context_.identity.name + "_create", context_.module);
     made->addFnAttr(llvm::Attribute::NoUnwind);
     llvm::IRBuilder<> b(llvm::BasicBlock::Create(context_.llvm(), "", made));
-    const uint64_t table = layout_ ? table_names(context_.plan).size() : 0;
-    llvm::Constant* layout = layout_ ? static_cast<llvm::Constant*>(layout_) : null();
+    const uint64_t table = layouts_.empty() ? 0 : table_names(context_.plan).names.size();
+    const std::vector<llvm::Constant*> layouts(layouts_.begin(), layouts_.end());
     llvm::GlobalVariable* code =
         constant(types_.code,
-                 llvm::ConstantStruct::get(
-                     types_.code, {&body_, layout, i32(table), i32(context_.plan.threads ? ONNXC_BODY_PARALLEL : 0)}),
+                 llvm::ConstantStruct::get(types_.code, {&body_, array(b_.getPtrTy(), layouts, "layouts"),
+                                                         i32(layouts.size()), i32(table),
+                                                         i32(context_.plan.threads ? ONNXC_BODY_PARALLEL : 0)}),
                  "code");
     b.CreateRet(b.CreateCall(create, {info, code, made->getArg(0), made->getArg(1), made->getArg(2)}));
     return made;
@@ -167,7 +168,7 @@ class EntryEmitter {
 
   EmitContext& context_;
   llvm::Function& body_;
-  llvm::Function* layout_;
+  const std::vector<llvm::Function*>& layouts_;
   AbiTypes types_;
   llvm::IRBuilder<> b_;
   std::map<std::string, llvm::Constant*> texts_;
@@ -175,8 +176,8 @@ class EntryEmitter {
 
 }  // namespace
 
-void emit_entry(EmitContext& context, llvm::Function& body, llvm::Function* layout) {
-  EntryEmitter(context, body, layout).emit();
+void emit_entry(EmitContext& context, llvm::Function& body, const std::vector<llvm::Function*>& layouts) {
+  EntryEmitter(context, body, layouts).emit();
 }
 
 }  // namespace onnxc::emit

@@ -7,6 +7,6 @@
 namespace onnxc::emit {
 
 // `layout`: null where all dims are fixed.
-void emit_entry(EmitContext& context, llvm::Function& body, llvm::Function* layout);
+void emit_entry(EmitContext& context, llvm::Function& body, const std::vector<llvm::Function*>& layouts);
 
 }  // namespace onnxc::emit

@@ -106,6 +106,13 @@ Value* ExprEmitter::saturating(llvm::Intrinsic::ID operation, Value* a, Value* b
   return b_.CreateSelect(b_.CreateExtractValue(both, 1), b_.getInt64(INT64_MAX), b_.CreateExtractValue(both, 0));
 }
 
+IndexValue ExprEmitter::element(const ScalarDef::Element& element) {
+  const Elem elem = context_.buffer(element.buffer).elem;
+  llvm::Type* type = context_.storage_type(elem);
+  Value* place = b_.CreateInBoundsGEP(type, address(element.buffer, {}), emit_dim(element.index).value);
+  return {b_.CreateIntCast(b_.CreateLoad(type, place), b_.getInt64Ty(), is_signed(elem)), false};
+}
+
 Value* ExprEmitter::address(BufferId id, const std::vector<Expr>& at) {
   const Buffer& buffer = context_.buffer(id);
   const auto pointer = scope_.pointers.find(storage_root(context_.program(), id));

@@ -38,6 +38,8 @@ class ExprEmitter {
   IndexValue emit_dim(const Dim& dim);
   // From now on sums and products of dims that overflow are INT64_MAX: where nobody has checked the dims of a run yet.
   void saturate() { saturate_ = true; }
+  // The integer that the Scalar takes.
+  IndexValue element(const ScalarDef::Element& element);
   // The address of an element of `buffer`, in bytes arithmetic of the buffer's strides (views followed).
   llvm::Value* address(BufferId id, const std::vector<Expr>& at);
   // Register value of type `from` -> memory, and back.

@@ -18,6 +18,11 @@ Bytes aligned_bytes(uint64_t bytes) {
   return Bytes(static_cast<std::byte*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64 + 64)), &std::free);
 }
 
+void* allocate(void*, uint64_t bytes, uint64_t) { return aligned_bytes(bytes).release(); }
+void release(void*, void* memory) { std::free(memory); }
+
+bool is_fixed(const onnxc_value_info& info) { return info.flags & ONNXC_STATIC; }
+
 std::string as_text(llvm::Error error) { return llvm::toString(std::move(error)); }
 
 class LoadedModel final : public InProcessModel {
@@ -42,6 +47,8 @@ class LoadedModel final : public InProcessModel {
     std::vector<onnxc_value> in, out;
     std::vector<Bytes> packed;
     for (uint32_t i = 0; i < info.num_inputs; ++i) {
+      if (!is_fixed(info.inputs[i]))
+        return Error(ErrorKind::Unsupported, "only inputs of known shape are run in process", info.name);
       ONNXC_ASSIGN(onnxc_value value, describe(info.inputs[i]));
       value.data = const_cast<std::byte*>(inputs[i].raw());
       value.capacity = inputs[i].bytes();
@@ -56,9 +63,12 @@ class LoadedModel final : public InProcessModel {
     std::vector<Tensor> results;
     for (uint32_t i = 0; i < info.num_outputs; ++i) {
       ONNXC_ASSIGN(onnxc_value value, describe(info.outputs[i]));
-      results.push_back(Tensor::zeros(static_cast<Elem>(value.elem), {value.dims, value.dims + value.rank}));
-      value.data = const_cast<std::byte*>(results.back().raw());
-      value.capacity = results.back().bytes();
+      results.emplace_back();
+      if (is_fixed(info.outputs[i])) {
+        results.back() = Tensor::zeros(static_cast<Elem>(value.elem), {value.dims, value.dims + value.rank});
+        value.data = const_cast<std::byte*>(results.back().raw());
+        value.capacity = results.back().bytes();
+      }
       out.push_back(value);
     }
     Bytes arena = aligned_bytes(info.arena_bytes);
@@ -68,15 +78,21 @@ class LoadedModel final : public InProcessModel {
     if (model_->run(session_, &args, &message) != ONNXC_OK)
       return Error(ErrorKind::InvalidModel, std::string("a run of constant operators failed: ") + message.text,
                    info.name);
-    for (uint32_t i = 0; i < info.num_outputs; ++i)
+    for (uint32_t i = 0; i < info.num_outputs; ++i) {
+      if (!is_fixed(info.outputs[i])) {  // in memory of `allocate`
+        const Bytes given(static_cast<std::byte*>(out[i].data), &std::free);
+        results[i] = Tensor::zeros(static_cast<Elem>(out[i].elem), {out[i].dims, out[i].dims + out[i].rank});
+        if (given) std::memcpy(const_cast<std::byte*>(results[i].raw()), given.get(), results[i].bytes());
+      }
       if (onnxc_entry::is_sub_byte(out[i].elem)) results[i] = unpacked(results[i]);
+    }
     return results;
   }
 
  private:
   static Result<onnxc_value> describe(const onnxc_value_info& info) {
-    if (!(info.flags & ONNXC_STATIC) || info.rank < 0 || info.rank > static_cast<int32_t>(ONNXC_MAX_RANK))
-      return Error(ErrorKind::Unsupported, "only values of known shape can be computed in process", info.name);
+    if (info.rank < 0 || info.rank > static_cast<int32_t>(ONNXC_MAX_RANK))
+      return Error(ErrorKind::Unsupported, "only values of known rank can be computed in process", info.name);
     onnxc_value value = {};
     value.struct_size = sizeof value;
     value.kind = info.kind;
@@ -120,8 +136,12 @@ class LoadedModel final : public InProcessModel {
 
   Status create() {
     session_memory_ = aligned_bytes(model_->info->session_bytes);
+    host_.struct_size = sizeof host_;
+    host_.allocate = &allocate;
+    host_.release = &release;
     onnxc_create_args args = {};
     args.struct_size = sizeof args;
+    args.host = &host_;
     args.abi_version = ONNXC_ABI_VERSION;
     args.session_memory = session_memory_.get();
     args.session_memory_bytes = model_->info->session_bytes;
@@ -135,6 +155,7 @@ class LoadedModel final : public InProcessModel {
 
   std::unique_ptr<llvm::orc::LLJIT> jit_;
   const onnxc_model* model_ = nullptr;
+  onnxc_host host_ = {};
   onnxc_session* session_ = nullptr;
   Bytes weights_{nullptr, &std::free}, session_memory_{nullptr, &std::free};
   uint64_t weights_bytes_ = 0;

@@ -31,14 +31,15 @@ std::optional<Range> arena_range(const Plan& plan, BufferId root) {
 bool same_place(const Plan& plan, BufferId a, BufferId b) {
   if (a == b) return true;
   const Place &x = plan.places[a], &y = plan.places[b];
-  return x.kind == Place::Kind::Arena && y.kind == Place::Kind::Arena && x.offset == y.offset;
+  return x.kind == Place::Kind::Arena && y.kind == Place::Kind::Arena && x.stage == y.stage && x.offset == y.offset;
 }
 
 bool may_overlap(const Plan& plan, BufferId a, BufferId b) {
   // Where only a run knows the places, what an operation reaches lies apart: all of it lives then.
-  if (!plan.run_time_bytes.empty() && plan.places[a].kind == Place::Kind::Arena &&
+  if (!has_fixed_places(plan) && plan.places[a].kind == Place::Kind::Arena &&
       plan.places[b].kind == Place::Kind::Arena)
-    return plan.places[a].offset - plan.places[a].lead == plan.places[b].offset - plan.places[b].lead;
+    return plan.places[a].stage == plan.places[b].stage &&
+           plan.places[a].offset - plan.places[a].lead == plan.places[b].offset - plan.places[b].lead;
   const auto x = arena_range(plan, a), y = arena_range(plan, b);
   if (x && y) return x->begin < y->end && y->begin < x->end;
   const Buffer &first = plan.program.buffers[a], &second = plan.program.buffers[b];

@@ -35,8 +35,7 @@ llvm::Function* RegionEmitter::emit_body() {
   context_.set_target_attributes(*body_);
   body_->getArg(0)->setName("frame");
   b_.SetInsertPoint(llvm::BasicBlock::Create(context_.llvm(), "entry", body_));
-  if (has_layout(context_.plan)) load_table();
-  find_pointers();
+  enter_stage(0);
   if (context_.plan.debug) {
     make_debug_plan();
     call_entry("onnxc_debug_start", {body_->getArg(0), debug_plan_});
@@ -51,58 +50,22 @@ llvm::Function* RegionEmitter::emit_body() {
 }
 
 Value* RegionEmitter::frame_field(unsigned index, llvm::Type* type) {
-  llvm::StructType* frame = AbiTypes(context_.llvm()).frame;
-  return b_.CreateLoad(type, b_.CreateStructGEP(frame, body_->getArg(0), index));
+  return FrameAccess(context_, b_, body_->getArg(0), exprs_).field(index, type);
 }
 
-void RegionEmitter::load_table() {
-  Value* table = frame_field(AbiTypes::kFrameTable, b_.getPtrTy());
-  const std::vector<std::string> names = table_names(context_.plan);
-  for (uint64_t i = 1; i < names.size(); ++i) {
-    Value* place = b_.CreateConstInBoundsGEP1_64(b_.getInt64Ty(), table, i);
-    scope_.symbols[names[i]] = {b_.CreateLoad(b_.getInt64Ty(), place, names[i]), names[i].front() != '~'};
+void RegionEmitter::enter_stage(size_t stage) {
+  FrameAccess frame(context_, b_, body_->getArg(0), exprs_);
+  const Program& program = context_.program();
+  const StageOfSymbol known = stage_of_symbol(program);
+  frame.load_table(stage, scope_);
+  for (BufferId id = 0; id < program.buffers.size(); ++id) {
+    const Buffer& buffer = program.buffers[id];
+    const bool is_output = buffer.storage == Buffer::Storage::Output;
+    if ((is_output ? stage_of(numel(buffer.dims), known) : context_.plan.places[id].stage) != stage) continue;
+    if (Value* pointer = frame.storage(id)) scope_.pointers[id] = pointer;
   }
-}
-
-void RegionEmitter::find_pointers() {
-  llvm::Type* pointer = b_.getPtrTy();
-  Value* inputs = frame_field(AbiTypes::kFrameInputs, pointer);
-  Value* outputs = frame_field(AbiTypes::kFrameOutputs, pointer);
-  Value* arena = frame_field(AbiTypes::kFrameArena, pointer);
-  Value* weights = frame_field(AbiTypes::kFrameWeights, pointer);
-  arena->setName("arena");
-  weights->setName("weights");
-  for (BufferId id = 0; id < context_.program().buffers.size(); ++id) {
-    const Buffer& buffer = context_.buffer(id);
-    const Place& place = context_.plan.places[id];
-    Value* value = nullptr;
-    switch (buffer.storage) {
-      case Buffer::Storage::Input:
-      case Buffer::Storage::Output: {
-        Value* table = buffer.storage == Buffer::Storage::Input ? inputs : outputs;
-        Value* entry = b_.CreateConstInBoundsGEP1_64(pointer, table, static_cast<uint64_t>(buffer.index));
-        value = b_.CreateLoad(pointer, entry);
-        break;
-      }
-      case Buffer::Storage::Arena:
-        if (place.kind == Place::Kind::Arena)
-          value = b_.CreateInBoundsPtrAdd(arena, exprs_.emit_dim(place.offset).value);
-        break;
-      case Buffer::Storage::Constant:
-        if (place.kind == Place::Kind::Weights)
-          value = b_.CreateInBoundsPtrAdd(weights, exprs_.emit_dim(place.offset).value);
-        break;
-      case Buffer::Storage::View: break;  // reached through its base
-      case Buffer::Storage::Dynamic:
-      case Buffer::Storage::Handle:
-        context_.fail(ErrorKind::Unsupported,
-                      "buffer '" + buffer.name + "' has a size that is known only at run time, or " +
-                          "holds strings or a sequence: compiled models cannot do this yet",
-                      "fix free dimensions with --dim NAME=N or --shape INPUT=...");
-    }
-    if (value) scope_.pointers[id] = value;
-  }
-  for (const RunTimeBytes& bytes : context_.plan.run_time_bytes) scope_.symbols.erase(bytes.name);  // of places only
+  for (const RunTimeBytes& bytes : context_.plan.stages[stage].run_time_bytes)
+    scope_.symbols.erase(bytes.name);  // of places only
 }
 
 llvm::CallInst* RegionEmitter::call_entry(const char* name, const std::vector<Value*>& args) {
@@ -138,12 +101,20 @@ Value* RegionEmitter::text(const std::string& s) { return b_.CreateGlobalString(
 
 void RegionEmitter::emit_ops(const std::vector<Operation>& ops, bool outermost) {
   llvm::Argument* frame = body_->getArg(0);
-  const size_t prologue = outermost ? prologue_size(context_.program()) : 0;  // the layout's, see load_table()
+  const std::vector<PlannedStage>& stages = context_.plan.stages;
+  size_t stage = 0;  // the next one
   for (size_t i = 0; i < ops.size(); ++i) {
     Value* index = b_.getInt32(static_cast<uint32_t>(i));
     Value* number = b_.getInt32(static_cast<uint32_t>(walk_));
     ++walk_;
-    if (i < prologue) continue;
+    if (outermost && stage < stages.size() && i >= stages[stage].operations.begin) {
+      const bool first = i == stages[stage].operations.begin, last = i + 1 == stages[stage].operations.end;
+      const bool empty = stages[stage].operations.end == stages[stage].operations.begin;
+      if (first && stage > 0) emit_stage(stage);
+      if (context_.error) return;
+      if (last || empty) ++stage;
+      if (!empty) continue;
+    }
     if (outermost && context_.plan.threads) {
       emit_for_threads(ops[i], i);
       if (context_.error) return;
@@ -159,6 +130,23 @@ void RegionEmitter::emit_ops(const std::vector<Operation>& ops, bool outermost) 
     if (outermost) call_entry("onnxc_step_end", {frame, index});
     if (context_.error) return;
   }
+}
+
+void RegionEmitter::emit_stage(size_t stage) {
+  llvm::Argument* frame = body_->getArg(0);
+  Value* index = b_.getInt32(static_cast<uint32_t>(context_.plan.stages[stage].operations.begin));
+  Value* number = b_.getInt32(static_cast<uint32_t>(stage));
+  exprs_.forget();
+  leave_if(call_entry("onnxc_step_begin", {frame, index}));
+  if (context_.plan.threads) {
+    meet();
+    on_first_thread([&] { leave_if(call_entry("onnxc_begin_stage", {frame, number})); });
+    meet();
+  } else {
+    leave_if(call_entry("onnxc_begin_stage", {frame, number}));
+  }
+  enter_stage(stage);
+  call_entry("onnxc_step_end", {frame, index});
 }
 
 void RegionEmitter::emit_op(const Operation& op, size_t index) {
@@ -191,28 +179,17 @@ void RegionEmitter::emit_node(const ScalarDef& def, const Operation&, size_t) {
     if (buffer.storage != Buffer::Storage::Input)
       return context_.fail(ErrorKind::Unsupported, "scalar '" + def.name + "' is a dimension of '" + buffer.name +
                                                        "', which is known only at run time");
-    const AbiTypes types(context_.llvm());
-    Value* values = frame_field(AbiTypes::kFrameInputValues, b_.getPtrTy());
-    Value* place =
-        b_.CreateInBoundsGEP(types.value, values,
-                             {b_.getInt64(static_cast<uint64_t>(buffer.index)), b_.getInt32(AbiTypes::kValueDims),
-                              b_.getInt64(static_cast<uint64_t>(dim_of->axis))});
-    value = {b_.CreateLoad(b_.getInt64Ty(), place), true};
+    FrameAccess frame(context_, b_, body_->getArg(0), exprs_);
+    value = {frame.input_dim(static_cast<uint64_t>(buffer.index), static_cast<uint64_t>(dim_of->axis)), true};
   } else {
-    const auto& element = std::get<ScalarDef::Element>(def.value);
-    const Elem elem = context_.buffer(element.buffer).elem;
-    llvm::Type* type = context_.storage_type(elem);
-    Value* place = b_.CreateInBoundsGEP(type, element_address(element.buffer), exprs_.emit_dim(element.index).value);
-    value = {b_.CreateIntCast(b_.CreateLoad(type, place), b_.getInt64Ty(), is_signed(elem)), false};
+    value = exprs_.element(std::get<ScalarDef::Element>(def.value));
   }
   value.value->setName(def.name);
   scope_.symbols[def.name] = value;
-  if (const auto slot = scalar_slots_.find(def.name); slot != scalar_slots_.end())
-    b_.CreateStore(value.value, slot->second);
 }
 
 void RegionEmitter::emit_node(const Require& require, const Operation&, size_t) {
-  context_.fail(ErrorKind::Internal, "a requirement stands outside the prologue: " + require.message);
+  context_.fail(ErrorKind::Internal, "a requirement stands within a region: " + require.message);
 }
 
 void RegionEmitter::emit_node(const Alloc& alloc, const Operation&, size_t) {

@@ -4,12 +4,13 @@
 // Tested in tests/unit/emit_llvm_test.cc.
 #pragma once
 
-#include <map>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "compiler/emit/llvm/call_emitter.h"
+#include "compiler/emit/llvm/frame_access.h"
 #include "compiler/emit/llvm/nest_emitter.h"
 
 namespace onnxc::emit {
@@ -42,14 +43,15 @@ class RegionEmitter {
   void emit_for_threads(const Operation& op, size_t index);
   void emit_joint(const Operation& op, size_t index);
   void meet();
+  void on_first_thread(const std::function<void()>& emit);
   Share share_of(const Partition& partition);
   void start_stretch();
   void end_threads();
 
-  // What the layout has put into its table, as symbols.
-  void load_table();
-  // Pointers to every buffer's storage, at the top of the body.
-  void find_pointers();
+  // Runs the layout of stage `stage` >= 1.
+  void emit_stage(size_t stage);
+  // Its symbols, and pointers to the storage of every buffer that has memory from its end on.
+  void enter_stage(size_t stage);
   llvm::Value* frame_field(unsigned index, llvm::Type* type);
   // Calls a function of runtime_lib/abi; null when the library has none of that name.
   llvm::CallInst* call_entry(const char* name, const std::vector<llvm::Value*>& args);
@@ -70,10 +72,9 @@ class RegionEmitter {
   llvm::Function* body_ = nullptr;
   llvm::GlobalVariable* debug_plan_ = nullptr;
   // With threads: this thread, their number; the status that the thread brings to the end of the stretch between two
-  // barriers; Scalars, which outlive stretches.
+  // barriers.
   llvm::Value *thread_ = nullptr, *threads_ = nullptr, *status_ = nullptr;
   llvm::BasicBlock* stretch_end_ = nullptr;
-  std::map<std::string, llvm::Value*> scalar_slots_;
   std::optional<Share> share_;  // of the operation that is being emitted
   int64_t walk_ = 0;            // the number of the next operation, regions included (plan.h)
 };

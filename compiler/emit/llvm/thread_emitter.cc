@@ -13,10 +13,6 @@ void RegionEmitter::start_threads() {
   threads_ = frame_field(AbiTypes::kFrameThreads, b_.getInt32Ty());
   status_ = b_.CreateAlloca(b_.getInt32Ty());
   b_.CreateStore(b_.getInt32(ONNXC_OK), status_);
-  const std::vector<Operation>& ops = context_.program().ops;
-  for (size_t i = prologue_size(context_.program()); i < ops.size(); ++i)
-    if (const auto* def = std::get_if<ScalarDef>(&ops[i].node))
-      scalar_slots_[def->name] = b_.CreateAlloca(b_.getInt64Ty());
   start_stretch();
 }
 
@@ -43,10 +39,17 @@ void RegionEmitter::meet() {
   b_.SetInsertPoint(failed);
   b_.CreateRet(status);
   b_.SetInsertPoint(next);
-  for (const auto& [name, slot] : scalar_slots_)
-    if (auto known = scope_.symbols.find(name); known != scope_.symbols.end())
-      known->second.value = b_.CreateLoad(b_.getInt64Ty(), slot, name);
   start_stretch();
+}
+
+void RegionEmitter::on_first_thread(const std::function<void()>& emit) {
+  auto* mine = llvm::BasicBlock::Create(context_.llvm(), "mine", body_);
+  auto* join = llvm::BasicBlock::Create(context_.llvm(), "done", body_);
+  b_.CreateCondBr(b_.CreateICmpEQ(thread_, b_.getInt32(0)), mine, join);
+  b_.SetInsertPoint(mine);
+  emit();
+  b_.CreateBr(join);
+  b_.SetInsertPoint(join);
 }
 
 // Grains are dealt out as evenly as can be, in order, the larger parts to the first threads; beyond `parts` threads
@@ -90,26 +93,22 @@ void RegionEmitter::emit_for_threads(const Operation& op, size_t index) {
   if (is_shared(op)) {
     share_ = share_of(*op.partition);
     runs = b_.CreateICmpULT(share_->begin, share_->end);
-  } else if (!std::holds_alternative<ScalarDef>(op.node)) {
+  } else {
     runs = b_.CreateICmpEQ(thread_, b_.getInt32(0));
     // The whole axis as run-time values: one specialised kernel for all calls with these constants.
     if (op.partition && std::holds_alternative<KernelCall>(op.node))
       share_ = Share{b_.getInt64(0), exprs_.emit_dim(op.partition->extent).value, nullptr};
   }
-  llvm::BasicBlock* join = nullptr;
-  if (runs) {
-    auto* mine = llvm::BasicBlock::Create(context_.llvm(), "mine", body_);
-    join = llvm::BasicBlock::Create(context_.llvm(), "done", body_);
-    b_.CreateCondBr(runs, mine, join);
-    b_.SetInsertPoint(mine);
-  }
+  auto* mine = llvm::BasicBlock::Create(context_.llvm(), "mine", body_);
+  auto* join = llvm::BasicBlock::Create(context_.llvm(), "done", body_);
+  b_.CreateCondBr(runs, mine, join);
+  b_.SetInsertPoint(mine);
   Value* number = b_.getInt32(static_cast<uint32_t>(index));
   leave_if(call_entry("onnxc_step_begin", {body_->getArg(0), number}));
   emit_op(op, index);
   exprs_.forget();
   call_entry("onnxc_step_end", {body_->getArg(0), number});
   share_.reset();
-  if (!join) return;
   b_.CreateBr(join);
   b_.SetInsertPoint(join);
 }
