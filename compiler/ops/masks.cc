@@ -1,5 +1,5 @@
-// Masks and patterns over indices: Trilu, EyeLike, OneHot, ReverseSequence, Compress (onnx/docs/Operators.md). All are
-// expressions; Compress only where its condition is known. Tested by tests/conformance.
+// Masks and patterns over indices: Trilu, EyeLike, OneHot, ReverseSequence (onnx/docs/Operators.md). All are
+// expressions. Tested by tests/conformance.
 #include "compiler/ops/indexing.h"
 
 namespace onnxc {
@@ -87,51 +87,11 @@ Result<Expr> compute_reverse_sequence(ComputeContext& c, std::span<const Expr> i
   return c.load(0, at);
 }
 
-// ---- Compress: a Gather of the places where the condition holds
-
-Status infer_compress(InferContext& c) {
-  ONNXC_TRY(require_inputs(c, 2));
-  if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
-  Shape out = c.shape(0);
-  Dim kept = c.unknown("kept");
-  if (const auto condition = c.in_ints(1)) {
-    int64_t n = 0;
-    for (int64_t v : *condition) n += v != 0;
-    kept = Dim(n);
-  }
-  if (!c.node.has("axis")) return c.set(0, c.elem(0), {kept}), ok();
-  ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node, c.node.attr_int("axis", 0), out.size()));
-  out[static_cast<size_t>(axis)] = kept;
-  return c.set(0, c.elem(0), std::move(out)), ok();
-}
-bool known_condition(const Node& node) { return ints_of(node.input(1)).has_value(); }
-Status decompose_compress(Graph& graph, Node& node) {
-  std::vector<int64_t> places;
-  const auto condition = *ints_of(node.input(1));
-  for (size_t i = 0; i < condition.size(); ++i)
-    if (condition[i]) places.push_back(static_cast<int64_t>(i));
-  Value* data = node.input(0);
-  const bool flat = !node.has("axis");
-  if (flat) {
-    Value* all = graph.add_constant(Tensor::i64({1}, {-1}));
-    data = graph.add_node("Reshape", {data, all}, 1, &node)->output();
-  }
-  Value* indices = graph.add_constant(Tensor::i64({static_cast<int64_t>(places.size())}, places));
-  Node* gather = graph.add_node("Gather", {data, indices}, 1, &node);
-  gather->attrs["axis"] = flat ? int64_t{0} : node.attr_int("axis", 0);
-  gather->origins = node.origins;
-  graph.replace_uses(node.output(), gather->output());
-  graph.remove_node(&node);
-  return ok();
-}
-
 }  // namespace
 
 OP(Trilu) = {.name = "Trilu", .infer = infer_trilu, .compute = compute_trilu};
 OP(EyeLike) = {.name = "EyeLike", .infer = infer_eye_like, .compute = compute_eye_like};
 OP(OneHot) = {.name = "OneHot", .infer = infer_one_hot, .compute = compute_one_hot};
 OP(ReverseSequence) = {.name = "ReverseSequence", .infer = infer_reverse_sequence, .compute = compute_reverse_sequence};
-OP(Compress) = {
-    .name = "Compress", .infer = infer_compress, .decompose = decompose_compress, .decompose_if = known_condition};
 
 }  // namespace onnxc

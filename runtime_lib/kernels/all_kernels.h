@@ -13,9 +13,12 @@
 #include "integer.h"
 #include "math_f32.h"
 #include "math_f64.h"
+#include "non_max_suppression.h"
+#include "nonzero.h"
 #include "pool.h"
 #include "recurrent.h"
 #include "rows.h"
 #include "transpose.h"
+#include "unique.h"
 
 #endif
