@@ -22,7 +22,7 @@ struct Place {
   Dim bytes;   // of the whole extent, halo included
   Dim lead;    // bytes of the extent before `offset` (halo): the extent is [offset - lead, offset - lead + bytes)
   // Operations between which the buffer lives, inclusive, numbered in the order of a walk that visits an If or Loop
-  // before the operations of its regions: without regions, indices into Program::ops.
+  // before the operations of its regions, whose ends count, too: without regions, indices into Program::ops.
   int64_t first = 0, last = 0;
 };
 

@@ -154,7 +154,7 @@ Layout GraphLowering::choose_layout(const Node& node, const OpDef& def) const {
 
 bool GraphLowering::may_wait(const Node& node, const OpDef& def, const Value* value, size_t cost,
                              bool loads_nothing) const {
-  if (graph_.is_output(value) || cost > kMaxFusedNodes) return false;
+  if (value->graph->is_output(value) || cost > kMaxFusedNodes) return false;
   if (loads_nothing && cost <= 8) return true;
   if (value->users.empty()) return false;
   const Node* user = value->users[0];

@@ -1,7 +1,7 @@
 // The state of lowering one Graph: where each value lies, which values are still expressions waiting to be fused into
 // their reader, and the Program made so far. Split by idea over lower_graph.cc (the walk), fusion.cc (element
-// expressions), layouts.cc (buffers and conversions) and op_context.cc (what operators see). Tested in tests/lit/lower
-// and by conformance.
+// expressions), layouts.cc (buffers and conversions), regions.cc (bodies of loops) and op_context.cc (what operators
+// see). Tested in tests/lit/lower and by conformance.
 //
 // Invariants: a value is pending, or has at least one home buffer, or is a constant (whose buffers are made on demand).
 // Every home of a value holds the same elements; homes are never written after the operation that made them.
@@ -64,6 +64,11 @@ class GraphLowering {
   void require_equal(const Dim& a, const Dim& b, const std::string& message);
   void require_non_negative(const Dim& value, const std::string& message);
 
+  // ---- regions.cc: see LowerContext
+  Status begin_region(const Graph& body);
+  std::vector<Operation> end_region();
+  Result<std::vector<BufferId>> lower_body(const Graph& body, const std::vector<BufferId>& inputs);
+
   // ---- fusion.cc
   Status lower_compute(const Node& node, const OpDef& def);
   Layout choose_layout(const Node& node, const OpDef& def) const;
@@ -99,6 +104,14 @@ class GraphLowering {
   bool place_in(const Value* value, Layout layout, BufferId whole, const Dim& offset);
   int output_index(const Value* value) const;  // index of the graph output that this value is stored as, or -1
 
+  // What a region hides until it ends.
+  struct Around {
+    std::vector<Operation> ops;
+    std::unordered_map<const Value*, Pending> pending;
+    std::unordered_map<const Value*, std::map<HomeKey, BufferId>> homes;
+    std::unordered_map<const Value*, Layout> main_layout;
+  };
+
   const Graph& graph_;
   const Target& target_;
   const Options& options_;
@@ -115,6 +128,7 @@ class GraphLowering {
   const std::set<std::string>& needed_;
   std::set<std::string> missing_;
   std::vector<Operation> required_;     // what the run requires of symbols
+  std::vector<Around> around_;          // of the regions that are being written, the innermost last
   std::set<std::string> requirements_;  // each once, as text
 };
 

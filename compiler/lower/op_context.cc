@@ -41,6 +41,7 @@ bool OpContext::is_stored(size_t i) const {
 }
 
 bool OpContext::place_in(size_t i, Layout layout, BufferId whole, const Dim& offset) {
+  if (node_ptr->input(i)->graph != node_ptr->graph) return false;  // of a graph around: lives on
   return is_stored(i) && lowering_.place_in(node_ptr->input(i), layout, whole, offset);
 }
 
@@ -63,6 +64,11 @@ void OpContext::define(const Dim& dim, BufferId buffer, int64_t element) {
 }
 
 Operation& OpContext::emit(Operation op) { return lowering_.emit(std::move(op), node_ptr); }
+Status OpContext::begin_region(const Graph& body) { return lowering_.begin_region(body); }
+std::vector<Operation> OpContext::end_region() { return lowering_.end_region(); }
+Result<std::vector<BufferId>> OpContext::lower_graph(const Graph& body, const std::vector<BufferId>& inputs) {
+  return lowering_.lower_body(body, inputs);
+}
 std::string OpContext::fresh(const std::string& stem) { return lowering_.fresh(stem); }
 const Program& OpContext::program() const { return lowering_.program_; }
 

@@ -1,25 +1,38 @@
-// If, Loop, Scan where the number of turns is known at compile time: turns are unrolled, constant conditions choose
-// their branch, and branches of equal types are both computed and one is selected. Anything else has no way down yet
-// and is reported as unsupported. Tested by tests/conformance.
+// If, Loop, Scan: short loops are unrolled, constant conditions choose their branch, and branches of equal types are
+// both computed and one is selected. Longer loops: loops.cc. Tested by tests/conformance.
+#include "compiler/ops/control_flow.h"
+
 #include <algorithm>
 
 #include "compiler/ir/clone_graph.h"
 #include "compiler/ops/axes.h"
 
 namespace onnxc {
-namespace {
 
-constexpr int64_t kMostTurns = 256;
-constexpr size_t kMostNodes = 20000;  // of an unrolled loop
-constexpr size_t kMostSelected = 64;  // nodes of branches that are both computed
-
-// The only integer that `v` is known to hold.
 std::optional<int64_t> known_int(const Value* v) {
   if (!v) return std::nullopt;
   if (v->constant && v->constant->numel() == 1) return v->constant->int_at(0);
   if (v->contents && v->contents->size() == 1) return v->contents->front().constant();
   return std::nullopt;
 }
+
+bool stays_true(const Graph& body) {
+  const Value* v = body.outputs.empty() ? nullptr : body.outputs[0];
+  while (v && v->producer && v->producer->op == "Identity") v = v->producer->input(0);
+  if (!v) return false;
+  if (v->producer && v->producer->op == "Constant") {
+    const Tensor* t = v->producer->attr_tensor("value");
+    return t && t->numel() == 1 && t->int_at(0) != 0;
+  }
+  return known_int(v).value_or(0) != 0 || (body.inputs.size() > 1 && v == body.inputs[1]);
+}
+
+namespace {
+
+constexpr int64_t kMostTurns = 256;
+constexpr size_t kMostNodes = 20000;  // of an unrolled loop that has no other way down
+constexpr size_t kFewNodes = 512;     // of one that has
+constexpr size_t kMostSelected = 64;  // nodes of branches that are both computed
 
 // Inlines `body` before `node`; what it makes is said to come from `node`.
 std::vector<Value*> inline_at(Graph& g, Node& node, const Graph& body, const std::vector<Value*>& inputs) {
@@ -97,29 +110,20 @@ Status decompose_if(Graph& g, Node& n) {
 
 // ---- Loop
 
-// Whether the body leaves the condition true: a constant, or its own input passed on.
-bool stays_true(const Graph& body) {
-  const Value* v = body.outputs.empty() ? nullptr : body.outputs[0];
-  while (v && v->producer && v->producer->op == "Identity") v = v->producer->input(0);
-  if (!v) return false;
-  if (v->producer && v->producer->op == "Constant") {
-    const Tensor* t = v->producer->attr_tensor("value");
-    return t && t->numel() == 1 && t->int_at(0) != 0;
-  }
-  return known_int(v).value_or(0) != 0 || (body.inputs.size() > 1 && v == body.inputs[1]);
+bool is_unrolled(const Graph& body, int64_t turns, bool may_loop) {
+  if (turns < 0 || turns > kMostTurns) return false;
+  return body.nodes().size() * static_cast<size_t>(turns) <= (may_loop ? kFewNodes : kMostNodes);
 }
 
 bool loop_decomposes(const Node& n) {
   const Graph* body = n.attr_graph("body");
   const auto turns = known_int(n.input(0));
-  if (!body || !turns || *turns < 0 || *turns > kMostTurns ||
-      body->nodes().size() * static_cast<size_t>(*turns) > kMostNodes)
-    return false;
+  const size_t carried = n.num_inputs() < 2 ? 0 : n.num_inputs() - 2;
+  if (!body || !turns || !is_unrolled(*body, *turns, keeps_types(*body, 2, 1, carried))) return false;
   if (n.input(1)) {
     const auto condition = known_int(n.input(1));
     if (!condition || *condition == 0) return false;
   }
-  const size_t carried = n.num_inputs() < 2 ? 0 : n.num_inputs() - 2;
   return stays_true(*body) && (*turns > 0 || n.num_outputs() == carried);
 }
 
@@ -145,8 +149,30 @@ Status decompose_loop(Graph& g, Node& n) {
 
 // ---- Scan (since opset 9; the form of opset 8 has a batch axis of its own)
 
-Status upgrade_scan_8(Graph&, Node& n) {
-  return Error(ErrorKind::Unsupported, "Scan of opset 8 has another form", n.where(), "export with opset 9 or newer");
+// Of opset 8: sequence_lens, states and scan inputs, all with a batch axis before the axis of the turns. So a Scan over
+// the batch, whose turns carry nothing, of a Scan.
+Status upgrade_scan_8(Graph& g, Node& n) {
+  const auto attr = n.attrs.find("body");
+  const auto* body = attr == n.attrs.end() ? nullptr : std::get_if<std::shared_ptr<Graph>>(&attr->second);
+  if (!body) return Error(ErrorKind::InvalidModel, "the body is missing", n.where());
+  if (n.input(0))
+    return Error(ErrorKind::Unsupported, "sequence_lens of Scan is not supported", n.where(),
+                 "export with opset 9 or newer");
+  const auto batch = std::make_shared<Graph>("batch");
+  batch->parent = &g;
+  const std::vector<Value*> inputs(n.inputs().begin() + 1, n.inputs().end());
+  for (size_t i = 0; i < inputs.size(); ++i) batch->add_input(batch->fresh_name("batch"), Type{});
+  Node* turns = batch->add_node("Scan", batch->inputs, n.num_outputs());
+  turns->name = n.name;
+  turns->origins = n.origins;
+  turns->attrs = {{"body", *body}, {"num_scan_inputs", n.attr_int("num_scan_inputs", 0)}};
+  if (n.has("directions")) turns->attrs["scan_input_directions"] = n.attr_ints("directions");
+  (*body)->parent = batch.get();
+  batch->outputs = turns->outputs();
+  n.attrs = {{"body", batch}, {"num_scan_inputs", static_cast<int64_t>(inputs.size())}};
+  for (size_t i = 0; i < inputs.size(); ++i) n.set_input(i, inputs[i]);
+  n.resize_inputs(inputs.size());
+  return ok();
 }
 
 struct ScanShape {
@@ -169,7 +195,7 @@ ScanShape scan_shape(const Node& n) {
 
 bool scan_decomposes(const Node& n) {
   const ScanShape s = scan_shape(n);
-  return s.turns > 0 && s.turns <= kMostTurns && s.body->nodes().size() * static_cast<size_t>(s.turns) <= kMostNodes;
+  return s.turns > 0 && is_unrolled(*s.body, s.turns, keeps_types(*s.body, 0, 0, s.states));
 }
 
 Status decompose_scan(Graph& g, Node& n) {
@@ -202,8 +228,16 @@ Status decompose_scan(Graph& g, Node& n) {
 }  // namespace
 
 OP(If) = {.name = "If", .decompose = decompose_if, .decompose_if = if_decomposes};
-OP(Loop) = {.name = "Loop", .decompose = decompose_loop, .decompose_if = loop_decomposes};
-OP(Scan) = {
-    .name = "Scan", .decompose = decompose_scan, .decompose_if = scan_decomposes, .upgrades = {{8, upgrade_scan_8}}};
+OP(Loop) = {.name = "Loop",
+            .infer = infer_loop,
+            .decompose = decompose_loop,
+            .decompose_if = loop_decomposes,
+            .lower = lower_loop};
+OP(Scan) = {.name = "Scan",
+            .infer = infer_scan,
+            .decompose = decompose_scan,
+            .decompose_if = scan_decomposes,
+            .lower = lower_scan,
+            .upgrades = {{8, upgrade_scan_8}}};
 
 }  // namespace onnxc

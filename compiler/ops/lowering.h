@@ -71,6 +71,12 @@ class LowerContext {
   virtual BufferId packed(size_t i, Packing packing) = 0;
   // Emits an operation; origins are the node's.
   virtual Operation& emit(Operation op) = 0;
+  // Operations emitted between these two are a region's (program.h), in which `body`, a graph of the node's, is
+  // lowered: what it reads of the graphs around is stored before.
+  virtual Status begin_region(const Graph& body) = 0;
+  virtual std::vector<Operation> end_region() = 0;
+  // Lowers the nodes of `body`, whose inputs lie in these buffers; gives those of its outputs.
+  virtual Result<std::vector<BufferId>> lower_graph(const Graph& body, const std::vector<BufferId>& inputs) = 0;
   virtual std::string fresh(const std::string& stem) = 0;  // a loop variable's or Let's name
   virtual const Program& program() const = 0;
   // Elements of input i, with its producer's expression fused in when that is possible: for reductions over

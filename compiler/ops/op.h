@@ -25,6 +25,7 @@ class InferContext {
   const Node& node;
   std::vector<Type> outputs;                      // to be filled, one per output
   std::vector<std::optional<Contents>> contents;  // to be filled where known
+  bool waits = false;                             // set: something within the node is not typed yet
 
   bool has_input(size_t i) const { return node.input(i) != nullptr; }
   const Type& in(size_t i) const { return node.input(i)->type; }

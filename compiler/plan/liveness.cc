@@ -63,6 +63,7 @@ class Walk {
     touch(branch.condition, at, false);
     for (const Region* region : {&branch.then_region, &branch.else_region}) {
       visit_all(region->ops);
+      operations_.push_back(operations_[static_cast<size_t>(at)]);  // the branch's end
       touch_all(region->yields, now(), false);
       touch_all(branch.results, now(), true);
     }
@@ -75,6 +76,7 @@ class Walk {
     // Scan results grow turn by turn; carried ones are written at the end.
     for (size_t i = loop.inits.size(); i < loop.results.size(); ++i) touch(loop.results[i], at, true);
     visit_all(loop.body.ops);
+    operations_.push_back(operations_[static_cast<size_t>(at)]);  // the turn's end
     touch_all(loop.body.yields, now(), false);
     touch_all(loop.body.args, now(), false);
     touch_all(loop.results, now(), true, static_cast<int64_t>(loops_.size()));

@@ -10,7 +10,7 @@
 namespace onnxc {
 
 // Positions number the operations in the order of a walk that visits an If or Loop before the operations of its
-// regions.
+// regions. The end of a region has a position, too, at which its yields are copied.
 struct LiveRange {
   int64_t first = -1, last = -1;  // inclusive; -1: never used
   bool used() const { return first >= 0; }
@@ -23,7 +23,7 @@ struct Liveness {
 };
 
 // What is used in a Loop's body and outside it, or read there before it is written, lives through all of the loop. The
-// yields of a region are read, and the results of an If or Loop written, at the region's last operation.
+// yields of a region are read, and the results of an If or Loop written, at the region's end.
 Liveness compute_liveness(const Program& program);
 
 }  // namespace onnxc

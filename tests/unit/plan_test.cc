@@ -324,15 +324,15 @@ LoopCase loop_case(bool read_before_write) {
 
 TEST(Liveness, LoopsKeepWhatTheNextTurnNeeds) {
   const LoopCase c = loop_case(false);
-  const Liveness live = compute_liveness(c.b.program);  // 0: fill; 1: loop; 2, 3: its body; 4: after
+  const Liveness live = compute_liveness(c.b.program);  // 0: fill; 1: loop; 2, 3: its body; 4: a turn's end; 5: after
   EXPECT_EQ(live.ranges[c.kept].first, 0);
-  EXPECT_EQ(live.ranges[c.kept].last, 3);  // read by every turn
+  EXPECT_EQ(live.ranges[c.kept].last, 4);  // read by every turn
   EXPECT_EQ(live.ranges[c.carried].first, 1);
-  EXPECT_EQ(live.ranges[c.carried].last, 3);
+  EXPECT_EQ(live.ranges[c.carried].last, 4);
   EXPECT_EQ(live.ranges[c.local].first, 2);  // born anew in each turn
   EXPECT_EQ(live.ranges[c.local].last, 3);
-  EXPECT_EQ(live.ranges[c.result].first, 3);
-  EXPECT_EQ(live.ranges[c.result].last, 4);
+  EXPECT_EQ(live.ranges[c.result].first, 4);
+  EXPECT_EQ(live.ranges[c.result].last, 5);
   plan_of(c.b.program);
 }
 
@@ -340,7 +340,7 @@ TEST(Liveness, AValueReadBeforeItIsWrittenLivesThroughTheLoop) {
   const LoopCase c = loop_case(true);
   const Liveness live = compute_liveness(c.b.program);
   EXPECT_EQ(live.ranges[c.local].first, 1);
-  EXPECT_EQ(live.ranges[c.local].last, 4);  // the body is 2, 3, 4 here
+  EXPECT_EQ(live.ranges[c.local].last, 5);  // the body is 2, 3, 4 here
 }
 
 TEST(Liveness, BranchesOfAnIfShareMemory) {

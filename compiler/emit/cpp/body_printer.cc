@@ -101,6 +101,16 @@ Status BodyPrinter::joint_step(const Operation& op, Lines& lines) {
   return ok();
 }
 
+void BodyPrinter::begin_end(size_t number, Lines& lines) {
+  if (plan_.debug) lines.add("onnxc_debug_before(frame, &kDebugPlan, " + std::to_string(number) + ");");
+}
+
+void BodyPrinter::finish_end(size_t number, const char* label, Lines& lines) {
+  if (plan_.debug)
+    lines.add("if ((status = onnxc_debug_after(frame, &kDebugPlan, " + std::to_string(number) + ", " + quoted(label) +
+              ")) != ONNXC_OK) return status;");
+}
+
 Status BodyPrinter::operations(const std::vector<Operation>& ops, bool outermost, Lines& lines) {
   for (const Operation& op : ops) {
     const std::string number = std::to_string(walk_++);
@@ -189,18 +199,14 @@ Status BodyPrinter::node(const Barrier&, const Operation&, Lines& lines) {
 
 Status BodyPrinter::copy(BufferId to, BufferId from, const std::string& offset, Lines& lines) {
   const Buffer &target = plan_.program.buffers[to], &source = plan_.program.buffers[from];
-  const auto elements = numel(source.dims).constant();
+  const Dim bytes = numel(source.dims) * Dim(static_cast<int64_t>(elem_size(source.elem)));
   const bool dense = source.effective_strides() == row_major_strides(source.dims) &&
                      target.effective_strides() == row_major_strides(target.dims);
-  if (!elements || !dense)
-    return Error(ErrorKind::Unsupported,
-                 "'" + source.name + "' leaves a region with dims that are not known or with gaps between elements", "",
-                 kAdvice);
+  if (!dense) return Error(ErrorKind::Internal, "'" + source.name + "' leaves a region with gaps between elements");
   const std::string a = pointer(to), b = pointer(from);
-  const auto bytes = *elements * static_cast<int64_t>(elem_size(source.elem));
-  if (bytes == 0 || (a == b && offset.empty())) return ok();
+  if (bytes == Dim(0) || (a == b && offset.empty())) return ok();
   lines.add("__builtin_memmove(" + a + (offset.empty() ? "" : " + " + offset) + ", " + b + ", " +
-            std::to_string(bytes) + ");");
+            dim_text(bytes, names_) + ");");
   return ok();
 }
 
@@ -222,11 +228,16 @@ Status BodyPrinter::copies(const std::vector<BufferId>& to, const std::vector<Bu
 
 Status BodyPrinter::node(const If& branch, const Operation&, Lines& lines) {
   lines.open("if (*" + pointer(branch.condition) + ") {");
-  ONNXC_TRY(operations(branch.then_region.ops, false, lines));
-  ONNXC_TRY(copies(branch.results, branch.then_region.yields, 0, branch.results.size(), "an If", lines));
-  lines.turn("} else {");
-  ONNXC_TRY(operations(branch.else_region.ops, false, lines));
-  ONNXC_TRY(copies(branch.results, branch.else_region.yields, 0, branch.results.size(), "an If", lines));
+  std::optional<size_t> first_end;  // where the results are born, in the other branch too
+  for (const Region* region : {&branch.then_region, &branch.else_region}) {
+    if (first_end) lines.turn("} else {");
+    ONNXC_TRY(operations(region->ops, false, lines));
+    const size_t end = walk_++;
+    if (!first_end) first_end = end;
+    begin_end(*first_end, lines);
+    ONNXC_TRY(copies(branch.results, region->yields, 0, branch.results.size(), "an If", lines));
+    finish_end(end, "if", lines);
+  }
   lines.close();
   return ok();
 }
@@ -243,14 +254,19 @@ Status BodyPrinter::node(const Loop& loop, const Operation&, Lines& lines) {
   if (conditional) condition += (condition.empty() ? "" : " && ") + go;
   lines.open("for (int64_t " + turn + " = 0; " + condition + "; ++" + turn + ") {");
   ONNXC_TRY(operations(region.ops, false, lines));
+  const size_t end = walk_++;
   for (size_t i = carried; i < loop.results.size(); ++i) {  // scans
     const Buffer& yield = plan_.program.buffers[region.yields[i + first]];
-    ONNXC_TRY(copy(loop.results[i], region.yields[i + first], turn + " * " + numel(yield.dims).str(), lines));
+    ONNXC_TRY(copy(loop.results[i], region.yields[i + first], turn + " * (" + dim_text(numel(yield.dims), names_) + ")",
+                   lines));
   }
   if (conditional) lines.add(go + " = *" + pointer(region.yields[0]) + ";");
   ONNXC_TRY(copies(region.args, region.yields, first, carried, "a Loop", lines));
   lines.close();
-  return copies(loop.results, region.args, 0, carried, "a Loop", lines);
+  begin_end(end, lines);
+  ONNXC_TRY(copies(loop.results, region.args, 0, carried, "a Loop", lines));
+  finish_end(end, "loop", lines);
+  return ok();
 }
 
 }  // namespace onnxc::cpp

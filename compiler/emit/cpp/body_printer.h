@@ -32,6 +32,9 @@ class BodyPrinter {
   Status step_for_threads(const Operation& op, Lines& lines);
   Status joint_step(const Operation& op, Lines& lines);
   Status operations(const std::vector<Operation>& ops, bool outermost, Lines& lines);
+  // Around what is done at the end of a region (plan/liveness.h).
+  void begin_end(size_t number, Lines& lines);
+  void finish_end(size_t number, const char* label, Lines& lines);
   Status node(const KernelCall& call, const Operation& op, Lines& lines) { return function(call.kernel, op, lines); }
   Status node(const Nest&, const Operation& op, Lines& lines) { return function("nest", op, lines); }
   Status node(const ScalarDef& def, const Operation& op, Lines& lines);

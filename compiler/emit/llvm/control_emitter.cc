@@ -1,4 +1,4 @@
-// If and Loop over buffers whose shapes are known: branches, and copies of what crosses a region's border.
+// If and Loop: branches, turns, and copies of what crosses a region's border.
 #include <set>
 
 #include "compiler/emit/llvm/region_emitter.h"
@@ -10,18 +10,15 @@ using llvm::Value;
 // Copies the logical elements of row-major buffers; nothing when both lie in one place.
 void RegionEmitter::copy_buffer(BufferId to, BufferId from, Value* to_offset) {
   const Buffer &target = context_.buffer(to), &source = context_.buffer(from);
-  const auto elements = numel(source.dims).constant();
+  const Dim bytes = numel(source.dims) * Dim(static_cast<int64_t>(elem_size(source.elem)));
   const bool dense = source.effective_strides() == row_major_strides(source.dims) &&
                      target.effective_strides() == row_major_strides(target.dims);
-  if (!elements || !dense)
-    return context_.fail(
-        ErrorKind::Unsupported,
-        "'" + source.name + "' leaves a region with dims that are not known or with gaps between elements",
-        "fix free dimensions with --dim NAME=N or --shape INPUT=...");
+  if (!dense)
+    return context_.fail(ErrorKind::Internal, "'" + source.name + "' leaves a region with gaps between elements");
   Value *destination = element_address(to), *origin = element_address(from);
   if (to_offset) destination = b_.CreateInBoundsPtrAdd(destination, to_offset);
-  const auto bytes = static_cast<uint64_t>(*elements) * elem_size(source.elem);
-  if (bytes) b_.CreateMemMove(destination, llvm::MaybeAlign(1), origin, llvm::MaybeAlign(1), bytes);
+  if (bytes == Dim(0)) return;
+  b_.CreateMemMove(destination, llvm::MaybeAlign(1), origin, llvm::MaybeAlign(1), exprs_.emit_dim(bytes).value);
 }
 
 // Whether copying one after the other is right: no copy may overwrite what a later one reads.
@@ -41,6 +38,17 @@ bool RegionEmitter::copies_are_ordered(const std::vector<BufferId>& to, const st
   return true;
 }
 
+void RegionEmitter::begin_end(int64_t number) {
+  Value* position = b_.getInt32(static_cast<uint32_t>(number));
+  if (debug_plan_) call_entry("onnxc_debug_before", {body_->getArg(0), debug_plan_, position});
+}
+
+void RegionEmitter::finish_end(int64_t number, const char* label) {
+  if (!debug_plan_) return;
+  Value* position = b_.getInt32(static_cast<uint32_t>(number));
+  leave_if(call_entry("onnxc_debug_after", {body_->getArg(0), debug_plan_, position, text(label)}));
+}
+
 void RegionEmitter::emit_node(const If& node, const Operation&, size_t) {
   llvm::LLVMContext& c = context_.llvm();
   auto* then_block = llvm::BasicBlock::Create(c, "then", body_);
@@ -49,12 +57,17 @@ void RegionEmitter::emit_node(const If& node, const Operation&, size_t) {
   Value* condition = b_.CreateLoad(b_.getInt8Ty(), element_address(node.condition));
   b_.CreateCondBr(b_.CreateICmpNE(condition, b_.getInt8(0)), then_block, else_block);
   const auto symbols = scope_.symbols;
+  int64_t first_end = -1;  // where the results are born, in the other branch too
   auto branch = [&](llvm::BasicBlock* block, const Region& region) {
     b_.SetInsertPoint(block);
     emit_ops(region.ops, false);
+    const int64_t end = walk_++;
+    if (first_end < 0) first_end = end;
+    begin_end(first_end);
     if (copies_are_ordered(node.results, region.yields, "an If"))
       for (size_t i = 0; i < node.results.size() && i < region.yields.size(); ++i)
         copy_buffer(node.results[i], region.yields[i]);
+    finish_end(end, "if");
     scope_.symbols = symbols;
     b_.CreateBr(join);
   };
@@ -83,6 +96,7 @@ void RegionEmitter::emit_node(const Loop& node, const Operation&, size_t) {
   const auto symbols = scope_.symbols;
   if (!region.scalar_args.empty()) scope_.symbols[region.scalar_args[0]] = {number, true};
   emit_ops(region.ops, false);
+  const int64_t end = walk_++;
   for (size_t i = carried; i + first < region.yields.size() && i < node.results.size(); ++i) {  // scans
     const BufferId yield = region.yields[i + first];
     const Dim bytes =
@@ -102,7 +116,9 @@ void RegionEmitter::emit_node(const Loop& node, const Operation&, size_t) {
   b_.CreateCondBr(b_.CreateAnd(go, b_.CreateICmpSLT(following, limit)), turn, done);
 
   b_.SetInsertPoint(done);
+  begin_end(end);
   for (size_t i = 0; i < carried && i < node.results.size(); ++i) copy_buffer(node.results[i], region.args[i]);
+  finish_end(end, "loop");
 }
 
 }  // namespace onnxc::emit

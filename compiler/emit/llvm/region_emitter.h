@@ -28,6 +28,9 @@ class RegionEmitter {
  private:
   void emit_ops(const std::vector<Operation>& ops, bool outermost);
   void emit_op(const Operation& op, size_t index);
+  // Around what is done at the end of a region (plan/liveness.h).
+  void begin_end(int64_t number);
+  void finish_end(int64_t number, const char* label);
   void emit_node(const KernelCall& call, const Operation& op, size_t index);
   void emit_node(const Nest& nest, const Operation& op, size_t index);
   void emit_node(const ScalarDef& def, const Operation& op, size_t index);
