@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Single-operator models with random shapes and values (random_rows.py), compiled, run, and held against ONNX Runtime, or
+"""Single-operator models with random shapes and values (random_rows.py, contrib_rows.py), compiled, run, and held against ONNX Runtime, or
 onnx's reference evaluator where ONNX Runtime has no kernel.
 
     tests/differential/random_ops.py [--count N] [--seed S] [-k PATTERN] [--flags '--debug-plan'] [-v]
@@ -24,6 +24,7 @@ from onnx import helper, numpy_helper
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from conformance.compare import Mismatch, compare  # noqa: E402
+from differential import contrib_rows  # noqa: E402
 from differential.random_rows import ROWS  # noqa: E402
 from support import elements  # noqa: E402
 from support.c_abi import CompiledModel  # noqa: E402
@@ -31,17 +32,22 @@ from support.compiler import BatchCompiler, find_onnxc  # noqa: E402
 from support.workers import run_jobs  # noqa: E402
 
 OPSET = 21
+VERSIONS = {"com.microsoft": 1, "ai.onnx.ml": 4}
 ULPS = {"rounding": 16, "accumulating": 160}  # units in the last place: of each element; of the largest one, or of 1
 
 
 def accuracies():
     """Operator -> exact, rounding or accumulating, as its declaration says (compiler/ops/op.h)."""
     text = subprocess.run([str(find_onnxc()), "--help-ops"], check=True, capture_output=True, text=True).stdout
-    return dict(re.findall(r"^  (\w+) +(exact|rounding|accumulating) ", text, re.M))
+    return dict(re.findall(r"^  ([\w.:]+) +(exact|rounding|accumulating) ", text, re.M))
 
 
 def tolerances(accuracy, expected):
     """(rtol, atol) for `compare`."""
+    if accuracy == "step":  # of a quantised value; in floats as below
+        accuracy = "accumulating"
+        if expected.dtype.kind != "f":
+            return 0, 1
     if accuracy == "exact" or expected.dtype.kind != "f":
         return 0, 0
     ulp = ULPS[accuracy] * float(np.finfo(expected.dtype).eps)
@@ -67,9 +73,14 @@ def make_case(op, seed, number):
             feeds[name] = array
             inputs.append(helper.make_tensor_value_info(name, elements.elem_of(array), array.shape))
     outputs = [f"y{k}" for k in range(single.outputs)]
-    node = helper.make_node(single.op, names, outputs, name="node", **single.attributes)
+    node = helper.make_node(single.op, names, outputs, name="node", domain=single.domain, **single.attributes)
     graph = helper.make_graph([node], "random", inputs, [onnx.ValueInfoProto(name=o) for o in outputs], initializers)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    opsets = [helper.make_opsetid("", OPSET)] + [helper.make_opsetid(d, VERSIONS[d]) for d in {single.domain} - {""}]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    if single.domain:
+        for out, value in zip(model.graph.output, run_onnxruntime(model, feeds)):
+            out.CopyFrom(helper.make_tensor_value_info(out.name, elements.elem_of(value), value.shape))
+        return single, model, feeds
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=False, data_prop=True)
     if not all(
         out.type.tensor_type.elem_type for out in inferred.graph.output
@@ -80,18 +91,22 @@ def make_case(op, seed, number):
     return single, inferred, feeds
 
 
-def expected_outputs(model, feeds, accuracy):
+def run_onnxruntime(model, feeds):
     import onnxruntime
 
-    if accuracy == "rounding" and all(x.dtype == np.float32 for x in feeds.values()):
-        # ONNX Runtime's own functions are not that exact.
-        return [y.astype(np.float32) for y in evaluate(model, {k: x.astype(np.float64) for k, x in feeds.items()})]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 4
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return session.run(None, feeds)
+
+
+def expected_outputs(model, feeds, accuracy):
+    if accuracy == "rounding" and all(x.dtype == np.float32 for x in feeds.values()):
+        # ONNX Runtime's own functions are not that exact.
+        return [y.astype(np.float32) for y in evaluate(model, {k: x.astype(np.float64) for k, x in feeds.items()})]
     try:
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return session.run(None, feeds)
+        return run_onnxruntime(model, feeds)
     except Exception:
         return evaluate(model, feeds)
 
@@ -114,6 +129,9 @@ class Worker:
             single, model, feeds = make_case(op, seed, number)
             # An operator without a declaration is a function of ONNX: as its parts, which may hold sums.
             accuracy = self.accuracies.get(single.op, "accumulating")
+            if single.domain:  # ONNX Runtime's functions and roundings
+                exact = self.accuracies.get(f"{single.domain}::{single.op}") == "exact"
+                accuracy = "exact" if exact else "step" if op in contrib_rows.STEPS else "accumulating"
             expected = expected_outputs(model, feeds, accuracy)
         except Exception as e:
             return "no case", f"{type(e).__name__}: {e}".splitlines()[0][:200]

@@ -22,6 +22,7 @@ class Single:
     attributes: dict = dataclasses.field(default_factory=dict)
     outputs: int = 1
     constant: tuple = ()  # which inputs are initializers
+    domain: str = ""
 
 
 ROWS = {}
@@ -715,3 +716,15 @@ def tf_idf(r, op):
         attributes["weights"] = [float(w) for w in r.integers(1, 9, total)]
     shape = [int(r.integers(1, 4)), int(r.integers(1, 12))] if r.random() < 0.7 else [int(r.integers(1, 12))]
     return Single(op, [r.integers(0, 5, shape).astype(r.choice([np.int32, np.int64]))], attributes)
+
+
+@row("LabelEncoder")
+def label_encoder(r, op):
+    n = int(r.integers(1, 9))
+    kinds = {"int64s": np.int64, "floats": np.float32}
+    key, value = (str(r.choice(list(kinds))) for _ in range(2))
+    keys, values = r.permutation(20)[:n], r.integers(-50, 50, n)
+    default = {"default_int64": 7} if value == "int64s" else {"default_float": 0.5}
+    attributes = {f"keys_{key}": keys.astype(kinds[key]), f"values_{value}": values.astype(kinds[value])}
+    x = r.integers(0, 20, dims(r)).astype(kinds[key])
+    return Single(op, [x], {**attributes, **(default if r.random() < 0.5 else {})}, domain="ai.onnx.ml")
