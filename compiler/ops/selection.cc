@@ -351,17 +351,20 @@ OP(NonZero) = {.name = "NonZero",
                .infer = infer_nonzero,
                .decompose = decompose_nonzero,
                .decompose_if = has_constant_input,
-               .lower = lower_nonzero};
+               .lower = lower_nonzero,
+               .defines_dims = true};
 OP(Compress) = {
     .name = "Compress", .infer = infer_compress, .decompose = decompose_compress, .decompose_if = compress_decomposes};
 OP(Unique) = {.name = "Unique",
               .infer = infer_unique,
               .decompose = decompose_unique,
               .decompose_if = is_flat_unique,
-              .lower = lower_unique};
+              .lower = lower_unique,
+              .defines_dims = true};
 OP(NonMaxSuppression) = {.name = "NonMaxSuppression",
                          .infer = infer_non_max_suppression,
                          .lower = lower_non_max_suppression,
-                         .lower_if = has_ranks};
+                         .lower_if = has_ranks,
+                         .defines_dims = true};
 
 }  // namespace onnxc

@@ -234,7 +234,7 @@ TEST(Plan, AStageHasAnArenaOfItsOwn) {
   EXPECT_EQ(plan.places[y].stage, 1u);
   EXPECT_EQ(plan.places[z].stage, 1u);
   EXPECT_TRUE(plan.stages[0].arena_bytes.is_const());
-  EXPECT_EQ(plan.stages[1].arena_bytes.evaluate({{"n", 64}, {"@1:0.end", 512}, {"@1:arena", 768}}), 768);
+  EXPECT_FALSE(plan.stages[1].arena_bytes.is_const());
   const TableNames table = table_names(plan);
   EXPECT_EQ(table.begin, (std::vector<size_t>{2, 2}));
   EXPECT_EQ(table.names[2], "n");
