@@ -2,6 +2,7 @@
 // Program, whose carried values keep their shapes. Scan outputs need a number of turns that is known before the first
 // one. Tested by tests/conformance, tests/differential/random_ops.py and tests/lit/lower/loops.txt.
 #include <algorithm>
+#include <set>
 
 #include "compiler/ops/control_flow.h"
 #include "compiler/ops/indexing.h"
@@ -119,6 +120,18 @@ int64_t entry(const std::vector<int64_t>& list, size_t i) { return i < list.size
 
 // ---- ways down
 
+// Whether the run knows the dim where this is lowered.
+bool is_known(const LowerContext& c, const Dim& dim) {
+  std::set<std::string> symbols;
+  dim.collect_symbols(symbols);
+  for (const ProgramValue& input : c.program().inputs)
+    for (const Dim& d : input.dims)
+      if (const auto symbol = d.as_symbol()) symbols.erase(*symbol);
+  for (const Operation& op : c.program().ops)
+    if (const auto* def = std::get_if<ScalarDef>(&op.node)) symbols.erase(def->name);
+  return symbols.empty();
+}
+
 class LoopWriter {
  public:
   LoopWriter(LowerContext& c, const Graph& body) : c_(c), body_(body), turn_(c.fresh("turn")) {}
@@ -137,10 +150,12 @@ class LoopWriter {
   // A buffer for input `at` of the body.
   Result<BufferId> own(size_t at) {
     const Value& v = *body_.inputs[at];
-    if (!v.type.is_tensor() || !v.type.shape || v.type.elem == Elem::String)
+    const auto& shape = v.type.shape;
+    if (!v.type.is_tensor() || v.type.elem == Elem::String || !shape ||
+        !std::ranges::all_of(*shape, [&](const Dim& d) { return is_known(c_, d); }))
       return c_.unsupported("\"" + v.name + "\" has the type " + v.type.str() + " in the body; only tensors of one " +
                             "shape in all turns are supported yet");
-    return c_.temporary(v.type.elem, *v.type.shape);
+    return c_.temporary(v.type.elem, *shape);
   }
   Status begin() { return c_.begin_region(body_); }
   // Lowers the body. Its outputs first, first + 1 ... are the carried values and what is stacked, `count` in all.
@@ -293,7 +308,8 @@ Status infer_scan(InferContext& c) {
 Status lower_loop(LowerContext& c) {
   const Node& n = c.node();
   const Graph& body = *n.attr_graph("body");
-  const Turns turns = turns_of(n, body);
+  Turns turns = turns_of(n, body);
+  if (turns.count && !is_known(c, *turns.count)) turns = {std::nullopt, true};
   const size_t carried = body.inputs.size() - 2;
   if (!turns.count && !turns.conditional) return c.invalid("the loop never ends");
   if (turns.conditional && body.outputs.size() > 1 + carried)

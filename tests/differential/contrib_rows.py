@@ -70,7 +70,7 @@ def fused_conv(r, op):
     name, parameters = activation(r)
     attributes = {"activation": name, "kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
     attributes |= {"activation_params": parameters} if parameters else {}
-    inputs = [floats(r, [2, cin, size, size]), floats(r, [cout, cin, 3, 3]), floats(r, [cout])]
+    inputs = [floats(r, [2, cin, size, size]), floats(r, [cout, cin, 3, 3], scale=0.1), floats(r, [cout])]
     if r.random() < 0.5:
         inputs.append(floats(r, [2, cout, size, size]))
     return Single(op, inputs, attributes, constant=(1, 2))
