@@ -41,7 +41,8 @@ struct Type {
 };
 
 // What a small integer tensor is known to hold, as Dims, in row-major order: the outputs of Shape, of Gather of it,
-// of Concat of them ... Constants are the special case in which every Dim is one.
+// of Concat of them ... Constants are the special case in which every Dim is one. Of a float tensor: what it would hold
+// if nothing were rounded (ops/whole_floats.h).
 using Contents = std::vector<Dim>;
 inline constexpr size_t kMaxContents = 1024;
 

@@ -31,6 +31,12 @@ Status infer_attention(InferContext& c) {
   if (!q || !k || !v)
     return c.invalid("Q, K and V must have rank 4, or rank 3 with q_num_heads and kv_num_heads, not " +
                      shape_str(c.shape(kQ)) + ", " + shape_str(c.shape(kK)) + " and " + shape_str(c.shape(kV)));
+  for (size_t i : {kQ, kK, kV}) {
+    const Shape& s = c.shape(i);
+    const int64_t heads = c.node.attr_int(i == kQ ? "q_num_heads" : "kv_num_heads", 0);
+    if (s.size() == 3)
+      ONNXC_TRY(c.require_equal(Dim::mod(s[2], heads), Dim(0), "the heads do not divide input " + std::to_string(i)));
+  }
   ONNXC_TRY(c.require_equal((*q)[3], (*k)[3], "queries and keys have different sizes"));
   ONNXC_TRY(c.require_equal((*q)[0], (*k)[0], "Q and K have different batches"));
   ONNXC_TRY(c.require_equal((*k)[0], (*v)[0], "K and V have different batches"));

@@ -24,10 +24,10 @@ Status infer_col2im(InferContext& c) {
       if (b < 1) return c.invalid("block_shape must be positive");
       taps *= b;
     }
-    if (columns[1].is_const() && columns[1].value() % taps != 0)
-      return c.invalid("the " + columns[1].str() + " rows of the columns are no multiple of a block's " +
-                       std::to_string(taps) + " elements");
     out[1] = Dim::floor_div(columns[1], Dim(taps));
+    ONNXC_TRY(
+        c.require_equal(out[1] * Dim(taps), columns[1],
+                        "the rows of the columns are no multiple of a block's " + std::to_string(taps) + " elements"));
   }
   if (image) {
     out.insert(out.end(), image->begin(), image->end());
@@ -36,11 +36,9 @@ Status infer_col2im(InferContext& c) {
     for (int64_t a = 0; a < c.shape(1)[0].value(); ++a) out.push_back(c.unknown("d" + std::to_string(a)));
   }
   if (block && image) {
-    ONNXC_ASSIGN(const Window w, make_window(c.node, *image, *block));
-    const Dim count = numel(w.out);
-    if (count.is_const() && columns[2].is_const() && count != columns[2])
-      return c.invalid("the columns " + shape_str(columns) + " hold " + columns[2].str() + " blocks, the image " +
-                       shape_str(*image) + " has " + count.str());
+    ONNXC_ASSIGN(const Window w, make_window(c.node, *image, Shape(block->begin(), block->end())));
+    ONNXC_TRY(c.require_equal(numel(w.out), columns[2],
+                              "the image " + shape_str(*image) + " has not the blocks of the columns"));
   }
   return c.set(0, c.elem(0), std::move(out)), ok();
 }
@@ -50,7 +48,7 @@ Status lower_col2im(LowerContext& c) {
   if (!block) return c.unsupported("block_shape is computed at run time", "make it constant");
   if (c.in_elem(0) == Elem::Bool) return c.unsupported("truth values have no sum");
   const Shape image(c.out_shape().begin() + 2, c.out_shape().end());
-  ONNXC_ASSIGN(const Window w, make_window(c.node(), image, *block));
+  ONNXC_ASSIGN(const Window w, make_window(c.node(), image, Shape(block->begin(), block->end())));
   const BufferId out = c.out(0);
   c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
     Reduce sum{c.fresh("sum"), ReduceOp::Add, {}, 1, false, nullptr};
@@ -58,10 +56,10 @@ Status lower_col2im(LowerContext& c) {
     Expr covers;
     for (size_t a = 0; a < w.axes(); ++a) {
       const std::string tap = c.fresh("k");
-      sum.vars.push_back({tap, Dim(w.kernel[a])});
-      row = row * Dim(w.kernel[a]) + Dim::symbol(tap);
+      sum.vars.push_back({tap, w.kernel[a]});
+      row = row * w.kernel[a] + Dim::symbol(tap);
       // The block whose element `tap` lies on the pixel, if there is one.
-      const Dim first = idx[2 + a]->dim + Dim(w.pads_begin[a]) - Dim::symbol(tap) * Dim(w.dilations[a]);
+      const Dim first = idx[2 + a]->dim + w.pads_begin[a] - Dim::symbol(tap) * Dim(w.dilations[a]);
       const Dim stride(w.strides[a]), at = Dim::floor_div(first, stride);
       for (const Expr& condition : {binary(ExprOp::Ge, expr::index(first), constant(0)),
                                     binary(ExprOp::Lt, expr::index(at), expr::index(w.out[a])),

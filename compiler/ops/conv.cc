@@ -12,35 +12,15 @@ using expr::binary;
 using expr::operator*;
 using expr::operator+;
 
-Result<std::vector<int64_t>> weight_kernel(const Node& node) {
-  const Shape& w = *node.input(1)->type.shape;
-  std::vector<int64_t> kernel;
-  for (size_t a = 2; a < w.size(); ++a) {
-    if (!w[a].is_const())
-      return Error(ErrorKind::Unsupported, "the kernel's extent is not known: " + shape_str(w), node.where());
-    kernel.push_back(w[a].value());
-  }
-  if (node.has("kernel_shape") && node.attr_ints("kernel_shape") != kernel)
-    return Error(ErrorKind::InvalidModel, "kernel_shape does not agree with the weights " + shape_str(w), node.where());
-  return kernel;
-}
-
 Status infer_conv(InferContext& c) {
   if (!c.has_input(0) || !c.has_input(1)) return c.invalid("input and weights are needed");
   if (!c.has_shape(0) || !c.has_shape(1)) return c.set_unranked(0, c.elem(0)), ok();
   const Shape &x = c.shape(0), &w = c.shape(1);
   if (x.size() < 3 || w.size() != x.size())
     return c.invalid("input " + shape_str(x) + " and weights " + shape_str(w) + " must have the same rank, at least 3");
-  const int64_t groups = c.node.attr_int("group", 1);
-  if (groups <= 0) return c.invalid("group must be positive");
-  const Dim channels = w[1] * Dim(groups);
-  if (x[1].is_const() && channels.is_const() && x[1] != channels)
-    return c.invalid("the input has " + x[1].str() + " channels, the weights " + shape_str(w) + " with group " +
-                     std::to_string(groups) + " want " + channels.str());
-  ONNXC_TRY(c.require_equal(x[1], channels, "the input has not the channels of the weights"));
-  if (w[0].is_const() && w[0].value() % groups != 0) return c.invalid("the output channels are no multiple of group");
-  ONNXC_ASSIGN(auto kernel, weight_kernel(c.node));
-  ONNXC_ASSIGN(const Window window, make_window(c.node, spatial_of(x), kernel));
+  ONNXC_TRY(check_channels(c, x, w, 2));
+  ONNXC_TRY(check_kernel_shape(c.node, w));
+  ONNXC_ASSIGN(const Window window, make_window(c.node, spatial_of(x), spatial_of(w)));
   Shape out{x[0], w[0]};
   out.insert(out.end(), window.out.begin(), window.out.end());
   c.set(0, c.elem(0), std::move(out));
@@ -50,8 +30,10 @@ Status infer_conv(InferContext& c) {
 // The arguments that all convolution kernels take; 1-D is 2-D with height 1.
 struct Conv2d {
   Window window;
-  Dim ih, iw, oh, ow;
-  int64_t kh, kw, sh, sw, pt, pl, dh, dw;
+  Dim ih, iw, oh, ow, kh, kw;
+  int64_t sh, sw;
+  Dim pt, pl;
+  int64_t dh, dw;
 };
 Conv2d as_2d(const Window& w, const Shape& x) {
   Conv2d g{w,
@@ -76,7 +58,7 @@ Conv2d as_2d(const Window& w, const Shape& x) {
 // A map that is one pixel wide, and stays so, as one row: the same memory, and kernels take several pixels of a row at
 // a time.
 Conv2d as_row(Conv2d g) {
-  if (g.iw != Dim(1) || g.ow != Dim(1) || g.kw != 1 || g.pl != 0) return g;
+  if (g.iw != Dim(1) || g.ow != Dim(1) || g.kw != Dim(1) || g.pl != Dim(0)) return g;
   std::swap(g.ih, g.iw), std::swap(g.oh, g.ow), std::swap(g.kh, g.kw);
   std::swap(g.sh, g.sw), std::swap(g.pt, g.pl), std::swap(g.dh, g.dw);
   return g;
@@ -132,13 +114,15 @@ struct BlockedConv {
   Tensor weights;
 };
 
-// The convolution that Winograd's forms could take; without products where they can't.
+// The convolution that Winograd's forms could take, of likely extents; without products where they can't.
 SmallConv as_small_conv(const LowerContext& c, const Conv2d& g, const Tensor& weights) {
   const Shape& x = c.in_shape(0);
-  const bool fits = weights.dims().size() == 4 && has_winograd_taps(g.kh, g.kw) && g.sh == 1 && g.sw == 1 &&
-                    g.dh == 1 && g.dw == 1 && is_static({x[0], x[1], g.oh, g.ow});
+  const auto& dims = weights.dims();
+  const bool fits = dims.size() == 4 && has_winograd_taps(dims[2], dims[3]) && g.sh == 1 && g.sw == 1 && g.dh == 1 &&
+                    g.dw == 1 && x[1].is_const();
   if (!fits) return {};
-  return {x[0].value(), x[1].value(), weights.dims()[0], g.oh.value(), g.ow.value(), g.kh, g.kw};
+  const auto likely = [&](const Dim& d) { return likely_value(c.program(), d); };
+  return {likely(x[0]), x[1].value(), dims[0], likely(g.oh), likely(g.ow), dims[2], dims[3]};
 }
 
 Call& conv_args(Call& call, const LowerContext& c, const Conv2d& g, const Dim& oc) {
@@ -155,15 +139,15 @@ Call& conv_args(Call& call, const LowerContext& c, const Conv2d& g, const Dim& o
 // conv_winograd_f32, with the operands of the direct form.
 Operation winograd_call(LowerContext& c, const Conv2d& g, const SmallConv& conv, const ConvForm& form,
                         const BlockedConv& b) {
-  const WinogradWork work = winograd_work(conv, form);
+  const WinogradWork work = winograd_work(conv, form, c.in_shape(0)[0], g.oh, g.ow);
   const BufferId weights = c.constant_buffer(b.weights, Packing{{}, {}, form.m}, c.node().input(1)->name);
   Call call("conv_winograd_f32");
   call.out(b.out).in(b.in).in(weights).in(b.bias).in(b.residual);
-  call.scratch(c.temporary(Elem::F32, {Dim(work.scratch)}));
+  call.scratch(c.temporary(Elem::F32, {work.scratch}));
   conv_args(call, c, g, conv.oc).arg("kh", g.kh).arg("kw", g.kw).arg("pad_top", g.pt).arg("pad_left", g.pl);
   call.arg("m", form.m).arg("block", form.block).arg("shares", work.shares);
   activation_args(call, activation_of(c.node()));
-  call.partition("shares", Dim(work.shares), Dim(work.products));
+  call.partition("shares", work.shares, work.products);
   if (b.residual != kNoBuffer && b.residual != b.in) call.in_place(b.out, b.residual);
   return call.op();
 }
@@ -192,8 +176,8 @@ void lower_blocked_conv(LowerContext& c, const Conv2d& g, const BlockedConv& b) 
 // One channel in one row, without padding: the windows are the rows of a matrix, stride_w apart in memory, and the
 // convolution is its product with the weights.
 bool is_window_product(const Conv2d& g, const Shape& x, bool residual) {
-  if (residual || x[1] != Dim(1) || g.ih != Dim(1) || !g.iw.is_const() || g.kh != 1 || g.dw != 1) return false;
-  return g.pt == 0 && g.pl == 0 && (g.ow.value() - 1) * g.sw + g.kw <= g.iw.value();
+  if (residual || x[1] != Dim(1) || g.ih != Dim(1) || !g.iw.is_const() || g.kh != Dim(1) || g.dw != 1) return false;
+  return g.pt == Dim(0) && g.pl == Dim(0) && (g.ow.value() - 1) * g.sw + g.kw.value() <= g.iw.value();
 }
 
 // One gemm_f32 per image and block of output channels.
@@ -218,7 +202,7 @@ void lower_window_product(LowerContext& c, const Conv2d& g, BufferId out, Buffer
     b.push_back(Stmt{std::get<KernelCall>(gemm.op().node)});
     return b;
   });
-  if (op.partition) op.partition->work = numel(loops) * g.ow * Dim(g.kw * c.channel_block());
+  if (op.partition) op.partition->work = numel(loops) * g.ow * g.kw * Dim(c.channel_block());
   c.emit(std::move(op));
 }
 
@@ -256,12 +240,14 @@ Status lower_conv_blocked(LowerContext& c, const Conv2d& g) {
   return ok();
 }
 
+bool is_negative(const Dim& d) { return d.is_const() && d.value() < 0; }
+
 // Copies input rows between columns of zeros, as wide as all windows of stride 1 reach: the plain kernel then reads no
 // edge. Gives the copy; kNoBuffer where the windows already lie within the rows.
 BufferId with_padded_rows(LowerContext& c, Conv2d& g) {
-  const Dim width = g.ow + Dim((g.kw - 1) * g.dw), right = width - g.iw - Dim(g.pl);
-  const bool needed = g.pl > 0 || !right.is_const() || right.value() > 0;
-  if (c.channel_block() == 1 || g.sw != 1 || !needed || (right.is_const() && right.value() < 0)) return kNoBuffer;
+  const Dim width = g.ow + (g.kw - Dim(1)) * Dim(g.dw), right = width - g.iw - g.pl;
+  const bool needed = g.pl != Dim(0) || !right.is_const() || right.value() > 0;
+  if (c.channel_block() == 1 || g.sw != 1 || !needed || is_negative(right) || is_negative(g.pl)) return kNoBuffer;
   Shape dims = c.in_shape(0);
   dims.back() = width;
   const BufferId padded = c.temporary(Elem::F32, dims);
@@ -276,9 +262,9 @@ BufferId with_padded_rows(LowerContext& c, Conv2d& g) {
       const Expr value = inside ? c.load(0, from) : expr::constant(expr::arithmetic_type(Elem::F32), 0);
       stretches.push_back(Stmt{For{{name, extent}, {Stmt{Store{padded, to, value, nullptr}}}}});
     };
-    if (g.pl > 0) stretch(Dim(0), Dim(g.pl), false);
-    stretch(Dim(g.pl), g.iw, true);
-    if (right != Dim(0)) stretch(Dim(g.pl) + g.iw, right, false);
+    if (g.pl != Dim(0)) stretch(Dim(0), g.pl, false);
+    stretch(g.pl, g.iw, true);
+    if (right != Dim(0)) stretch(g.pl + g.iw, right, false);
     return stretches;
   }));
   g.iw = width;
@@ -307,7 +293,7 @@ Status lower_conv_plain(LowerContext& c, Conv2d g) {
 bool is_narrow(const LowerContext& c, const Conv2d& g) {
   const Shape& w = c.in_shape(1);
   const bool rows = g.ow.is_const() && g.ow.value() >= 16 && g.sw <= 2;
-  const bool pays = c.layout_of(0).plain() || g.kh * g.kw >= 9;
+  const bool pays = c.layout_of(0).plain() || (g.kh * g.kw).value() >= 9;
   return w[0].value() * 2 <= c.channel_block() && rows && pays;
 }
 
@@ -324,7 +310,7 @@ Status lower_conv_nest(LowerContext& c, const Window& window) {
   const Dim per_group = Dim::floor_div(w[0], Dim(groups));
   c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
     Reduce r{c.fresh("sum"), ReduceOp::Add, {{c.fresh("c"), w[1]}}, 1, false, nullptr};
-    for (int64_t k : window.kernel) r.vars.push_back({c.fresh("k"), Dim(k)});
+    for (const Dim& k : window.kernel) r.vars.push_back({c.fresh("k"), k});
     const Dim ci = Dim::symbol(r.vars[0].name);
     std::vector<Expr> x_at{idx[0], expr::index(groups == 1 ? ci : Dim::floor_div(idx[1]->dim, per_group) * w[1] + ci)};
     std::vector<Expr> w_at{idx[1], expr::index(ci)};
@@ -348,8 +334,7 @@ Status lower_conv_nest(LowerContext& c, const Window& window) {
 
 Status lower_conv(LowerContext& c) {
   const Shape &x = c.in_shape(0), &w = c.in_shape(1);
-  ONNXC_ASSIGN(auto kernel, weight_kernel(c.node()));
-  ONNXC_ASSIGN(const Window window, make_window(c.node(), spatial_of(x), kernel));
+  ONNXC_ASSIGN(const Window window, make_window(c.node(), spatial_of(x), spatial_of(w)));
   if (c.in_elem(0) != Elem::F32 || window.axes() > 2) return lower_conv_nest(c, window);
   const Conv2d g = as_2d(window, x);
   const int64_t groups = c.node().attr_int("group", 1);
@@ -363,41 +348,40 @@ Status lower_conv(LowerContext& c) {
 // ---- ConvTranspose: out[o] sums x[i] * w[k] over all i * stride + k * dilation - pad == o.
 
 struct Transposed {
-  std::vector<int64_t> kernel, strides, dilations, pads_begin;
-  Shape out;
+  Shape kernel;
+  std::vector<int64_t> strides, dilations;
+  Shape pads_begin, out;
 };
 
 Result<Transposed> transposed_window(const Node& node) {
-  const Shape& x = *node.input(0)->type.shape;
+  const Shape &x = *node.input(0)->type.shape, &w = *node.input(1)->type.shape;
   const size_t n = x.size() - 2;
   Transposed t;
-  ONNXC_ASSIGN(t.kernel, weight_kernel(node));
+  t.kernel = spatial_of(w);
   t.strides = node.attr_ints("strides", std::vector<int64_t>(n, 1));
   t.dilations = node.attr_ints("dilations", std::vector<int64_t>(n, 1));
   const auto extra = node.attr_ints("output_padding", std::vector<int64_t>(n, 0));
   const auto wanted = node.attr_ints("output_shape");
   auto pads = node.attr_ints("pads", std::vector<int64_t>(2 * n, 0));
   const std::string auto_pad = node.attr_string("auto_pad", "NOTSET");
+  const auto bad = [&](const std::string& what) { return Error(ErrorKind::InvalidModel, what, node.where()); };
   if (t.kernel.size() != n || t.strides.size() != n || t.dilations.size() != n || extra.size() != n ||
       pads.size() != 2 * n)
-    return Error(ErrorKind::InvalidModel,
-                 "kernel, strides, dilations, output_padding or pads do not fit the input's rank", node.where());
+    return bad("kernel, strides, dilations, output_padding or pads do not fit the input's rank");
   for (size_t a = 0; a < n; ++a) {
-    const int64_t reach = (t.kernel[a] - 1) * t.dilations[a] + 1;
-    const Dim full = (x[2 + a] - Dim(1)) * Dim(t.strides[a]) + Dim(extra[a] + reach);
-    Dim out = full - Dim(pads[a] + pads[a + n]);
-    int64_t begin = pads[a];
+    if (t.strides[a] <= 0 || t.dilations[a] <= 0) return bad("strides and dilations must be positive");
+    ONNXC_TRY(require_non_negative(node, t.kernel[a] - Dim(1), "the kernel " + shape_str(w) + " has no element"));
+    ONNXC_TRY(require_non_negative(node, x[2 + a] - Dim(1), "the input " + shape_str(x) + " has no element"));
+    const Dim reach = (t.kernel[a] - Dim(1)) * Dim(t.dilations[a]) + Dim(1);
+    const Dim full = (x[2 + a] - Dim(1)) * Dim(t.strides[a]) + Dim(extra[a]) + reach;
+    Dim out = full - Dim(pads[a] + pads[a + n]), begin = pads[a];
     const bool same = auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER";
     if (wanted.size() >= n || same) {
       out = wanted.size() >= n ? Dim(wanted[wanted.size() - n + a]) : x[2 + a] * Dim(t.strides[a]);
-      const Dim total = full - out;
-      if (!total.is_const())
-        return Error(ErrorKind::Unsupported, "the padding depends on a free dimension", node.where(),
-                     "fix it by --dim");
-      const int64_t pad = std::max<int64_t>(total.value(), 0);
-      begin = auto_pad == "SAME_UPPER" ? pad / 2 : pad - pad / 2;
+      const Dim pad = Dim::max(full - out, 0);
+      begin = Dim::floor_div(auto_pad == "SAME_UPPER" ? pad : pad + Dim(1), 2);
     }
-    t.pads_begin.push_back(begin);
+    t.pads_begin.push_back(std::move(begin));
     t.out.push_back(std::move(out));
   }
   return t;
@@ -409,9 +393,13 @@ Status infer_conv_transpose(InferContext& c) {
   const Shape &x = c.shape(0), &w = c.shape(1);
   if (x.size() < 3 || w.size() != x.size())
     return c.invalid("input " + shape_str(x) + " and weights " + shape_str(w) + " must have the same rank, at least 3");
+  const int64_t groups = c.node.attr_int("group", 1);
+  ONNXC_TRY(check_group(c, x[1]));
   ONNXC_TRY(c.require_equal(x[1], w[0], "input and weights have different channel counts"));
+  ONNXC_TRY(check_bias(c, 2, w[1] * Dim(groups)));
+  ONNXC_TRY(check_kernel_shape(c.node, w));
   ONNXC_ASSIGN(const Transposed t, transposed_window(c.node));
-  Shape out{x[0], w[1] * Dim(c.node.attr_int("group", 1))};
+  Shape out{x[0], w[1] * Dim(groups)};
   out.insert(out.end(), t.out.begin(), t.out.end());
   c.set(0, c.elem(0), std::move(out));
   return ok();
@@ -422,7 +410,7 @@ struct TransposedTap {
   Expr inside, at;  // at: clamped into the input
 };
 TransposedTap transposed_tap(const Transposed& t, size_t a, const Dim& extent, const Dim& o, const Dim& k) {
-  const Dim stride(t.strides[a]), at = o + Dim(t.pads_begin[a]) - k * Dim(t.dilations[a]);
+  const Dim stride(t.strides[a]), at = o + t.pads_begin[a] - k * Dim(t.dilations[a]);
   const Dim i = Dim::floor_div(at, stride);
   Expr inside = binary(ExprOp::And, binary(ExprOp::Ge, expr::index(i), expr::index(Dim(0))),
                        binary(ExprOp::Lt, expr::index(i), expr::index(extent)));
@@ -475,7 +463,7 @@ Status lower_conv_transpose_gemm(LowerContext& c, const Transposed& t) {
     std::vector<Expr> at{idx[0]}, taps;
     Expr inside;
     for (size_t a = 0; a < t.kernel.size(); ++a) {
-      r.vars.push_back({c.fresh("k"), Dim(t.kernel[a])});
+      r.vars.push_back({c.fresh("k"), t.kernel[a]});
       const Dim k = Dim::symbol(r.vars.back().name);
       const TransposedTap tap = transposed_tap(t, a, spatial[a], idx[2 + a]->dim, k);
       inside = inside ? binary(ExprOp::And, inside, tap.inside) : tap.inside;
@@ -498,7 +486,7 @@ Status lower_conv_transpose_gemm(LowerContext& c, const Transposed& t) {
 bool is_disjoint(const LowerContext& c, const Transposed& t) {
   const Shape spatial = spatial_of(c.in_shape(0));
   for (size_t a = 0; a < t.kernel.size(); ++a)
-    if (t.kernel[a] != t.strides[a] || t.dilations[a] != 1 || t.pads_begin[a] != 0 ||
+    if (t.kernel[a] != Dim(t.strides[a]) || t.dilations[a] != 1 || t.pads_begin[a] != Dim(0) ||
         t.out[a] != spatial[a] * Dim(t.strides[a]))
       return false;
   return t.kernel.size() == 2;
@@ -520,7 +508,7 @@ Status lower_conv_transpose_disjoint(LowerContext& c, const Transposed& t) {
   const Dim work = conv_work(g, x[0], {Dim(planes), x[1], Dim(1), Dim(1)});
   c.emit(activation_args(call, Activation{}).slices(work).op());
   const BufferId out = c.out(0);
-  const Dim kh(t.kernel[0]), kw(t.kernel[1]);
+  const Dim &kh = t.kernel[0], &kw = t.kernel[1];
   c.emit(make_nest(c, {x[0], w[1], x[2], kh, x[3], kw}, [&](std::span<const Expr> idx) {
     const Dim &o = idx[1]->dim, &row = idx[3]->dim, &column = idx[5]->dim;
     const std::vector<Expr> from{idx[0], expr::index((o * kh + row) * kw + column), idx[2], idx[4]};
@@ -540,14 +528,14 @@ struct Phase {
   Dim out;
 };
 Phase phase_of(const Transposed& t, size_t a, int64_t phase) {
-  const int64_t stride = t.strides[a], shifted = phase + t.pads_begin[a], first = shifted % stride;
-  const int64_t taps = (t.kernel[a] - first + stride - 1) / stride;
+  const int64_t stride = t.strides[a], shifted = phase + t.pads_begin[a].value(), first = shifted % stride;
+  const int64_t taps = (t.kernel[a].value() - first + stride - 1) / stride;
   return {first, taps, taps - 1 - (shifted - first) / stride, Dim::ceil_div(t.out[a] - Dim(phase), Dim(stride))};
 }
 
 // The weights [OC][IC][taps] of a pair of phases, out of [IC][OC][KH][KW].
 Tensor phase_weights(const Tensor& w, const Transposed& t, const Phase& h, const Phase& v) {
-  const int64_t ic = w.dims()[0], oc = w.dims()[1], kh = t.kernel[0], kw = t.kernel[1];
+  const int64_t ic = w.dims()[0], oc = w.dims()[1], kh = t.kernel[0].value(), kw = t.kernel[1].value();
   const std::span<const float> from = w.as<float>();
   std::vector<float> to;
   to.reserve(static_cast<size_t>(oc * ic * h.taps * v.taps));
@@ -576,10 +564,11 @@ Operation interleave(LowerContext& c, const Transposed& t, BufferId phase, Buffe
 bool has_phases(const LowerContext& c, const Transposed& t) {
   const Shape &x = c.in_shape(0), &w = c.in_shape(1);
   const int64_t block = c.channel_block();
-  if (block < 2 || t.kernel.size() != 2 || !is_static(c.out_shape()) || !is_static(x)) return false;
+  if (block < 2 || t.kernel.size() != 2 || !x[1].is_const() || !is_static(t.pads_begin)) return false;
   if ((c.has_input(2) && !c.constant(2)) || w[0].value() < block / 2 || w[1].value() < block / 2) return false;
   for (size_t a = 0; a < 2; ++a)
-    if (t.dilations[a] != 1 || t.kernel[a] < t.strides[a] || t.pads_begin[a] < 0 || t.out[a].value() < t.strides[a])
+    if (t.dilations[a] != 1 || t.kernel[a].value() < t.strides[a] || t.pads_begin[a].value() < 0 ||
+        likely_value(c.program(), t.out[a]) < t.strides[a])
       return false;
   return true;
 }
@@ -620,7 +609,7 @@ Status lower_conv_transpose(LowerContext& c) {
   const Dim in_per_group = Dim::floor_div(x[1], Dim(groups));
   c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
     Reduce r{c.fresh("sum"), ReduceOp::Add, {{c.fresh("c"), in_per_group}}, 1, false, nullptr};
-    for (int64_t k : t.kernel) r.vars.push_back({c.fresh("k"), Dim(k)});
+    for (const Dim& k : t.kernel) r.vars.push_back({c.fresh("k"), k});
     const Dim group = groups == 1 ? Dim(0) : Dim::floor_div(idx[1]->dim, w[1]);
     const Dim ci = group * in_per_group + Dim::symbol(r.vars[0].name);
     std::vector<Expr> x_at{idx[0], expr::index(ci)}, w_at{expr::index(ci), expr::index(idx[1]->dim - group * w[1])};

@@ -75,14 +75,17 @@ int64_t block_of(const SmallConv& c, int m) {
 
 }  // namespace
 
-WinogradWork winograd_work(const SmallConv& conv, const ConvForm& form) {
-  const int64_t tiles = tiles_of(conv, form.m), blocks = (tiles + form.block - 1) / form.block;
-  const int64_t most = (tiles + blocks - 1) / blocks, points = int64_t{form.m + 2} * (form.m + 2);
-  const int64_t shares = std::min(kMostShares, blocks * ((conv.oc + 31) / 32));
+WinogradWork winograd_work(const SmallConv& conv, const ConvForm& form, const Dim& n, const Dim& oh, const Dim& ow) {
+  const Dim tiles = n * Dim::ceil_div(oh, form.m) * Dim::ceil_div(ow, form.m),
+            blocks = Dim::ceil_div(tiles, form.block);
+  const Dim most = tiles.is_const() ? Dim::ceil_div(tiles, Dim::max(blocks, 1)) : Dim::min(tiles, form.block);
+  const Dim shares = Dim::max(Dim::min(kMostShares, blocks * Dim((conv.oc + 31) / 32)), 1);
+  const int64_t points = int64_t{form.m + 2} * (form.m + 2);
   // A tile of m x m outputs takes as many as it has points; directly it would take the taps for each output.
-  const int64_t direct = conv.n * conv.oh * conv.ow * conv.oc * conv.ic * conv.kh * conv.kw;
+  const Dim direct = n * oh * ow * Dim(conv.oc * conv.ic * conv.kh * conv.kw);
   const int64_t saved = conv.kh * conv.kw * form.m * form.m / points_of(conv, form.m);
-  return {shares, shares * points * (most * (blocks_of(conv.ic) * 16 + 32) + 32), direct / saved};
+  return {shares, shares * Dim(points) * (most * Dim(blocks_of(conv.ic) * 16 + 32) + Dim(32)),
+          Dim::floor_div(direct, saved)};
 }
 
 ConvForm choose_conv_form(const SmallConv& conv, const Tensor& weights, int64_t model_bytes, const Target& target,

@@ -5,13 +5,14 @@
 #include <cstdint>
 #include <string>
 
+#include "compiler/ir/dim.h"
 #include "compiler/ir/tensor.h"
 #include "compiler/support/options.h"
 #include "compiler/support/target.h"
 
 namespace onnxc {
 
-// A convolution of 2 or 3 taps per axis, stride 1, dilation 1, one group.
+// A convolution of 2 or 3 taps per axis, stride 1, dilation 1, one group; where a run decides its extents, likely ones.
 struct SmallConv {
   int64_t n, ic, oc, oh, ow;
   int64_t kh = 3, kw = 3;
@@ -27,11 +28,11 @@ struct ConvForm {
 ConvForm choose_conv_form(const SmallConv& conv, const Tensor& weights, int64_t model_bytes, const Target& target,
                           const Options& options);
 
-// Of the form's kernel: into how many shares its work is cut, the floats of scratch that all of them need, and about
-// how many products it makes.
+// Of the form's kernel over `n` images of oh x ow outputs: into how many shares its work is cut, the floats of scratch
+// that all of them need, and about how many products it makes.
 struct WinogradWork {
-  int64_t shares, scratch, products;
+  Dim shares, scratch, products;
 };
-WinogradWork winograd_work(const SmallConv& conv, const ConvForm& form);
+WinogradWork winograd_work(const SmallConv& conv, const ConvForm& form, const Dim& n, const Dim& oh, const Dim& ow);
 
 }  // namespace onnxc

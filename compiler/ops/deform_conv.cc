@@ -14,35 +14,31 @@ using expr::operator+;
 using expr::operator-;
 using expr::operator*;
 
-int64_t product_of(const std::vector<int64_t>& v) {
-  int64_t p = 1;
-  for (int64_t d : v) p *= d;
-  return p;
-}
-
 // The window of a DeformConv (by its weights) or of a DeformSamples.
 Result<Window> window_of(const Node& n, const Shape& x, const Shape* weights) {
+  if (weights) ONNXC_TRY(check_kernel_shape(n, *weights));
   std::vector<int64_t> kernel = n.attr_ints("kernel_shape");
-  for (size_t a = 2; weights && a < weights->size(); ++a) {
+  for (size_t a = 2 + kernel.size(); weights && a < weights->size(); ++a) {
     const Dim& extent = (*weights)[a];
-    if (kernel.size() < a - 1 && extent.is_const()) kernel.push_back(extent.value());
-    if (kernel.size() < a - 1 || (extent.is_const() && extent.value() != kernel[a - 2]))
-      return Error(ErrorKind::InvalidModel, "kernel_shape does not agree with the weights " + shape_str(*weights),
-                   n.where());
+    if (!extent.is_const())
+      return Error(ErrorKind::Unsupported, "the kernel's extents are not known: " + shape_str(*weights), n.where(),
+                   "fix them by --dim or --shape, or give the attribute kernel_shape");
+    kernel.push_back(extent.value());
   }
-  return make_window(n, spatial_of(x), std::move(kernel));
+  return make_window(n, spatial_of(x), Shape(kernel.begin(), kernel.end()));
 }
 
 Status check_channels(InferContext& c, size_t input, int64_t per_group, const Window& w) {
   if (!c.has_input(input) || !c.has_shape(input)) return ok();
   const Shape& s = c.shape(input);
   const int64_t wanted = per_group * c.node.attr_int("offset_group", 1);
-  bool fits = s.size() == w.axes() + 2 && (!s[1].is_const() || s[1].value() == wanted);
-  for (size_t a = 0; fits && a < w.axes(); ++a)
-    fits = !s[2 + a].is_const() || !w.out[a].is_const() || s[2 + a] == w.out[a];
-  if (fits) return ok();
-  return c.invalid("input " + std::to_string(input) + " " + shape_str(s) + " must have " + std::to_string(wanted) +
-                   " channels of " + shape_str(w.out));
+  const std::string what = "input " + std::to_string(input) + " " + shape_str(s) + " must have " +
+                           std::to_string(wanted) + " channels of " + shape_str(w.out);
+  if (s.size() != w.axes() + 2) return c.invalid(what);
+  ONNXC_TRY(c.require_equal(s[0], c.shape(0)[0], what));
+  ONNXC_TRY(c.require_equal(s[1], wanted, what));
+  for (size_t a = 0; a < w.axes(); ++a) ONNXC_TRY(c.require_equal(s[2 + a], w.out[a], what));
+  return ok();
 }
 
 Status infer_deform_conv(InferContext& c) {
@@ -53,11 +49,11 @@ Status infer_deform_conv(InferContext& c) {
     return c.invalid("input " + shape_str(x) + " and weights " + shape_str(weights) +
                      " must have the same rank, at least 3");
   const int64_t offset_groups = c.node.attr_int("offset_group", 1);
-  if (offset_groups < 1 || (x[1].is_const() && x[1].value() % offset_groups != 0))
-    return c.invalid("offset_group " + std::to_string(offset_groups) + " does not divide the " + x[1].str() +
-                     " channels");
+  const std::string groups = "offset_group " + std::to_string(offset_groups);
+  if (offset_groups < 1) return c.invalid(groups + " must be positive");
+  ONNXC_TRY(c.require_equal(Dim::mod(x[1], offset_groups), 0, groups + " does not divide the channels"));
   ONNXC_ASSIGN(const Window w, window_of(c.node, x, &weights));
-  const int64_t taps = product_of(w.kernel);
+  const int64_t taps = numel(w.kernel).value();
   ONNXC_TRY(check_channels(c, 2, taps * static_cast<int64_t>(w.axes()), w));
   ONNXC_TRY(check_channels(c, 4, taps, w));
   Shape out{x[0], weights[0]};
@@ -79,7 +75,7 @@ Status decompose_deform_conv(Graph& g, Node& n) {
   Node* samples = add("DeformSamples", {n.input(0), n.input(2), n.input(4)}, kOwnDomain);
   for (const char* name : {"strides", "dilations", "pads", "offset_group"})
     if (n.has(name)) samples->attrs[name] = n.attrs[name];
-  samples->attrs["kernel_shape"] = w.kernel;
+  samples->attrs["kernel_shape"] = static_dims(w.kernel);
   std::vector<int64_t> ones(x.size(), 1);
   ones[0] = 0;  // as it is
   ones[1] = -1;
@@ -95,7 +91,7 @@ Status infer_samples(InferContext& c) {
   if (!c.has_input(0) || !c.has_shape(0)) return c.invalid("an input of known rank is needed");
   const Shape& x = c.shape(0);
   ONNXC_ASSIGN(const Window w, window_of(c.node, x, nullptr));
-  Shape out{x[0], x[1] * Dim(product_of(w.kernel))};
+  Shape out{x[0], x[1] * Dim(numel(w.kernel).value())};
   out.insert(out.end(), w.out.begin(), w.out.end());
   return c.set(0, c.elem(0), std::move(out)), ok();
 }
@@ -130,17 +126,17 @@ Result<Expr> compute_samples(ComputeContext& c, std::span<const Expr> idx) {
   const Shape& x = c.in_shape(0);
   ONNXC_ASSIGN(const Window w, window_of(c.node(), x, nullptr));
   const Elem type = expr::arithmetic_type(c.in_elem(0));
-  const Expr taps = constant(product_of(w.kernel)), axes = constant(static_cast<int64_t>(w.axes()));
+  const Expr taps = constant(numel(w.kernel).value()), axes = constant(static_cast<int64_t>(w.axes()));
   const Expr channel = binary(ExprOp::Div, idx[1], taps), tap = binary(ExprOp::Rem, idx[1], taps);
   const Dim per_group = Dim::floor_div(x[1], Dim(c.node().attr_int("offset_group", 1)));
   const Expr shifted = binary(ExprOp::Div, channel, extent(per_group)) * taps + tap;
   std::vector<Expr> at = to_vector(idx), place(w.axes());
   Expr rest = tap;
   for (size_t a = w.axes(); a-- > 0;) {
-    const Expr k = binary(ExprOp::Rem, rest, constant(w.kernel[a]));
-    rest = binary(ExprOp::Div, rest, constant(w.kernel[a]));
+    const Expr k = binary(ExprOp::Rem, rest, extent(w.kernel[a]));
+    rest = binary(ExprOp::Div, rest, extent(w.kernel[a]));
     at[1] = shifted * axes + constant(static_cast<int64_t>(a));
-    const Expr regular = idx[2 + a] * constant(w.strides[a]) + k * constant(w.dilations[a]) - constant(w.pads_begin[a]);
+    const Expr regular = idx[2 + a] * constant(w.strides[a]) + k * constant(w.dilations[a]) - extent(w.pads_begin[a]);
     place[a] = expr::cast(regular, type) + c.load(1, at);
   }
   const Expr value = interpolate(c, idx, channel, place);

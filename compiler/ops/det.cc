@@ -17,17 +17,13 @@ Status infer_det(InferContext& c) {
   const Shape& x = c.shape(0);
   if (x.size() < 2) return c.invalid("the input " + shape_str(x) + " holds no matrix");
   const Dim &rows = x[x.size() - 2], &columns = x.back();
-  if (rows.is_const() && columns.is_const() && rows != columns)
-    return c.invalid("the matrices of " + shape_str(x) + " are not square");
+  ONNXC_TRY(c.require_equal(rows, columns, "the matrices of " + shape_str(x) + " are not square"));
   return c.set(0, c.elem(0), Shape(x.begin(), x.end() - 2)), ok();
 }
 
 Status lower_det(LowerContext& c) {
   const Shape& x = c.in_shape(0);
   const Dim& n = x.back();
-  if (x[x.size() - 2] != n)
-    return c.unsupported("whether the matrices of " + shape_str(x) + " are square depends on dims of the run",
-                         "fix them by --dim or --shape");
   const Elem type = expr::arithmetic_type(c.in_elem(0));
   const BufferId out = c.out(0), matrix = c.temporary(type, x), product = c.temporary(type, c.out_shape());
   c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {

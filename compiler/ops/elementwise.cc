@@ -5,6 +5,9 @@
 #include <cmath>
 #include <limits>
 
+#include "compiler/ops/indexing.h"
+#include "compiler/ops/whole_floats.h"
+
 namespace onnxc {
 namespace elementwise {
 
@@ -104,13 +107,29 @@ Dim dim_div(const Dim& a, const Dim& b) {
 template <Dim (*kDim)(const Dim&, const Dim&)>
 Status infer_arithmetic(InferContext& c) {
   ONNXC_TRY(infer_same(c));
-  if (is_int(c.elem(0))) set_contents(c, kDim);
+  if (is_int(c.elem(0)) || (is_float(c.elem(0)) && kDim != dim_div)) set_contents(c, kDim);
+  return ok();
+}
+// A quotient of floats is a whole number only where nothing remains; a product may be a quotient.
+template <Dim (*kDim)(const Dim&, const Dim&)>
+Status infer_quotient(InferContext& c) {
+  ONNXC_TRY(infer_arithmetic<kDim>(c));
+  for (size_t i = 0; i < c.node.num_inputs(); ++i) (void)c.in_contents(i);
+  if (c.contents[0] || !is_float(c.elem(0)) || (c.outputs[0].shape && c.outputs[0].shape->size() > 1)) return ok();
+  c.contents[0] = quotient_contents(c.node, Rounding::None);
+  return ok();
+}
+template <Rounding kRounding>
+Status infer_rounding(InferContext& c) {
+  ONNXC_TRY(infer_same(c));
+  c.contents[0] = rounded_contents(c.node, 0, kRounding);
   return ok();
 }
 
 template <ExprOp kOp>
 Status infer_compare(InferContext& c) {
   ONNXC_TRY(infer_bool(c));
+  if (is_float(c.elem(0))) return ok();  // rounding makes different numbers equal
   set_contents(c, [](const Dim& a, const Dim& b) -> Dim {
     switch (kOp) {
       case ExprOp::Eq: return (b - a).known_positive() || (a - b).known_positive() ? Dim(0) : Dim::equals(a, b);
@@ -144,7 +163,7 @@ Result<Expr> compute_variadic(ComputeContext& c, std::span<const Expr> idx) {
 
 Status infer_min_max(InferContext& c, Dim (*f)(const Dim&, const Dim&)) {
   ONNXC_TRY(infer_same(c));
-  if (c.node.num_inputs() == 2 && is_int(c.elem(0))) set_contents(c, f);
+  if (c.node.num_inputs() == 2 && (is_int(c.elem(0)) || is_float(c.elem(0)))) set_contents(c, f);
   return ok();
 }
 
@@ -201,6 +220,7 @@ Result<Expr> compute_clip(ComputeContext& c, std::span<const Expr> idx) {
 }
 Status infer_clip(InferContext& c) {
   if (!c.has_input(0)) return c.invalid("input 0 is missing");
+  for (size_t i : {1, 2}) ONNXC_TRY(indexing::require_scalar(c, i));
   c.outputs[0] = c.in(0);
   return ok();
 }
@@ -238,6 +258,18 @@ Status upgrade_clip_6(Graph& g, Node& n) {
   return ok();
 }
 
+Status cast_contents(InferContext& c, Elem to) {
+  const auto& in = c.in_contents(0);
+  const bool to_int = to == Elem::I64 || to == Elem::I32;
+  if (!is_float(c.elem(0))) {
+    if (to_int || is_whole_float(to)) c.contents[0] = in;
+  } else if (is_whole_float(to)) {
+    c.contents[0] = in;
+  } else if (to_int) {
+    ONNXC_ASSIGN(c.contents[0], exact_contents(c.node, 0, Rounding::Truncate));
+  }
+  return ok();
+}
 Elem cast_target(const Node& node) { return static_cast<Elem>(node.attr_int("to", 0)); }
 Status infer_cast(InferContext& c) {
   if (!c.has_input(0)) return c.invalid("input 0 is missing");
@@ -247,10 +279,7 @@ Status infer_cast(InferContext& c) {
     c.set(0, cast_target(c.node), c.shape(0));
   else
     c.set_unranked(0, cast_target(c.node));
-  const bool from_int = is_int(c.elem(0)) || c.elem(0) == Elem::Bool;
-  if (from_int && (cast_target(c.node) == Elem::I64 || cast_target(c.node) == Elem::I32))
-    c.contents[0] = c.in_contents(0);
-  return ok();
+  return cast_contents(c, cast_target(c.node));
 }
 Result<Expr> compute_cast(ComputeContext& c, std::span<const Expr> idx) {
   Expr x = a(c, idx);
@@ -266,7 +295,7 @@ Status infer_cast_like(InferContext& c) {
     c.set(0, c.elem(1), c.shape(0));
   else
     c.set_unranked(0, c.elem(1));
-  return ok();
+  return cast_contents(c, c.elem(1));
 }
 // The second operand gives only its type.
 bool numeric_cast(const Node& n) {
@@ -504,9 +533,9 @@ OP(Not) = make(
     compute_unary<ExprOp::Not>);
 UNARY(BitwiseNot, Not);
 UNARY(Sign, Sign);
-OP(Floor) = make("Floor", infer_same, compute_rounding<ExprOp::Floor>);
-OP(Ceil) = make("Ceil", infer_same, compute_rounding<ExprOp::Ceil>);
-OP(Round) = make("Round", infer_same, compute_rounding<ExprOp::Round>);
+OP(Floor) = make("Floor", infer_rounding<Rounding::Floor>, compute_rounding<ExprOp::Floor>);
+OP(Ceil) = make("Ceil", infer_rounding<Rounding::Ceil>, compute_rounding<ExprOp::Ceil>);
+OP(Round) = make("Round", infer_rounding<Rounding::None>, compute_rounding<ExprOp::Round>);
 UNARY(Sqrt, Sqrt);
 OP(Reciprocal) = make("Reciprocal", infer_same, compute_not_integer_safe_reciprocal);
 UNARY_MATH(Exp, Exp);
@@ -530,8 +559,8 @@ OP(IsInf) = make("IsInf", infer_bool, is_inf);
 
 BINARY(Add, Add, infer_arithmetic<dim_add>);
 BINARY(Sub, Sub, infer_arithmetic<dim_sub>);
-BINARY(Mul, Mul, infer_arithmetic<dim_mul>);
-BINARY(Div, Div, infer_arithmetic<dim_div>);
+BINARY(Mul, Mul, infer_quotient<dim_mul>);
+BINARY(Div, Div, infer_quotient<dim_div>);
 OP(Mod) = make("Mod", infer_same, compute_mod);
 OP(Pow) = make("Pow", infer_pow, compute_pow, Accuracy::Rounding, true);
 BINARY(And, And, infer_bool);

@@ -17,15 +17,15 @@ Status require_index_input(InferContext& c, size_t i) {
 
 // Known indices must be inside; contents of lists of dims follow.
 Status gather_contents(InferContext& c, int64_t axis) {
-  const auto indices = c.in_ints(1);
-  if (!indices) return ok();
   const Dim& extent = c.shape(0)[static_cast<size_t>(axis)];
+  const auto indices = c.in_ints(1);
+  if (!indices) return require_some(c.node, extent, numel(c.shape(1)), "the axis has no element that an index names");
   const auto& data = c.in_contents(0);
   Contents out;
   for (int64_t i : *indices) {
-    if (extent.is_const() && (i < -extent.value() || i >= extent.value()))
-      return c.invalid("index " + std::to_string(i) + " is outside axis " + std::to_string(axis) + " of " +
-                       shape_str(c.shape(0)));
+    const std::string outside =
+        "index " + std::to_string(i) + " is outside axis " + std::to_string(axis) + " of " + shape_str(c.shape(0));
+    ONNXC_TRY(require_non_negative(c.node, i < 0 ? extent + Dim(i) : extent - Dim(i) - Dim(1), outside));
     if (!data || c.shape(0).size() != 1) continue;
     const int64_t at = i < 0 ? i + static_cast<int64_t>(data->size()) : i;
     if (at >= 0 && at < static_cast<int64_t>(data->size())) out.push_back((*data)[static_cast<size_t>(at)]);
@@ -65,9 +65,16 @@ Status infer_gather_elements(InferContext& c) {
   ONNXC_TRY(require_index_input(c, 1));
   if (!c.has_shape(1)) return c.set_unranked(0, c.elem(0)), ok();
   if (c.has_shape(0)) {
-    ONNXC_ASSIGN([[maybe_unused]] const int64_t axis,
-                 normal_axis(c.node, c.node.attr_int("axis", 0), c.shape(0).size()));
+    ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node, c.node.attr_int("axis", 0), c.shape(0).size()));
     if (c.shape(0).size() != c.shape(1).size()) return c.invalid("data and indices have different ranks");
+    for (size_t d = 0; d < c.shape(0).size(); ++d) {
+      const Dim &extent = c.shape(0)[d], &own = c.shape(1)[d];
+      if (static_cast<int64_t>(d) == axis)
+        ONNXC_TRY(require_some(c.node, extent, numel(c.shape(1)), "the axis has no element that an index names"));
+      else
+        ONNXC_TRY(
+            require_non_negative(c.node, extent - own, "the indices go beyond the data in axis " + std::to_string(d)));
+    }
   }
   return c.set(0, c.elem(0), c.shape(1)), ok();
 }
@@ -96,8 +103,12 @@ Status infer_gather_nd(InferContext& c) {
   const int64_t depth = indices.back().value();
   if (depth < 1 || depth + batch > static_cast<int64_t>(data.size()))
     return c.invalid("the indices hold " + std::to_string(depth) + " coordinates for data " + shape_str(data));
+  for (int64_t d = 0; d < batch; ++d)
+    ONNXC_TRY(c.require_equal(data[d], indices[d], "data and indices have different batches"));
   Shape out(indices.begin(), indices.end() - 1);
   out.insert(out.end(), data.begin() + batch + depth, data.end());
+  for (int64_t k = 0; k < depth; ++k)
+    ONNXC_TRY(require_some(c.node, data[batch + k], numel(out), "an axis has no element that an index names"));
   return c.set(0, c.elem(0), std::move(out)), ok();
 }
 

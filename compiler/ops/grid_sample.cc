@@ -67,11 +67,14 @@ Status infer_grid_sample(InferContext& c) {
   const Shape &x = c.shape(0), &grid = c.shape(1);
   if (x.size() < 3 || grid.size() != x.size())
     return c.invalid("input " + shape_str(x) + " and grid " + shape_str(grid) + " do not fit");
-  if (grid.back().is_const() && grid.back().value() != static_cast<int64_t>(x.size()) - 2)
-    return c.invalid("the grid " + shape_str(grid) + " must hold " + std::to_string(x.size() - 2) +
-                     " coordinates per point");
+  ONNXC_TRY(c.require_equal(
+      grid.back(), Dim(static_cast<int64_t>(x.size()) - 2),
+      "the grid " + shape_str(grid) + " must hold " + std::to_string(x.size() - 2) + " coordinates per point"));
+  ONNXC_TRY(c.require_equal(grid[0], x[0], "input and grid have different batches"));
   Shape out{x[0], x[1]};
   out.insert(out.end(), grid.begin() + 1, grid.end() - 1);
+  for (size_t a = 2; a < x.size(); ++a)
+    ONNXC_TRY(require_some(c.node, x[a], numel(out), "the input " + shape_str(x) + " has no element to sample"));
   return c.set(0, c.elem(0), std::move(out)), ok();
 }
 

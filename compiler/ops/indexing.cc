@@ -96,6 +96,31 @@ Status require_inputs(InferContext& c, size_t n) {
   return ok();
 }
 
+Status require_one_or(const Node& node, const Dim& own, const Dim& all, const std::string& what) {
+  if (is_one(own) || own == all) return ok();
+  if (own.is_const()) return require_equal(node, own, all, what);
+  return require_equal(node, (own - Dim(1)) * (own - all), Dim(0), what);
+}
+
+Status require_some(const Node& node, const Dim& extent, const Dim& count, const std::string& what) {
+  return require_non_negative(node, Dim::max(extent - Dim(1), Dim(0) - count), what);
+}
+
+Status require_same_shape(const Node& node, const Shape& a, const Shape& b, const std::string& what,
+                          std::optional<size_t> but) {
+  const std::string shapes = what + ": " + shape_str(a) + " and " + shape_str(b);
+  if (a.size() != b.size()) return Error(ErrorKind::InvalidModel, shapes, node.where());
+  for (size_t d = 0; d < a.size(); ++d)
+    if (d != but) ONNXC_TRY(require_equal(node, a[d], b[d], shapes));
+  return ok();
+}
+
+Status require_scalar(InferContext& c, size_t i) {
+  if (!c.has_shape(i)) return ok();
+  return c.require_equal(numel(c.shape(i)), Dim(1),
+                         "input " + std::to_string(i) + " must have one element, not " + shape_str(c.shape(i)));
+}
+
 std::vector<Expr> to_vector(std::span<const Expr> idx) { return {idx.begin(), idx.end()}; }
 
 void attribute_to_input(Graph& graph, Node& node, const char* attribute, size_t i) {

@@ -35,6 +35,15 @@ Expr wrap(const Expr& index, const Dim& extent);
 inline bool is_one(const Dim& d) { return d.is_const() && d.value() == 1; }
 // A tensor operand with known shape, or an error that says which is missing.
 Status require_inputs(InferContext& c, size_t n);
+// What is required of the run where only it can tell (op.h): `own` is 1 or `all`;
+Status require_one_or(const Node& node, const Dim& own, const Dim& all, const std::string& what);
+// an axis that `count` elements are read from has some;
+Status require_some(const Node& node, const Dim& extent, const Dim& count, const std::string& what);
+// the shapes are equal; axis `but` may be left out;
+Status require_same_shape(const Node& node, const Shape& a, const Shape& b, const std::string& what,
+                          std::optional<size_t> but = std::nullopt);
+// input i, if it is there, has one element.
+Status require_scalar(InferContext& c, size_t i);
 std::vector<Expr> to_vector(std::span<const Expr> idx);
 
 // For upgrades: moves an integer-list (or integer) attribute to input `i`.

@@ -14,6 +14,7 @@ using expr::select;
 Status infer_trilu(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 1));
   if (c.has_shape(0) && c.shape(0).size() < 2) return c.invalid("the input needs at least two axes");
+  ONNXC_TRY(require_scalar(c, 1));
   c.outputs[0] = c.in(0);
   return ok();
 }
@@ -47,6 +48,8 @@ Result<Expr> compute_eye_like(ComputeContext& c, std::span<const Expr> idx) {
 
 Status infer_one_hot(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 3));
+  ONNXC_TRY(require_scalar(c, 1));
+  if (c.has_shape(2)) ONNXC_TRY(require_same_shape(c.node, c.shape(2), {Dim(2)}, "the values are not off and on"));
   if (!c.has_shape(0)) return c.set_unranked(0, c.elem(2)), ok();
   Dim depth = c.unknown("depth");
   if (const auto& d = c.in_contents(1); d && d->size() == 1)
@@ -74,7 +77,11 @@ Result<Expr> compute_one_hot(ComputeContext& c, std::span<const Expr> idx) {
 Status infer_reverse_sequence(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 2));
   c.outputs[0] = c.in(0);
-  return ok();
+  if (!c.has_shape(0) || !c.has_shape(1)) return ok();
+  const Shape& x = c.shape(0);
+  ONNXC_ASSIGN(const int64_t batch, normal_axis(c.node, c.node.attr_int("batch_axis", 1), x.size()));
+  return require_same_shape(c.node, c.shape(1), {x[static_cast<size_t>(batch)]},
+                            "there is not one length per sequence");
 }
 Result<Expr> compute_reverse_sequence(ComputeContext& c, std::span<const Expr> idx) {
   ONNXC_ASSIGN(const int64_t batch, normal_axis(c.node(), c.node().attr_int("batch_axis", 1), idx.size()));

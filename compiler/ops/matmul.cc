@@ -1,6 +1,7 @@
 // MatMul and Gemm (onnx/docs/Operators.md; numpy.matmul's rules for ranks). f32 products call the packed GEMM kernel,
 // once or per batch inside a nest; other element types are a nest that reduces. Tested by tests/conformance and
 // tests/differential.
+#include "compiler/ops/indexing.h"
 #include "compiler/ops/window.h"
 
 namespace onnxc {
@@ -177,7 +178,15 @@ Status infer_gemm(InferContext& c) {
   const GemmAttrs g = gemm_attrs(c.node);
   const Dim ka = a[g.trans_a ? 0 : 1], kb = b[g.trans_b ? 1 : 0];
   ONNXC_TRY(c.require_equal(ka, kb, "the inner dimensions differ"));
-  c.set(0, c.elem(0), {a[g.trans_a ? 1 : 0], b[g.trans_b ? 0 : 1]});
+  const Shape out{a[g.trans_a ? 1 : 0], b[g.trans_b ? 0 : 1]};
+  if (c.has_shape(2)) {
+    const Shape& bias = c.shape(2);
+    const std::string what = "C " + shape_str(bias) + " does not broadcast to " + shape_str(out);
+    if (bias.size() > 2) return c.invalid(what);
+    for (size_t d = 0; d < bias.size(); ++d)
+      ONNXC_TRY(indexing::require_one_or(c.node, bias[d], out[d + 2 - bias.size()], what));
+  }
+  c.set(0, c.elem(0), out);
   return ok();
 }
 

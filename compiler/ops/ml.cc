@@ -28,6 +28,7 @@ Status infer_extractor(InferContext& c) {
   if (out.empty()) return c.invalid("the input is a scalar");
   if (out.size() == 1) out.insert(out.begin(), Dim(1));
   out.back() = numel(c.shape(1));
+  ONNXC_TRY(require_some(c.node, c.shape(0).back(), numel(out), "the axis has no element that an index names"));
   return c.set(0, c.elem(0), std::move(out)), ok();
 }
 
@@ -146,8 +147,8 @@ Status infer_trees(InferContext& c) {
   const Shape& x = c.shape(0);
   if (x.size() != 2) return c.invalid("the input " + shape_str(x) + " must have rank 2");
   for (int64_t feature : c.node.attr_ints("nodes_featureids"))
-    if (feature < 0 || (x[1].is_const() && feature >= x[1].value()))
-      return c.invalid("there is no feature " + std::to_string(feature) + " in " + shape_str(x));
+    ONNXC_TRY(require_non_negative(c.node, feature < 0 ? Dim(feature) : x[1] - Dim(feature + 1),
+                                   "there is no feature " + std::to_string(feature) + " in " + shape_str(x)));
   return c.set(0, c.elem(0), {x[0], Dim(c.node.attr_int("n_targets", 1))}), ok();
 }
 

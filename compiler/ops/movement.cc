@@ -240,8 +240,11 @@ Result<std::vector<Dim>> split_parts(const Node& n, const Dim& extent) {
                    "split has " + std::to_string(sizes->size()) + " entries for " + std::to_string(parts) + " outputs",
                    n.where());
     Dim total(0);
-    for (const Dim& size : *sizes) total = total + size;
-    ONNXC_TRY(require_equal(n, total, extent, "the parts do not add up to the extent of the axis"));
+    for (const Dim& size : *sizes) {
+      ONNXC_TRY(require_non_negative(n, size, "a part has a negative size"));
+      total = total + size;
+    }
+    ONNXC_TRY(require_equal(n, total, extent, "the parts do not add up to the axis"));
     return *sizes;
   }
   if (n.input(1))
@@ -264,11 +267,13 @@ Status infer_split(InferContext& c) {
     Shape s = c.shape(0);
     s[axis] = parts[o];
     c.set(o, c.elem(0), std::move(s));
-    if (in && c.shape(0).size() == 1 && parts[o].is_const() &&
-        begin + parts[o].value() <= static_cast<int64_t>(in->size())) {
-      c.contents[o] = Contents(in->begin() + begin, in->begin() + begin + parts[o].value());
-      begin += parts[o].value();
+    const bool known = in && c.shape(0).size() == 1 && parts[o].is_const() && begin >= 0;
+    if (!known || begin + parts[o].value() > static_cast<int64_t>(in->size())) {
+      begin = -1;
+      continue;
     }
+    c.contents[o] = Contents(in->begin() + begin, in->begin() + begin + parts[o].value());
+    begin += parts[o].value();
   }
   return ok();
 }

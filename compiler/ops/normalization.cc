@@ -5,6 +5,7 @@
 
 #include "compiler/ops/axes.h"
 #include "compiler/ops/elementwise.h"
+#include "compiler/ops/indexing.h"
 
 namespace onnxc {
 namespace {
@@ -24,6 +25,10 @@ Status infer_batch_norm(InferContext& c) {
     if (!c.has_input(i)) return c.invalid("input " + std::to_string(i) + " is missing");
   if (c.has_shape(0) && c.shape(0).size() < 2)
     return c.invalid("the input " + shape_str(c.shape(0)) + " has no channel axis");
+  for (size_t i = 1; i < 5; ++i)
+    if (c.has_shape(0) && c.has_shape(i))
+      ONNXC_TRY(indexing::require_same_shape(c.node, c.shape(i), {c.shape(0)[1]},
+                                             "input " + std::to_string(i) + " has not one element per channel"));
   c.outputs[0] = c.in(0);
   for (size_t o = 1; o < c.node.num_outputs(); ++o) c.outputs[o] = c.in(3 + (o - 1) % 2);
   return ok();
@@ -171,9 +176,12 @@ Status infer_instance_norm(InferContext& c) {
   for (size_t i = 0; i < 3; ++i)
     if (!c.has_input(i)) return c.invalid("input " + std::to_string(i) + " is missing");
   c.outputs[0] = c.in(0);
+  if (c.has_shape(0) && c.shape(0).size() < 2)
+    return c.invalid("the input " + shape_str(c.shape(0)) + " has no channel axis");
   for (size_t i = 1; i < 3; ++i)
-    if (c.has_shape(0) && c.shape(0).size() > 1 && c.has_shape(i) && c.shape(i).size() == 1)
-      ONNXC_TRY(c.require_equal(c.shape(i)[0], c.shape(0)[1], "scale and bias are not one per channel"));
+    if (c.has_shape(0) && c.has_shape(i))
+      ONNXC_TRY(indexing::require_same_shape(c.node, c.shape(i), {c.shape(0)[1]},
+                                             "input " + std::to_string(i) + " has not one element per channel"));
   return ok();
 }
 Status lower_instance_norm(LowerContext& c) {
@@ -207,7 +215,10 @@ Status infer_layer_norm(InferContext& c) {
   ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node, c.node.attr_int("axis", -1), c.shape(0).size()));
   Shape reduced = c.shape(0);
   for (size_t i = 1; i < c.node.num_inputs(); ++i)
-    for (size_t d = 0; c.has_shape(i) && c.shape(i).size() <= reduced.size() && d < c.shape(i).size(); ++d)
+    if (c.has_shape(i) && c.shape(i).size() > reduced.size())
+      return c.invalid("input " + std::to_string(i) + " has a higher rank than input 0");
+  for (size_t i = 1; i < c.node.num_inputs(); ++i)
+    for (size_t d = 0; c.has_shape(i) && d < c.shape(i).size(); ++d)
       if (const Dim& own = c.shape(i)[d]; own != Dim(1))
         ONNXC_TRY(
             c.require_equal(own, reduced[reduced.size() - c.shape(i).size() + d], "a parameter does not broadcast"));

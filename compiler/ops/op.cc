@@ -2,6 +2,7 @@
 #include "compiler/ops/op.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 #include <string>
@@ -31,10 +32,13 @@ const std::map<OpKey, const OpDef*>& op_index() {
   return index;
 }
 
-// Contents of a constant, as Dims, where it is a small integer (or bool) tensor.
+// Contents of a constant, as Dims, where it is a small tensor of integers, bools, or floats that are whole numbers.
 std::optional<Contents> contents_of(const Tensor& t) {
-  if (!is_int(t.elem()) && t.elem() != Elem::Bool) return std::nullopt;
+  if (!is_int(t.elem()) && t.elem() != Elem::Bool && !is_float(t.elem())) return std::nullopt;
   if (static_cast<size_t>(t.numel()) > kMaxContents) return std::nullopt;
+  constexpr double kMostWhole = 1LL << 53;
+  for (int64_t i = 0; is_float(t.elem()) && i < t.numel(); ++i)
+    if (const double v = t.float_at(i); v != std::floor(v) || std::abs(v) > kMostWhole) return std::nullopt;
   Contents c;
   for (int64_t v : t.to_ints()) c.emplace_back(v);
   return c;
@@ -95,7 +99,7 @@ const std::optional<Contents>& InferContext::in_contents(size_t i) const {
 
 std::optional<std::vector<int64_t>> InferContext::in_ints(size_t i) const {
   const auto& c = in_contents(i);
-  if (!c) return std::nullopt;
+  if (!c || is_float(elem(i))) return std::nullopt;
   std::vector<int64_t> out;
   for (const Dim& d : *c) {
     if (!d.is_const()) return std::nullopt;

@@ -14,13 +14,18 @@ using expr::operator+;
 using expr::operator*;
 using expr::operator/;
 
+Result<Window> pool_window(const Node& node, const Shape& x) {
+  const auto kernel = node.attr_ints("kernel_shape");
+  return make_window(node, spatial_of(x), Shape(kernel.begin(), kernel.end()));
+}
+
 Status infer_pool(InferContext& c) {
   if (!c.has_input(0)) return c.invalid("input 0 is missing");
   for (size_t o = 0; o < c.node.num_outputs(); ++o) c.set_unranked(o, o == 0 ? c.elem(0) : Elem::I64);
   if (!c.has_shape(0)) return ok();
   const Shape& x = c.shape(0);
   if (x.size() < 3) return c.invalid("the input " + shape_str(x) + " has no spatial axis");
-  ONNXC_ASSIGN(const Window w, make_window(c.node, spatial_of(x), c.node.attr_ints("kernel_shape")));
+  ONNXC_ASSIGN(const Window w, pool_window(c.node, x));
   Shape out{x[0], x[1]};
   out.insert(out.end(), w.out.begin(), w.out.end());
   for (size_t o = 0; o < c.node.num_outputs(); ++o) c.set(o, o == 0 ? c.elem(0) : Elem::I64, out);
@@ -48,7 +53,7 @@ Taps make_taps(LowerContext& c, const Window& w, std::span<const Expr> idx) {
   Taps t;
   t.at = {idx[0], idx[1]};
   for (size_t a = 0; a < w.axes(); ++a) {
-    t.vars.push_back({c.fresh("k"), Dim(w.kernel[a])});
+    t.vars.push_back({c.fresh("k"), w.kernel[a]});
     t.at.push_back(expr::index(w.position(a, idx[2 + a]->dim, Dim::symbol(t.vars[a].name))));
   }
   return t;
@@ -59,10 +64,10 @@ Dim tap_count(const Window& w, const Shape& spatial, std::span<const Expr> idx, 
   Dim count(1);
   for (size_t a = 0; a < w.axes(); ++a) {
     const Dim begin = w.position(a, idx[2 + a]->dim, Dim(0)), d(w.dilations[a]);
-    const Dim low = include_pad ? Dim(-w.pads_begin[a]) : Dim(0);
-    const Dim high = include_pad ? spatial[a] + Dim(w.pads_end[a]) : spatial[a];
+    const Dim low = include_pad ? Dim(0) - w.pads_begin[a] : Dim(0);
+    const Dim high = include_pad ? spatial[a] + w.pads_end[a] : spatial[a];
     const Dim first = Dim::max(Dim(0), Dim::ceil_div(low - begin, d));
-    const Dim last = Dim::min(Dim(w.kernel[a]), Dim::ceil_div(high - begin, d));
+    const Dim last = Dim::min(w.kernel[a], Dim::ceil_div(high - begin, d));
     count = count * (last - first);
   }
   return count;
@@ -87,7 +92,7 @@ Expr flat_index(LowerContext& c, const Window& w, std::span<const Expr> idx, con
   Expr rest = best;
   std::vector<Expr> position(w.axes());
   for (size_t a = w.axes(); a-- > 0;) {
-    const Expr k = expr::int_constant(Elem::I64, w.kernel[a]);
+    const Expr k = expr::index(w.kernel[a]);
     Expr tap = a == 0 ? rest : binary(ExprOp::Rem, rest, k);
     rest = binary(ExprOp::Div, rest, k);
     position[a] =
@@ -158,7 +163,7 @@ Layout pool_layout(const LowerContext& c) {
 template <Kind kKind>
 Status lower_pool(LowerContext& c) {
   const Shape& x = c.in_shape(0);
-  ONNXC_ASSIGN(const Window w, make_window(c.node(), spatial_of(x), c.node().attr_ints("kernel_shape")));
+  ONNXC_ASSIGN(const Window w, pool_window(c.node(), x));
   const Layout layout = pool_layout(c);
   const bool plain_average =
       kKind == Kind::Average && (w.dilations != std::vector<int64_t>(w.axes(), 1) || c.node().attr_int("ceil_mode", 0));
@@ -182,7 +187,7 @@ Status lower_pool(LowerContext& c) {
   else
     call.arg("count_include_pad", c.node().attr_int("count_include_pad", 0));
   call.arg("by_rows", w.out[0].is_const() && w.out[0].value() >= 24 ? 1 : 0);
-  c.emit(call.slices(numel(c.out_shape()) * Dim(w.kernel[0] * w.kernel[1] * 8)).op());
+  c.emit(call.slices(numel(c.out_shape()) * numel(w.kernel) * Dim(8)).op());
   return ok();
 }
 
@@ -249,9 +254,11 @@ Status infer_unpool(InferContext& c) {
   if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
   const Shape& x = c.shape(0);
   if (x.size() < 3) return c.invalid("the input " + shape_str(x) + " has no spatial axis");
-  if (c.has_shape(1) && is_static(x) && is_static(c.shape(1)) && c.shape(1) != x)
-    return c.invalid("values " + shape_str(x) + " and indices " + shape_str(c.shape(1)) + " have different shapes");
+  if (c.has_shape(1))
+    ONNXC_TRY(indexing::require_same_shape(c.node, x, c.shape(1), "values and indices have different shapes"));
   ONNXC_ASSIGN(Shape out, unpooled_shape(c.node, x));
+  for (const Dim& d : out)
+    ONNXC_TRY(indexing::require_some(c.node, d, numel(x), "what was pooled, " + shape_str(out) + ", has no element"));
   if (c.has_input(2)) {
     const auto& wanted = c.in_contents(2);
     if (wanted && wanted->size() != x.size())

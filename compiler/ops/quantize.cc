@@ -39,17 +39,27 @@ std::vector<Expr> scale_place(const Shape& scale, const Shape& x, int64_t axis, 
   return at;
 }
 
+// The zero point has the scale's shape, or one element.
+Status check_zero_point(InferContext& c) {
+  if (!c.has_shape(1) || !c.has_shape(2) || c.shape(2).empty()) return ok();
+  const Shape &scale = c.shape(1), &zero = c.shape(2);
+  const std::string what = "the zero point " + shape_str(zero) + " does not fit the scale " + shape_str(scale);
+  if (zero.size() == 1) return require_one_or(c.node, zero[0], scale.size() == 1 ? scale[0] : Dim(1), what);
+  if (zero.size() != scale.size()) return c.invalid(what);
+  for (size_t d = 0; d < zero.size(); ++d) ONNXC_TRY(c.require_equal(zero[d], scale[d], what));
+  return ok();
+}
+
 Status check_scale(InferContext& c) {
+  ONNXC_TRY(check_zero_point(c));
   if (!c.has_shape(0) || !c.has_shape(1)) return ok();
   const Shape &x = c.shape(0), &scale = c.shape(1);
   if (scale.empty() || (scale.size() == 1 && is_one(scale[0]))) return ok();
   ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node, c.node.attr_int("axis", 1), x.size()));
   const Dim& along = x[static_cast<size_t>(axis)];
   if (scale.size() == 1) {
-    const std::string what = "there is not one scale for each element of axis " + std::to_string(axis);
-    const bool known = scale[0].is_const() && along.is_const();
-    return known ? c.require_equal(scale[0], along, what)
-                 : c.require_equal((scale[0] - Dim(1)) * (scale[0] - along), Dim(0), what);
+    return require_one_or(c.node, scale[0], along,
+                          "there is not one scale for each element of axis " + std::to_string(axis));
   }
   if (scale.size() != x.size())
     return c.invalid("the scale " + shape_str(scale) + " does not fit the input " + shape_str(x));
@@ -130,6 +140,23 @@ Result<Expr> compute_dequantize(ComputeContext& c, std::span<const Expr> idx) {
 
 // ---- integer products: a - a_zero_point times b - b_zero_point, in int32
 
+// Zero points of input i: as `centred` reads them.
+Status check_zero_points(InferContext& c, size_t i, size_t zero, size_t axis) {
+  if (!c.has_shape(i) || !c.has_shape(zero) || c.shape(zero).empty()) return ok();
+  const Shape &all = c.shape(i), &z = c.shape(zero);
+  const std::string what = "the zero points " + shape_str(z) + " do not fit input " + std::to_string(i);
+  if (z.size() == 1) return require_one_or(c.node, z[0], all[axis], what);
+  if (z.size() != all.size()) return c.invalid(what);
+  for (size_t d = 0; d < z.size(); ++d) ONNXC_TRY(require_one_or(c.node, z[d], all[d], what));
+  return ok();
+}
+// Of operands 0 and b of a product of matrices.
+Status check_matrix_zero_points(InferContext& c, size_t zero_a, size_t b, size_t zero_b) {
+  const size_t rank = c.shape(0).size();
+  ONNXC_TRY(check_zero_points(c, 0, zero_a, rank == 1 ? 0 : rank - 2));
+  return check_zero_points(c, b, zero_b, c.shape(b).size() - 1);
+}
+
 // numpy.matmul's shape for operands of rank >= 1.
 Result<Shape> product_shape(InferContext& c, Shape a, Shape b) {
   if (a.empty() || b.empty()) return c.invalid("a scalar cannot be multiplied as a matrix");
@@ -157,6 +184,7 @@ Status infer_matmul_integer(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 2));
   if (!c.has_shape(0) || !c.has_shape(1)) return c.set_unranked(0, Elem::I32), ok();
   ONNXC_ASSIGN(Shape out, product_shape(c, c.shape(0), c.shape(1)));
+  ONNXC_TRY(check_matrix_zero_points(c, 2, 1, 3));
   return c.set(0, Elem::I32, std::move(out)), ok();
 }
 
@@ -207,31 +235,36 @@ Status lower_matmul_integer(LowerContext& c) {
   return ok();
 }
 
-Result<Window> conv_window(const Node& node) {
-  const Shape &x = *node.input(0)->type.shape, &w = *node.input(1)->type.shape;
+Result<Window> conv_window(const Node& node, const Shape& x, const Shape& w) {
   if (x.size() < 3 || w.size() != x.size())
     return Error(ErrorKind::InvalidModel, "input " + shape_str(x) + " and weights " + shape_str(w) + " do not fit",
                  node.where());
-  if (!is_static(spatial_of(w)))
-    return Error(ErrorKind::Unsupported, "the kernel's extents are not known", node.where());
-  return make_window(node, spatial_of(x), static_dims(spatial_of(w)));
+  ONNXC_TRY(check_kernel_shape(node, w));
+  return make_window(node, spatial_of(x), spatial_of(w));
+}
+
+// Of input 0 and input `weights`.
+Status infer_product_of_windows(InferContext& c, size_t weights, size_t bias, Elem elem) {
+  if (!c.has_shape(0) || !c.has_shape(weights)) return c.set_unranked(0, elem), ok();
+  const Shape &x = c.shape(0), &w = c.shape(weights);
+  ONNXC_ASSIGN(const Window window, conv_window(c.node, x, w));
+  ONNXC_TRY(check_channels(c, x, w, bias));
+  Shape out{x[0], w[0]};
+  out.insert(out.end(), window.out.begin(), window.out.end());
+  return c.set(0, elem, std::move(out)), ok();
 }
 
 Status infer_conv_integer(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 2));
-  if (!c.has_shape(0) || !c.has_shape(1)) return c.set_unranked(0, Elem::I32), ok();
-  ONNXC_ASSIGN(const Window w, conv_window(c.node));
-  ONNXC_TRY(c.require_equal(c.shape(0)[1], c.shape(1)[1] * Dim(c.node.attr_int("group", 1)),
-                            "the input has not the channels of the weights"));
-  Shape out{c.shape(0)[0], c.shape(1)[0]};
-  out.insert(out.end(), w.out.begin(), w.out.end());
-  return c.set(0, Elem::I32, std::move(out)), ok();
+  if (c.has_shape(0) && c.shape(0).size() > 1) ONNXC_TRY(check_zero_points(c, 0, 2, 1));
+  if (c.has_shape(1) && !c.shape(1).empty()) ONNXC_TRY(check_zero_points(c, 1, 3, 0));
+  return infer_product_of_windows(c, 1, SIZE_MAX, Elem::I32);
 }
 
 // Padding counts as the zero point, so as nothing.
 Status lower_conv_integer(LowerContext& c) {
-  ONNXC_ASSIGN(const Window w, conv_window(c.node()));
   const Shape &x = c.in_shape(0), &weights = c.in_shape(1);
+  ONNXC_ASSIGN(const Window w, conv_window(c.node(), x, weights));
   const Dim groups(c.node().attr_int("group", 1)), per_group = Dim::floor_div(weights[0], groups);
   const BufferId out = c.out(0);
   c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
@@ -242,7 +275,7 @@ Status lower_conv_integer(LowerContext& c) {
     std::vector<Expr> w_at{idx[1], ic};
     Expr inside;
     for (size_t a = 0; a < w.axes(); ++a) {
-      vars.push_back({c.fresh("k"), Dim(w.kernel[a])});
+      vars.push_back({c.fresh("k"), w.kernel[a]});
       const Dim tap = Dim::symbol(vars.back().name);
       w_at.push_back(expr::index(tap));
       const Expr position = expr::index(w.position(a, idx[2 + a]->dim, tap));
@@ -263,12 +296,23 @@ Status lower_conv_integer(LowerContext& c) {
   return ok();
 }
 
+// One scale, or one for each of `all` rows, columns or channels.
+Status check_scales(InferContext& c, size_t i, const Dim& all) {
+  if (!c.has_shape(i) || c.shape(i).size() != 1) return ok();
+  return require_one_or(c.node, c.shape(i)[0], all, "the scales of input " + std::to_string(i) + " do not fit");
+}
+
 // ---- QLinear*: the integer product, scaled by a_scale * b_scale, quantised.
 
 Status infer_qlinear_matmul(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 8));
   if (!c.has_shape(0) || !c.has_shape(3)) return c.set_unranked(0, c.elem(7)), ok();
   ONNXC_ASSIGN(Shape out, product_shape(c, c.shape(0), c.shape(3)));
+  ONNXC_TRY(check_matrix_zero_points(c, 2, 3, 5));
+  const Shape &a = c.shape(0), &b = c.shape(3);
+  ONNXC_TRY(check_scales(c, 1, a.size() == 1 ? Dim(1) : a[a.size() - 2]));
+  ONNXC_TRY(check_scales(c, 4, b.size() == 1 ? Dim(1) : b.back()));
+  ONNXC_TRY(require_scalar(c, 6));
   return c.set(0, c.elem(7), std::move(out)), ok();
 }
 
@@ -315,14 +359,12 @@ Status decompose_qlinear_matmul(Graph& graph, Node& n) {
 
 Status infer_qlinear_conv(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 8));
-  if (!c.has_shape(0) || !c.has_shape(3)) return c.set_unranked(0, c.elem(7)), ok();
-  const Shape &x = c.shape(0), &weights = c.shape(3);
-  if (x.size() < 3 || weights.size() != x.size() || !is_static(spatial_of(weights)))
-    return c.invalid("input " + shape_str(x) + " and weights " + shape_str(weights) + " do not fit");
-  ONNXC_ASSIGN(const Window w, make_window(c.node, spatial_of(x), static_dims(spatial_of(weights))));
-  Shape out{x[0], weights[0]};
-  out.insert(out.end(), w.out.begin(), w.out.end());
-  return c.set(0, c.elem(7), std::move(out)), ok();
+  for (size_t i : {1, 2, 6, 7}) ONNXC_TRY(require_scalar(c, i));
+  if (c.has_shape(3) && !c.shape(3).empty()) {
+    ONNXC_TRY(check_scales(c, 4, c.shape(3)[0]));
+    ONNXC_TRY(check_zero_points(c, 3, 5, 0));
+  }
+  return infer_product_of_windows(c, 3, 8, c.elem(7));
 }
 
 Status decompose_qlinear_conv(Graph& graph, Node& n) {

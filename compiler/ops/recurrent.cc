@@ -99,6 +99,9 @@ Status check_batch(const InferContext& c, const Dim& batch, bool batch_first) {
     const size_t at = i == 4 || batch_first ? 0 : 1;
     if (given.size() != (i == 4 ? 1U : 3U)) return c.invalid("input " + std::to_string(i) + " has the wrong rank");
     ONNXC_TRY(c.require_equal(given[at], batch, "input " + std::to_string(i) + " has another batch than X"));
+    if (i == 4) continue;
+    ONNXC_TRY(c.require_equal(given[1 - at], c.shape(2)[0], "input " + std::to_string(i) + " has other directions"));
+    ONNXC_TRY(c.require_equal(given[2], c.shape(2)[2], "input " + std::to_string(i) + " is of another size than R"));
   }
   return ok();
 }
@@ -309,7 +312,8 @@ class Cell {
     time_ = step_;
     if (reverse_ && lengths_ == kNoBuffer) time_ = expr::index(steps_ - Dim(1) - step_->dim);
     if (reverse_ && lengths_ != kNoBuffer) {  // a sequence runs backwards from its own end
-      const Expr back = length() - expr::int_constant(Elem::I64, 1) - step_;
+      const Expr ends = binary(ExprOp::Min, length(), expr::index(steps_));
+      const Expr back = ends - expr::int_constant(Elem::I64, 1) - step_;
       time_ = named(inner, expr::select(binary(ExprOp::Ge, back, expr::int_constant(Elem::I64, 0)), back, step_));
     }
     Block body = cell();

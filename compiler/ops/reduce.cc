@@ -203,6 +203,7 @@ Status lower_arg(LowerContext& c) {
 
 Status infer_cumulative(InferContext& c) {
   if (!c.has_input(0) || !c.has_input(1)) return c.invalid("input and axis are needed");
+  if (c.has_shape(1)) ONNXC_TRY(c.require_equal(numel(c.shape(1)), Dim(1), "the axis must be one number"));
   c.outputs[0] = c.in(0);
   return ok();
 }

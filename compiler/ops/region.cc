@@ -2,7 +2,7 @@
 // Tested by tests/conformance.
 #include <limits>
 
-#include "compiler/ops/axes.h"
+#include "compiler/ops/indexing.h"
 
 namespace onnxc {
 namespace {
@@ -27,9 +27,14 @@ Status infer_roi_align(InferContext& c) {
   if (c.shape(0).size() != 4 || c.shape(1).size() != 2)
     return c.invalid("X must have rank 4 and rois rank 2, not " + shape_str(c.shape(0)) + " and " +
                      shape_str(c.shape(1)));
-  c.set(0, c.elem(0),
-        {c.shape(1)[0], c.shape(0)[1], Dim(c.node.attr_int("output_height", 1)),
-         Dim(c.node.attr_int("output_width", 1))});
+  const Shape &x = c.shape(0), &rois = c.shape(1);
+  const Shape out{rois[0], x[1], Dim(c.node.attr_int("output_height", 1)), Dim(c.node.attr_int("output_width", 1))};
+  ONNXC_TRY(c.require_equal(rois[1], Dim(4), "a region has four coordinates"));
+  if (c.has_shape(2))
+    ONNXC_TRY(indexing::require_same_shape(c.node, c.shape(2), {rois[0]}, "there is not one image per region"));
+  for (size_t d : {0, 2, 3})
+    ONNXC_TRY(indexing::require_some(c.node, x[d], numel(out), "X " + shape_str(x) + " has no element to sample"));
+  c.set(0, c.elem(0), out);
   return ok();
 }
 

@@ -30,21 +30,37 @@ Status infer_scatter_elements(InferContext& c) {
     if (c.shape(1).size() != c.shape(2).size()) return c.invalid(what);
     for (size_t d = 0; d < c.shape(1).size(); ++d) ONNXC_TRY(c.require_equal(c.shape(1)[d], c.shape(2)[d], what));
   }
-  if (c.has_shape(0) && c.has_shape(1))
-    for (size_t d = 0; d < c.shape(0).size(); ++d)
-      if (static_cast<int64_t>(d) != axis)
-        ONNXC_TRY(require_non_negative(c.node, c.shape(0)[d] - c.shape(1)[d], "the indices go beyond the data"));
+  for (size_t d = 0; c.has_shape(0) && c.has_shape(1) && d < c.shape(0).size(); ++d) {
+    const Dim &extent = c.shape(0)[d], &own = c.shape(1)[d];
+    if (static_cast<int64_t>(d) == axis) {
+      ONNXC_TRY(require_some(c.node, extent, numel(c.shape(1)), "the axis has no element to update"));
+    } else {
+      ONNXC_TRY(require_non_negative(c.node, extent - own, "the indices go beyond the data"));
+    }
+  }
   return ok();
+}
+
+// How many coordinates an index holds: where its extent is free, the ranks tell.
+std::optional<int64_t> coordinates(const Node& n) {
+  const auto &data = n.input(0)->type.shape, &indices = n.input(1)->type.shape, &updates = n.input(2)->type.shape;
+  if (!data || !indices || indices->empty()) return std::nullopt;
+  if (indices->back().is_const()) return indices->back().value();
+  if (!updates) return std::nullopt;
+  return static_cast<int64_t>(indices->size() - 1 + data->size()) - static_cast<int64_t>(updates->size());
 }
 
 Status infer_scatter_nd(InferContext& c) {
   ONNXC_TRY(infer_scatter(c));
   if (!c.has_shape(0) || !c.has_shape(1)) return ok();
   if (c.shape(1).empty()) return c.invalid("the indices must have at least one axis");
-  const Dim& depth = c.shape(1).back();
-  if (depth.is_const() && depth.value() > static_cast<int64_t>(c.shape(0).size()))
-    return c.invalid("the indices hold more coordinates than the data has axes");
-  return ok();
+  const auto depth = coordinates(c.node);
+  if (!depth) return ok();
+  if (*depth < 0 || *depth > static_cast<int64_t>(c.shape(0).size()))
+    return c.invalid("the indices hold " + std::to_string(*depth) + " coordinates for data " + shape_str(c.shape(0)));
+  return c.require_equal(
+      c.shape(1).back(), Dim(*depth),
+      "the indices must hold " + std::to_string(*depth) + " coordinates, by the ranks of the inputs");
 }
 
 // The data as output 0, to be written into.
@@ -107,14 +123,15 @@ Status lower_scatter_elements(LowerContext& c) {
 
 Status lower_scatter_nd(LowerContext& c) {
   const Shape &data = c.in_shape(0), &indices = c.in_shape(1);
-  if (!indices.back().is_const()) return c.unsupported("the number of coordinates is not known at compile time");
-  const size_t depth = static_cast<size_t>(indices.back().value()), lead = indices.size() - 1;
+  const size_t depth = static_cast<size_t>(coordinates(c.node()).value_or(0)), lead = indices.size() - 1;
   const BufferId out = copy_data(c);
   Shape space(indices.begin(), indices.end() - 1);
   space.insert(space.end(), data.begin() + static_cast<int64_t>(depth), data.end());
   const std::string what = "the updates must have the shape " + shape_str(space) + ", not " + shape_str(c.in_shape(2));
   if (c.in_shape(2).size() != space.size()) return c.invalid(what);
   for (size_t d = 0; d < space.size(); ++d) ONNXC_TRY(require_equal(c.node(), c.in_shape(2)[d], space[d], what));
+  for (size_t k = 0; k < depth; ++k)
+    ONNXC_TRY(require_some(c.node(), data[k], numel(space), "an axis of the data has no element to update"));
   emit_updates(c, out, space, [&](std::span<const Expr> idx, Expr& inside) {
     std::vector<Expr> place(idx.begin(), idx.begin() + static_cast<int64_t>(lead)), at;
     place.push_back(nullptr);
@@ -133,7 +150,16 @@ Status lower_scatter_nd(LowerContext& c) {
 Status infer_tensor_scatter(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 2));
   c.outputs[0] = c.in(0);
-  return ok();
+  if (!c.has_shape(0) || !c.has_shape(1)) return ok();
+  const Shape &cache = c.shape(0), &update = c.shape(1);
+  ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node, c.node.attr_int("axis", -2), cache.size()));
+  if (axis == 0) return c.invalid("axis 0 is the batch");
+  const size_t a = static_cast<size_t>(axis);
+  ONNXC_TRY(require_same_shape(c.node, cache, update, "cache and update differ", a));
+  ONNXC_TRY(require_non_negative(c.node, cache[a] - update[a], "the update is longer than the cache"));
+  ONNXC_TRY(require_some(c.node, update[a], numel(cache), "the update has no element"));
+  if (!c.has_shape(2)) return ok();
+  return require_same_shape(c.node, c.shape(2), {cache[0]}, "there is not one write index per batch");
 }
 
 Result<Expr> compute_tensor_scatter(ComputeContext& c, std::span<const Expr> idx) {

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "compiler/ops/indexing.h"
+#include "compiler/ops/whole_floats.h"
 
 namespace onnxc {
 namespace {
@@ -93,7 +94,10 @@ Result<Dim> range_length(InferContext& c) {
     if (!(step != 0) || !(n < 1e15)) return c.invalid("the range has no end");
     return Dim(n > 0 ? static_cast<int64_t>(n) : 0);
   }
-  const auto &a = c.in_contents(0), &b = c.in_contents(1), &d = c.in_contents(2);
+  for (size_t i = 0; i < 3; ++i) (void)c.in_contents(i);
+  ONNXC_ASSIGN(const auto a, exact_contents(c.node, 0));
+  ONNXC_ASSIGN(const auto b, exact_contents(c.node, 1));
+  ONNXC_ASSIGN(const auto d, exact_contents(c.node, 2));
   if (!a || !b || !d || a->size() != 1 || b->size() != 1 || d->size() != 1 || !(*d)[0].is_const())
     return c.unknown("length");
   const int64_t step = (*d)[0].value();
@@ -106,6 +110,7 @@ Result<Dim> range_length(InferContext& c) {
 
 Status infer_range(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 3));
+  for (size_t i = 0; i < 3; ++i) ONNXC_TRY(require_scalar(c, i));
   ONNXC_ASSIGN(const Dim n, range_length(c));
   c.set(0, c.elem(0), {n});
   const auto &a = c.in_contents(0), &d = c.in_contents(2);

@@ -1,5 +1,6 @@
 // Signals: DFT, STFT, MelWeightMatrix (onnx/docs/Operators.md). The transforms are sums over a table of cosines and
-// sines, made here for the length in question. Tested by tests/conformance.
+// sines, made here where the length is known, else by each run. Tested by tests/conformance and
+// tests/api/test_free_dims.py.
 #include <cmath>
 
 #include "compiler/ops/indexing.h"
@@ -14,6 +15,10 @@ using expr::operator-;
 using expr::operator*;
 
 // cos and sin of 2 pi i / n, for i < n.
+struct TurnTable {
+  BufferId cosines, sines;
+};
+
 Tensor turn_table(Elem elem, int64_t n, bool sine) {
   std::vector<double> table;
   for (int64_t i = 0; i < n; ++i) {
@@ -24,20 +29,59 @@ Tensor turn_table(Elem elem, int64_t n, bool sine) {
   return Tensor::f32({n}, {table.begin(), table.end()});
 }
 
-// One number that an optional input holds.
-std::optional<int64_t> known_number(const Value* v) {
-  const auto ints = ints_of(v);
-  if (!ints || ints->size() != 1) return std::nullopt;
-  return (*ints)[0];
+TurnTable make_turn_table(LowerContext& c, Elem elem, const Dim& n) {
+  if (n.is_const())
+    return {c.constant_buffer(turn_table(elem, n.value(), false)),
+            c.constant_buffer(turn_table(elem, n.value(), true))};
+  const TurnTable table{c.temporary(elem, {n}), c.temporary(elem, {n})};
+  c.emit(make_nest(c, {n}, [&](std::span<const Expr> idx) {
+    const auto number = [](const Expr& e) { return expr::cast(e, Elem::F64); };
+    const Expr part = binary(ExprOp::Div, number(idx[0]), number(extent(n)));
+    const Expr angle = expr::constant(Elem::F64, 2 * M_PI) * part;
+    Block b;
+    for (const auto& [buffer, op] : {std::pair(table.cosines, ExprOp::Cos), std::pair(table.sines, ExprOp::Sin)})
+      b.push_back(Stmt{Store{buffer, {idx[0]}, expr::cast(expr::unary(op, angle), elem), nullptr}});
+    return b;
+  }));
+  return table;
+}
+
+// What an optional input of one element holds.
+std::optional<Dim> known_number(const Value* v) {
+  const auto contents = contents_of(v);
+  if (!contents || contents->size() != 1) return std::nullopt;
+  return (*contents)[0];
+}
+std::optional<int64_t> known_constant(const Value* v) {
+  const auto number = known_number(v);
+  return number ? number->constant() : std::nullopt;
+}
+
+// The last axis of a signal holds real numbers, or real and imaginary parts.
+Status check_numbers(InferContext& c, const Dim& parts) {
+  const std::string what = "the last axis must hold 1 or 2 numbers, not " + parts.str();
+  return c.require_equal((parts - Dim(1)) * (parts - Dim(2)), Dim(0), what);
+}
+struct Number {
+  Expr re, im;
+};
+// `load` gives a part of the number.
+Number load_number(const Dim& parts, Elem type, const std::function<Expr(const Expr&)>& load) {
+  const Expr zero = expr::constant(type, 0);
+  if (parts.is_const()) return {load(constant(0)), parts.value() == 2 ? load(constant(1)) : zero};
+  const Expr last = extent(Dim::min(parts, 2) - Dim(1));
+  return {load(constant(0)), expr::select(binary(ExprOp::Eq, last, constant(1)), load(last), zero)};
 }
 
 // ---- DFT
 
 struct Transform {
-  int64_t axis = 0, length = 0;  // of the signal, zero-padded or cut
+  int64_t axis = 0;
+  Dim length;  // of the signal, zero-padded or cut
   bool inverse = false, onesided = false;
   bool real_result() const { return inverse && onesided; }
-  int64_t results() const { return onesided && !inverse ? length / 2 + 1 : length; }
+  Dim half() const { return Dim::floor_div(length, 2); }
+  Dim results() const { return onesided && !inverse ? half() + Dim(1) : length; }
 };
 
 Result<std::optional<Transform>> transform_of(const Node& node, const Shape& x) {
@@ -46,7 +90,7 @@ Result<std::optional<Transform>> transform_of(const Node& node, const Shape& x) 
   t.onesided = node.attr_int("onesided", 0) != 0;
   if (x.size() < 2)
     return Error(ErrorKind::InvalidModel, "the input " + shape_str(x) + " holds no signal", node.where());
-  const auto axis = node.input(2) ? known_number(node.input(2)) : std::optional<int64_t>(-2);
+  const auto axis = node.input(2) ? known_constant(node.input(2)) : std::optional<int64_t>(-2);
   if (!axis || (node.input(1) && !known_number(node.input(1)))) return std::optional<Transform>();
   ONNXC_ASSIGN(t.axis, normal_axis(node, *axis, x.size()));
   if (t.axis + 1 == static_cast<int64_t>(x.size()))
@@ -54,22 +98,21 @@ Result<std::optional<Transform>> transform_of(const Node& node, const Shape& x) 
   const Dim& extent = x[static_cast<size_t>(t.axis)];
   if (node.input(1))
     t.length = *known_number(node.input(1));
-  else if (!extent.is_const())
-    return std::optional<Transform>();
   else
-    t.length = t.real_result() ? 2 * (extent.value() - 1) : extent.value();
-  if (t.length < 1)
-    return Error(ErrorKind::InvalidModel, "the transform has the length " + std::to_string(t.length), node.where());
+    t.length = t.real_result() ? Dim(2) * (extent - Dim(1)) : extent;
+  ONNXC_TRY(require_non_negative(node, t.length - Dim(1), "the transform has the length " + t.length.str()));
   return std::optional(t);
 }
 
 Status infer_dft(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 1));
+  for (size_t i : {1, 2}) ONNXC_TRY(require_scalar(c, i));
   if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
   Shape out = c.shape(0);
+  if (!out.empty()) ONNXC_TRY(check_numbers(c, out.back()));
   ONNXC_ASSIGN(const auto t, transform_of(c.node, out));
   if (t) {
-    out[static_cast<size_t>(t->axis)] = Dim(t->results());
+    out[static_cast<size_t>(t->axis)] = t->results();
     out.back() = Dim(t->real_result() ? 1 : 2);
   } else {
     // Without a length and one-sidedness no extent changes, whatever the axis.
@@ -81,24 +124,22 @@ Status infer_dft(InferContext& c) {
 }
 
 // The sum for one output element as a Reduce in `block`. `part`: 0 real, 1 imaginary.
-Expr transform_sum(LowerContext& c, const Transform& t, std::span<const Expr> idx, Block& block) {
+Expr transform_sum(LowerContext& c, const Transform& t, const TurnTable& table, std::span<const Expr> idx,
+                   Block& block) {
   const Shape& x = c.in_shape(0);
   const size_t a = static_cast<size_t>(t.axis);
   const Elem type = expr::arithmetic_type(c.in_elem(0));
-  const BufferId cosines = c.constant_buffer(turn_table(type, t.length, false)),
-                 sines = c.constant_buffer(turn_table(type, t.length, true));
-  const bool complex = x.back().is_const() && x.back().value() == 2;
-  const int64_t given = std::min(x[a].value(), t.real_result() ? t.length / 2 + 1 : t.length);
+  const Dim given = Dim::min(x[a], t.real_result() ? t.half() + Dim(1) : t.length);
   const std::string name = c.fresh("n");
-  const Expr n = expr::index(Dim::symbol(name)), length = constant(t.length);
+  const Expr n = expr::index(Dim::symbol(name)), length = extent(t.length);
   const Expr turn = binary(ExprOp::Rem, binary(ExprOp::Mul, idx[a], n), length);
-  const Expr cosine = expr::load(cosines, type, {turn}), sine = expr::load(sines, type, {turn});
+  const Expr cosine = expr::load(table.cosines, type, {turn}), sine = expr::load(table.sines, type, {turn});
   std::vector<Expr> at = to_vector(idx);
   at[a] = n;
-  at.back() = constant(0);
-  const Expr re = c.load(0, at);
-  at.back() = constant(complex ? 1 : 0);
-  const Expr im = complex ? c.load(0, at) : expr::constant(type, 0);
+  const auto [re, im] = load_number(x.back(), type, [&](const Expr& part) {
+    at.back() = part;
+    return c.load(0, at);
+  });
   // e^(-jwt) forwards, e^(jwt) backwards.
   const Expr minus = expr::unary(ExprOp::Neg, sine);
   const Expr real = t.inverse ? re * cosine - im * sine : re * cosine + im * sine;
@@ -107,38 +148,47 @@ Expr transform_sum(LowerContext& c, const Transform& t, std::span<const Expr> id
   if (t.real_result()) {
     // The other half is the mirror image: all terms but the first and, for even lengths, the last count twice.
     Expr single = binary(ExprOp::Eq, n, constant(0));
-    if (t.length % 2 == 0) single = binary(ExprOp::Or, single, binary(ExprOp::Eq, n, constant(t.length / 2)));
+    const Expr even = binary(ExprOp::Eq, extent(Dim::mod(t.length, 2)), constant(0)),
+               last = binary(ExprOp::Eq, n, extent(t.half()));
+    if (t.length.is_const()) {
+      if (t.length.value() % 2 == 0) single = binary(ExprOp::Or, single, last);
+    } else {
+      single = binary(ExprOp::Or, single, binary(ExprOp::And, even, last));
+    }
     term = expr::select(single, real, real + real);
   }
-  Reduce sum{c.fresh("sum"), ReduceOp::Add, {{name, Dim(given)}}, 1, false, term};
+  Reduce sum{c.fresh("sum"), ReduceOp::Add, {{name, given}}, 1, false, term};
   Expr value = expr::let(sum.name, type);
   block.push_back(Stmt{std::move(sum)});
-  return t.inverse ? value * expr::constant(type, 1.0 / static_cast<double>(t.length)) : value;
+  if (!t.inverse) return value;
+  if (t.length.is_const()) return value * expr::constant(type, 1.0 / static_cast<double>(t.length.value()));
+  return binary(ExprOp::Div, value, expr::cast(length, type));
 }
 
 Status lower_dft(LowerContext& c) {
   const Shape& x = c.in_shape(0);
-  if (!is_static(x)) return c.unsupported("the signal's length is not known", "fix it by --dim or --shape");
   ONNXC_ASSIGN(const auto t, transform_of(c.node(), x));
-  const BufferId out = c.out(0);
   std::vector<Transform> choices;
   if (t) {
     choices.push_back(*t);
   } else {  // the axis is known at run time only: all of them, and the right one is taken
-    if (c.has_input(1) || !is_static(c.out_shape()))
-      return c.unsupported("axis or length is computed at run time", "make it constant");
+    if (c.has_input(1)) return c.unsupported("the length is computed at run time", "make it constant");
     for (size_t a = 0; a + 1 < x.size(); ++a)
-      choices.push_back({static_cast<int64_t>(a), x[a].value(), c.node().attr_int("inverse", 0) != 0, false});
+      choices.push_back({static_cast<int64_t>(a), x[a], c.node().attr_int("inverse", 0) != 0, false});
   }
+  std::vector<TurnTable> tables;
+  for (const Transform& choice : choices)
+    tables.push_back(make_turn_table(c, expr::arithmetic_type(c.in_elem(0)), choice.length));
+  const BufferId out = c.out(0);
   c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
     Block block;
-    Expr value = transform_sum(c, choices[0], idx, block);
+    Expr value = transform_sum(c, choices[0], tables[0], idx, block);
     if (!t) {
       const std::vector<Expr> zeros(c.in_shape(2).size(), constant(0));
       const Expr axis = wrap(to_index(c.load(2, zeros)), Dim(static_cast<int64_t>(x.size())));
       for (size_t a = 1; a < choices.size(); ++a)
         value = expr::select(binary(ExprOp::Eq, axis, constant(choices[a].axis)),
-                             transform_sum(c, choices[a], idx, block), value);
+                             transform_sum(c, choices[a], tables[a], idx, block), value);
     }
     block.push_back(Stmt{Store{out, to_vector(idx), value, nullptr}});
     return block;
@@ -157,22 +207,23 @@ Status upgrade_dft_19(Graph& graph, Node& node) {
 // ---- STFT: signal [batch, length, 1 or 2], step, window, frame length
 
 struct Frames {
-  int64_t step = 0, length = 0;
+  int64_t step = 0;
+  Dim length;
   bool onesided = false;
 };
 
 Result<std::optional<Frames>> frames_of(const Node& node) {
   Frames f;
   const Shape& signal = *node.input(0)->type.shape;
-  const auto step = known_number(node.input(1));
-  std::optional<int64_t> length = known_number(node.input(3));
+  const auto step = known_constant(node.input(1));
+  std::optional<Dim> length = known_number(node.input(3));
   const Value* window = node.input(2);
   if (!node.input(3) && window && window->type.shape && window->type.shape->size() == 1)
-    length = (*window->type.shape)[0].constant();
-  if (!node.input(3) && !window) length = signal[1].constant();
+    length = (*window->type.shape)[0];
+  if (!node.input(3) && !window) length = signal[1];
   if (!step || !length) return std::optional<Frames>();
-  if (*step < 1 || *length < 1)
-    return Error(ErrorKind::InvalidModel, "frame step and frame length must be positive", node.where());
+  if (*step < 1) return Error(ErrorKind::InvalidModel, "the frame step must be positive", node.where());
+  ONNXC_TRY(require_non_negative(node, *length - Dim(1), "the frame length must be positive"));
   f.step = *step;
   f.length = *length;
   f.onesided = node.attr_int("onesided", 1) != 0;
@@ -181,38 +232,39 @@ Result<std::optional<Frames>> frames_of(const Node& node) {
 
 Status infer_stft(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 2));
+  for (size_t i : {1, 3}) ONNXC_TRY(require_scalar(c, i));
   if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
   const Shape& signal = c.shape(0);
   if (signal.size() != 3) return c.invalid("the signal " + shape_str(signal) + " must have three axes");
+  ONNXC_TRY(check_numbers(c, signal[2]));
   ONNXC_ASSIGN(const auto f, frames_of(c.node));
   if (!f) return c.set(0, c.elem(0), {signal[0], c.unknown("frames"), c.unknown("bins"), Dim(2)}), ok();
-  const Dim frames = Dim::floor_div(signal[1] - Dim(f->length), Dim(f->step)) + Dim(1);
-  return c.set(0, c.elem(0), {signal[0], frames, Dim(f->onesided ? f->length / 2 + 1 : f->length), Dim(2)}), ok();
+  if (c.has_shape(2)) ONNXC_TRY(require_same_shape(c.node, c.shape(2), {f->length}, "the window is no frame"));
+  const Dim rest = signal[1] - f->length, bins = f->onesided ? Dim::floor_div(f->length, 2) + Dim(1) : f->length;
+  ONNXC_TRY(require_non_negative(c.node, rest, "the frame is longer than the signal " + shape_str(signal)));
+  return c.set(0, c.elem(0), {signal[0], Dim::floor_div(rest, f->step) + Dim(1), bins, Dim(2)}), ok();
 }
 
 Status lower_stft(LowerContext& c) {
   ONNXC_ASSIGN(const auto f, frames_of(c.node()));
   if (!f) return c.unsupported("frame step or length is computed at run time", "make it constant");
   const Elem type = expr::arithmetic_type(c.in_elem(0));
-  const bool complex = c.in_shape(0)[2].is_const() && c.in_shape(0)[2].value() == 2;
-  const BufferId cosines = c.constant_buffer(turn_table(type, f->length, false)),
-                 sines = c.constant_buffer(turn_table(type, f->length, true));
+  const TurnTable table = make_turn_table(c, type, f->length);
   const BufferId out = c.out(0);
   c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
     const std::string name = c.fresh("n");
     const Expr n = expr::index(Dim::symbol(name));
-    const Expr turn = binary(ExprOp::Rem, binary(ExprOp::Mul, idx[2], n), constant(f->length));
-    const Expr cosine = expr::load(cosines, type, {turn}), sine = expr::load(sines, type, {turn});
+    const Expr turn = binary(ExprOp::Rem, binary(ExprOp::Mul, idx[2], n), extent(f->length));
+    const Expr cosine = expr::load(table.cosines, type, {turn}), sine = expr::load(table.sines, type, {turn});
     const Expr position = binary(ExprOp::Add, binary(ExprOp::Mul, idx[1], constant(f->step)), n);
-    const auto part = [&](int64_t k) {
-      const std::vector<Expr> at{idx[0], position, constant(k)}, window{n};
+    const auto [re, im] = load_number(c.in_shape(0)[2], type, [&](const Expr& part) {
+      const std::vector<Expr> at{idx[0], position, part}, window{n};
       const Expr x = c.load(0, at);
       return c.has_input(2) ? x * c.load(2, window) : x;
-    };
-    const Expr re = part(0), im = complex ? part(1) : expr::constant(type, 0);
+    });
     const Expr term =
         expr::select(binary(ExprOp::Eq, idx[3], constant(0)), re * cosine + im * sine, im * cosine - re * sine);
-    Reduce sum{c.fresh("sum"), ReduceOp::Add, {{name, Dim(f->length)}}, 1, false, term};
+    Reduce sum{c.fresh("sum"), ReduceOp::Add, {{name, f->length}}, 1, false, term};
     const Expr value = expr::let(sum.name, type);
     Block block;
     block.push_back(Stmt{std::move(sum)});
@@ -228,6 +280,7 @@ enum MelInput { kMelBins, kDftLength, kSampleRate, kLowerEdge, kUpperEdge };
 
 Status infer_mel(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 5));
+  for (size_t i = 0; i < 5; ++i) ONNXC_TRY(require_scalar(c, i));
   const auto number = [&](size_t i) -> std::optional<Dim> {
     const auto& v = c.in_contents(i);
     return v && v->size() == 1 ? std::optional((*v)[0]) : std::nullopt;

@@ -23,6 +23,11 @@ Status infer_step(InferContext& c) {
     return c.invalid("the inputs do not come in groups of " + std::to_string(kKinds));
   ONNXC_TRY(indexing::require_inputs(c, n));
   const size_t variables = (n - 2) / kKinds;
+  for (size_t i : {0, 1}) ONNXC_TRY(indexing::require_scalar(c, i));
+  for (size_t i = 2 + variables; i < n; ++i)
+    if (const size_t first = 2 + (i - 2) % variables; c.has_shape(i) && c.has_shape(first))
+      ONNXC_TRY(indexing::require_same_shape(c.node, c.shape(first), c.shape(i),
+                                             "the tensors of a variable have different shapes"));
   for (size_t o = 0; o < c.node.num_outputs(); ++o) {
     const size_t kind = o / variables, input = 2 + (kind == 0 ? 0 : kind + 1) * variables + o % variables;
     if (input >= n) return c.invalid("there are more outputs than variables");

@@ -6,7 +6,10 @@ namespace onnxc {
 
 using expr::binary;
 
-Result<Window> make_window(const Node& node, const Shape& in, std::vector<int64_t> kernel) {
+// Half of it, towards zero.
+static Dim half(const Dim& d) { return Dim::floor_div(Dim::max(d, 0), 2) - Dim::floor_div(Dim::max(Dim(0) - d, 0), 2); }
+
+Result<Window> make_window(const Node& node, const Shape& in, Shape kernel) {
   const size_t n = in.size();
   Window w;
   w.kernel = std::move(kernel);
@@ -22,37 +25,66 @@ Result<Window> make_window(const Node& node, const Shape& in, std::vector<int64_
   // which rejects such a MaxPool and lets the windows of a Conv begin at the input's edge.
   const bool may_crop = node.op == "AveragePool" || node.op == "LpPool";
   for (size_t a = 0; a < n; ++a) {
-    const int64_t k = w.kernel[a], s = w.strides[a], d = w.dilations[a];
-    if (k <= 0 || s <= 0 || d <= 0) return bad("kernel, strides and dilations must be positive");
-    const int64_t reach = (k - 1) * d + 1;
-    int64_t begin = pads[a], end = pads[a + n];
-    Dim out;
+    const int64_t s = w.strides[a], d = w.dilations[a];
+    if (s <= 0 || d <= 0) return bad("strides and dilations must be positive");
+    ONNXC_TRY(
+        require_non_negative(node, w.kernel[a] - Dim(1), "the kernel " + shape_str(w.kernel) + " has no element"));
+    ONNXC_TRY(require_non_negative(node, in[a] - Dim(1), "the input " + shape_str(in) + " has no element"));
+    const Dim reach = (w.kernel[a] - Dim(1)) * Dim(d) + Dim(1);
+    Dim begin = pads[a], end = pads[a + n], out;
     if (auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER") {
-      if (!in[a].is_const())
-        return Error(ErrorKind::Unsupported, "auto_pad " + auto_pad + " needs a known extent, not " + in[a].str(),
-                     node.where(), "fix it by --dim or --shape");
-      const int64_t extent = in[a].value(), steps = (extent + s - 1) / s;
-      const int64_t needed = (steps - 1) * s + reach - extent, total = may_crop ? needed : std::max<int64_t>(needed, 0);
-      begin = (auto_pad == "SAME_UPPER" ? total : total + 1) / 2;
+      out = Dim::ceil_div(in[a], s);
+      const Dim needed = (out - Dim(1)) * Dim(s) + reach - in[a], total = may_crop ? needed : Dim::max(needed, 0);
+      begin = half(auto_pad == "SAME_UPPER" ? total : total + Dim(1));
       end = total - begin;
-      out = Dim(steps);
     } else {
       if (auto_pad == "VALID")
         begin = end = 0;
       else if (auto_pad != "NOTSET" && !auto_pad.empty())
         return bad("unknown auto_pad \"" + auto_pad + "\"");
-      const Dim span = in[a] + Dim(begin + end - reach);
-      if (span.is_const() && span.value() < 0)
-        return bad("the window is larger than the padded input " + shape_str(in));
-      out = (ceil_mode ? Dim::ceil_div(span, Dim(s)) : Dim::floor_div(span, Dim(s))) + Dim(1);
+      const Dim span = in[a] + begin + end - reach;
+      ONNXC_TRY(require_non_negative(node, span, "the window is larger than the padded input " + shape_str(in)));
+      out = (ceil_mode ? Dim::ceil_div(span, s) : Dim::floor_div(span, s)) + Dim(1);
       // No window may begin in the padding behind the input.
-      if (ceil_mode) out = Dim::min(out, Dim::floor_div(in[a] + Dim(begin - 1), Dim(s)) + Dim(1));
+      if (ceil_mode) out = Dim::min(out, Dim::floor_div(in[a] + begin - Dim(1), s) + Dim(1));
     }
-    w.pads_begin.push_back(begin);
-    w.pads_end.push_back(end);
+    w.pads_begin.push_back(std::move(begin));
+    w.pads_end.push_back(std::move(end));
     w.out.push_back(std::move(out));
   }
   return w;
+}
+
+Status check_kernel_shape(const Node& node, const Shape& weights) {
+  if (!node.has("kernel_shape")) return ok();
+  const auto given = node.attr_ints("kernel_shape");
+  const std::string what = "kernel_shape does not agree with the weights " + shape_str(weights);
+  if (given.size() + 2 != weights.size()) return Error(ErrorKind::InvalidModel, what, node.where());
+  for (size_t a = 0; a < given.size(); ++a) ONNXC_TRY(require_equal(node, weights[2 + a], given[a], what));
+  return ok();
+}
+
+Status check_group(InferContext& c, const Dim& channels) {
+  const int64_t groups = c.node.attr_int("group", 1);
+  if (groups <= 0) return c.invalid("group must be positive");
+  return c.require_equal(Dim::mod(channels, groups), 0,
+                         "the " + channels.str() + " channels are no multiple of group " + std::to_string(groups));
+}
+
+Status check_bias(InferContext& c, size_t bias, const Dim& channels) {
+  if (!c.has_shape(bias)) return ok();
+  const Shape& b = c.shape(bias);
+  if (b.size() != 1) return c.invalid("the bias " + shape_str(b) + " must have rank 1");
+  return c.require_equal(b[0], channels, "the bias has not the channels of the weights");
+}
+
+Status check_channels(InferContext& c, const Shape& x, const Shape& weights, size_t bias) {
+  ONNXC_TRY(check_group(c, weights[0]));
+  const int64_t groups = c.node.attr_int("group", 1);
+  ONNXC_TRY(c.require_equal(x[1], weights[1] * Dim(groups),
+                            "the input " + shape_str(x) + " has not the channels that the weights " +
+                                shape_str(weights) + " with group " + std::to_string(groups) + " want"));
+  return check_bias(c, bias, weights[0]);
 }
 
 Expr load_padded(LowerContext&, BufferId buffer, Elem elem, std::vector<Expr> at, const Shape& spatial,

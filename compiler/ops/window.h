@@ -8,21 +8,33 @@ namespace onnxc {
 
 // Per spatial axis.
 struct Window {
-  std::vector<int64_t> kernel, strides, dilations, pads_begin, pads_end;
+  Shape kernel;
+  std::vector<int64_t> strides, dilations;
+  Shape pads_begin, pads_end;
   Shape out;  // spatial output dims
   size_t axes() const { return kernel.size(); }
   // Input coordinate read by output coordinate `o` at tap `k` of axis `a`: negative or >= extent in the padding.
   Dim position(size_t a, const Dim& o, const Dim& k) const {
-    return o * Dim(strides[a]) + k * Dim(dilations[a]) - Dim(pads_begin[a]);
+    return o * Dim(strides[a]) + k * Dim(dilations[a]) - pads_begin[a];
   }
 };
 
 // Attributes strides, dilations, pads, auto_pad, ceil_mode of `node`, for a window of `kernel` over the spatial dims
-// `in`.
-Result<Window> make_window(const Node& node, const Shape& in, std::vector<int64_t> kernel);
+// `in`. What it takes for granted of free dims is required of the run.
+Result<Window> make_window(const Node& node, const Shape& in, Shape kernel);
 
 // [N, C, spatial ...] -> [spatial ...].
 inline Shape spatial_of(const Shape& s) { return {s.begin() + 2, s.end()}; }
+
+// Attribute kernel_shape, if it is there, must be the spatial dims of `weights`.
+Status check_kernel_shape(const Node& node, const Shape& weights);
+
+// Attribute group is positive and divides `channels`.
+Status check_group(InferContext& c, const Dim& channels);
+// Input `bias`, if it is there, has one element per channel.
+Status check_bias(InferContext& c, size_t bias, const Dim& channels);
+// What a convolution of x [N][IC].. with weights [OC][IC / groups].. and a bias takes for granted.
+Status check_channels(InferContext& c, const Shape& x, const Shape& weights, size_t bias);
 
 // Element of input `i` of `c` at channel-first indices `at` whose spatial part (from axis 2 on) is read at window
 // positions: `outside` where a position lies in the padding.

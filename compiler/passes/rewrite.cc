@@ -69,7 +69,7 @@ std::optional<std::vector<int64_t>> known_ints(const Value* value) {
     if (!is_int(e) && e != Elem::Bool) return std::nullopt;
     return value->constant->to_ints();
   }
-  if (!value->contents) return std::nullopt;
+  if (!value->contents || is_float(value->type.elem)) return std::nullopt;
   std::vector<int64_t> ints;
   for (const Dim& d : *value->contents) {
     if (!d.is_const()) return std::nullopt;

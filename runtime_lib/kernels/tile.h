@@ -33,6 +33,7 @@ struct Cut {
 };
 ONNXC_INLINE Cut cut_evenly(int64_t total, int64_t most) {
   const int64_t count = (total + most - 1) / most;
+  if (count == 0) return {0, 0, 0};
   return {count, total / count, total % count};
 }
 

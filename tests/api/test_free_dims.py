@@ -48,7 +48,75 @@ def sums() -> onnx.ModelProto:
     return small_models.model(nodes, inputs, [small_models.value("y", (None, None))])
 
 
+def grid() -> onnx.ModelProto:
+    """Places on a map of half the height and width, by floats, as detectors make their anchors"""
+
+    def number(name, value, elem=numpy.float32):
+        return onnx.numpy_helper.from_array(numpy.array(value, elem), name)
+
+    def side(axis, name):
+        return [
+            helper.make_node("Gather", ["shape", f"axis{axis}"], [f"{name}_dim"], f"{name}_gather"),
+            helper.make_node("Cast", [f"{name}_dim"], [f"{name}_float"], f"{name}_cast", to=onnx.TensorProto.FLOAT),
+            helper.make_node("Div", [f"{name}_float", "two"], [f"{name}_half"], f"{name}_div"),
+            helper.make_node("Floor", [f"{name}_half"], [f"{name}_floor"], f"{name}_floor0"),
+            helper.make_node("Range", ["zero", f"{name}_floor", "one"], [name], f"{name}_range"),
+        ]
+
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"], "shape0"),
+        *side(2, "rows"),
+        *side(3, "columns"),
+        helper.make_node("Unsqueeze", ["rows", "axis1"], ["column"], "unsqueeze0"),
+        helper.make_node("Add", ["column", "columns"], ["y"], "add0"),
+    ]
+    constants = [number("zero", 0), number("one", 1), number("two", 2), number("axis1", [1], numpy.int64)]
+    constants += [number("axis2", 2, numpy.int64), number("axis3", 3, numpy.int64)]
+    return small_models.model(
+        nodes, [small_models.value("x", ("N", 3, "H", "W"))], [small_models.value("y", ("P", "Q"))], constants
+    )
+
+
+def kernel_of_any_size() -> onnx.ModelProto:
+    """A convolution by weights that are an input"""
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y"], "conv0", auto_pad="SAME_LOWER", strides=[1, 2])]
+    inputs = [small_models.value("x", ("N", "C", "H", "W")), small_models.value("w", ("O", "C", "P", "Q"))]
+    return small_models.model(nodes, inputs, [small_models.value("y", ("N", "O", "R", "S"))])
+
+
+def spectrum() -> onnx.ModelProto:
+    """DFT of a signal of any length, and back"""
+    nodes = [
+        helper.make_node("DFT", ["x"], ["y"], "dft0"),
+        helper.make_node("DFT", ["y"], ["z"], "dft1", inverse=1),
+    ]
+    made = [small_models.value(name, ("N", "L", 2)) for name in "yz"]
+    return small_models.model(nodes, [small_models.value("x", ("N", "L", "P"))], made, opset=20)
+
+
+def wide_convolution() -> onnx.ModelProto:
+    """Channels enough for Winograd's forms: with F(4,3) or F(2,3), by the likely dims"""
+    w = onnx.numpy_helper.from_array(RNG.standard_normal((64, 32, 3, 3)).astype(numpy.float32) * 0.02, "w")
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y"], "conv0", pads=[1, 1, 1, 1])]
+    inputs = [small_models.value("x", ("N", 32, "H", "W"))]
+    return small_models.model(nodes, inputs, [small_models.value("y", ("N", 64, "P", "Q"))], [w])
+
+
 SHAPES = {
+    "grid": (grid, [{"x": (1, 3, 8, 6)}, {"x": (1, 3, 5, 7)}, {"x": (2, 3, 1, 1)}]),
+    "kernel": (
+        kernel_of_any_size,
+        [
+            {"x": (1, 2, 9, 8), "w": (3, 2, 3, 3)},
+            {"x": (2, 5, 6, 40), "w": (17, 5, 2, 5)},
+            {"x": (1, 1, 4, 4), "w": (1, 1, 1, 1)},
+        ],
+    ),
+    "spectrum": (spectrum, [{"x": (1, 8, 1)}, {"x": (2, 7, 2)}, {"x": (1, 1, 1)}]),
+    "wide": (
+        wide_convolution,
+        [{"x": (n, 32, h, w)} for n, h, w in [(1, 128, 128), (2, 1, 1), (1, 3, 2), (0, 8, 8), (3, 9, 33), (1, 57, 5)]],
+    ),
     "matmul": (small_models.matmul_relu, [{"x": (3, 8)}, {"x": (1, 8)}, {"x": (100, 8)}, {"x": (0, 8)}]),
     "conv": (convolutions, [{"x": (1, 3, 32, 32)}, {"x": (2, 3, 17, 40)}, {"x": (1, 3, 4, 4)}]),
     "sums": (

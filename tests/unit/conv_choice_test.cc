@@ -91,19 +91,37 @@ TEST(ConvChoice, ErrorRatiosOfRandomWeights) {
   EXPECT_EQ(winograd_error_ratio(Tensor::zeros(Elem::F32, {4, 4, 3, 3}), 4), 0);
 }
 
+WinogradWork work_of(const SmallConv& conv, const ConvForm& form) {
+  return winograd_work(conv, form, conv.n, conv.oh, conv.ow);
+}
+
 TEST(ConvChoice, ScratchFitsTheLargestBlock) {
   // 14 x 14 tiles in blocks of at most 28: 7 blocks of 28, 2 panels.
-  const WinogradWork work = winograd_work({1, 64, 64, 56, 56}, {4, 28, {}});
+  const WinogradWork work = work_of({1, 64, 64, 56, 56}, {4, 28, {}});
   EXPECT_EQ(work.shares, 8);
   EXPECT_EQ(work.scratch, 8 * 36 * (28 * (64 + 32) + 32));
   // 7 x 7 tiles in blocks of at most 28: 25 and 24; 3 images of one tile and one panel.
-  EXPECT_EQ(winograd_work({1, 20, 64, 28, 28}, {4, 28, {}}).scratch, 4 * 36 * (25 * (32 + 32) + 32));
-  EXPECT_EQ(winograd_work({3, 16, 16, 2, 2}, {2, 28, {}}).shares, 1);
+  EXPECT_EQ(work_of({1, 20, 64, 28, 28}, {4, 28, {}}).scratch, 4 * 36 * (25 * (32 + 32) + 32));
+  EXPECT_EQ(work_of({3, 16, 16, 2, 2}, {2, 28, {}}).shares, 1);
+}
+
+TEST(ConvChoice, ScratchFitsWhateverARunGives) {
+  const SmallConv conv{1, 20, 64, 28, 28};
+  const WinogradWork any = winograd_work(conv, {4, 28, {}}, Dim::symbol("N"), Dim::symbol("H"), Dim::symbol("W"));
+  for (int64_t n = 0; n < 3; ++n)
+    for (int64_t h = 0; h < 70; h += 3)
+      for (int64_t w = 0; w < 70; w += 5) {
+        const std::map<std::string, int64_t> run{{"N", n}, {"H", h}, {"W", w}};
+        const WinogradWork fixed = winograd_work(conv, {4, 28, {}}, n, h, w);
+        EXPECT_EQ(any.shares.evaluate(run), fixed.shares.value());
+        EXPECT_GE(any.scratch.evaluate(run), fixed.scratch.value());
+        EXPECT_GE(any.shares.evaluate(run), 1);
+      }
 }
 
 TEST(ConvChoice, ProductsAreThoseOfThePoints) {
-  EXPECT_EQ(winograd_work({1, 64, 32, 56, 56}, {4, 28, {}}).products, 56 * 56 * 64 * 32 * 9 / 4);
-  EXPECT_EQ(winograd_work({1, 64, 32, 56, 56, 2, 2}, {4, 28, {}}).products, 56 * 56 * 64 * 32 * 4 / 2);
+  EXPECT_EQ(work_of({1, 64, 32, 56, 56}, {4, 28, {}}).products, 56 * 56 * 64 * 32 * 9 / 4);
+  EXPECT_EQ(work_of({1, 64, 32, 56, 56, 2, 2}, {4, 28, {}}).products, 56 * 56 * 64 * 32 * 4 / 2);
 }
 
 }  // namespace
