@@ -17,6 +17,9 @@
 extern "C" __attribute__((visibility("hidden"))) const unsigned char {{{name}}}_weights[];
 {{/has_weights}}
 extern "C" __attribute__((visibility("hidden"))) int32_t {{{name}}}_body(onnxc_frame* frame);
+{{#layouts}}
+extern "C" __attribute__((visibility("hidden"))) int32_t {{{name}}}_layout_{{{stage}}}(onnxc_frame* frame);
+{{/layouts}}
 
 namespace onnxc_model_{{{name}}} {
 namespace {
@@ -39,6 +42,7 @@ constexpr onnxc_debug_plan kDebugPlan = {kBuffers, {{{num_debug_buffers}}}, {{{g
 int32_t run(onnxc_frame* frame) {
   [[maybe_unused]] unsigned char* const arena = frame->arena;
   [[maybe_unused]] const unsigned char* const weights = frame->weights;
+  [[maybe_unused]] const int64_t* const table = frame->table;
   [[maybe_unused]] int32_t status = ONNXC_OK;
 {{#steps}}
 
@@ -50,8 +54,20 @@ int32_t run(onnxc_frame* frame) {
   return status;
 }
 
+{{#layouts}}
+int32_t layout_{{{stage}}}(onnxc_frame* frame) {
+  [[maybe_unused]] unsigned char* const arena = frame->arena;
+  [[maybe_unused]] const unsigned char* const weights = frame->weights;
+{{{text}}}
+}
+
+{{/layouts}}
 }  // namespace
 }  // namespace onnxc_model_{{{name}}}
+
+{{#layouts}}
+int32_t {{{name}}}_layout_{{{stage}}}(onnxc_frame* frame) { return onnxc_model_{{{name}}}::layout_{{{stage}}}(frame); }
+{{/layouts}}
 
 int32_t {{{name}}}_body(onnxc_frame* frame) {
 {{#debug}}

@@ -5,7 +5,12 @@
 {{#outputs}}
  *   output {{{label}}}
 {{/outputs}}
+{{#fixed}}
  * C: {{{name}}}_get_model() and the functions of <onnxc/onnxc.h>. C++17: also what stands below. */
+{{/fixed}}
+{{^fixed}}
+ * {{{name}}}_get_model() and the functions of <onnxc/onnxc.h>: some dims are known only in a run. */
+{{/fixed}}
 #ifndef ONNXC_MODEL_{{{name}}}_H
 #define ONNXC_MODEL_{{{name}}}_H
 
@@ -16,6 +21,7 @@ extern "C"
 #endif
 const onnxc_model* {{{name}}}_get_model(void);
 
+{{#fixed}}
 #ifdef __cplusplus
 namespace onnxc {
 namespace models {
@@ -107,4 +113,5 @@ class Session {
 }  // namespace models
 }  // namespace onnxc
 #endif
+{{/fixed}}
 #endif

@@ -5,6 +5,9 @@
 #include "{{{name}}}.h"
 
 extern "C" __attribute__((visibility("hidden"))) int32_t {{{name}}}_body(onnxc_frame* frame);
+{{#layouts}}
+extern "C" __attribute__((visibility("hidden"))) int32_t {{{name}}}_layout_{{{stage}}}(onnxc_frame* frame);
+{{/layouts}}
 {{#own_weights}}
 extern "C" __attribute__((visibility("hidden"))) const unsigned char {{{name}}}_weights[];
 {{/own_weights}}
@@ -19,7 +22,7 @@ constexpr const char* {{{group}}}_{{{index}}}_dim_names[] = { {{{dim_names}}} };
 
 constexpr onnxc_value_info inputs[] = {
 {{#inputs}}
-    {sizeof(onnxc_value_info), ONNXC_TENSOR, {{{quoted_name}}}, {{{elem}}}, {{{rank}}}, {{{group}}}_{{{index}}}_dims, {{{group}}}_{{{index}}}_dim_names, -1, ONNXC_STATIC},
+    {sizeof(onnxc_value_info), ONNXC_TENSOR, {{{quoted_name}}}, {{{elem}}}, {{{rank}}}, {{{group}}}_{{{index}}}_dims, {{{group}}}_{{{index}}}_dim_names, -1, {{{flags}}}},
 {{/inputs}}
 {{^inputs}}
     {},
@@ -27,7 +30,7 @@ constexpr onnxc_value_info inputs[] = {
 };
 constexpr onnxc_value_info outputs[] = {
 {{#outputs}}
-    {sizeof(onnxc_value_info), ONNXC_TENSOR, {{{quoted_name}}}, {{{elem}}}, {{{rank}}}, {{{group}}}_{{{index}}}_dims, {{{group}}}_{{{index}}}_dim_names, {{{alias_of}}}, ONNXC_STATIC},
+    {sizeof(onnxc_value_info), ONNXC_TENSOR, {{{quoted_name}}}, {{{elem}}}, {{{rank}}}, {{{group}}}_{{{index}}}_dims, {{{group}}}_{{{index}}}_dim_names, {{{alias_of}}}, {{{flags}}}},
 {{/outputs}}
 {{^outputs}}
     {},
@@ -74,7 +77,14 @@ constexpr onnxc_model_info info = {
     operations,
 };
 
-constexpr onnxc_code code = {&{{{name}}}_body, nullptr, 0, 0, {{{flags}}}};
+constexpr onnxc_layout_fn layouts[] = {
+{{#layouts}}
+    &{{{name}}}_layout_{{{stage}}},
+{{/layouts}}
+    nullptr,
+};
+
+constexpr onnxc_code code = {&{{{name}}}_body, layouts, {{{num_layouts}}}, {{{table_length}}}, {{{flags}}}};
 
 onnxc_status create(const onnxc_create_args* args, onnxc_session** session, onnxc_message* message) {
   return onnxc_entry_create(&info, &code, args, session, message);

@@ -74,6 +74,16 @@ inline T greatest(T a, T b) {
 inline int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 inline int64_t floor_mod(int64_t a, int64_t b) { return a % b + (a % b < 0 ? b : 0); }
 
+// The nearest int64.
+inline int64_t sum(int64_t a, int64_t b) {
+  int64_t r;
+  return !__builtin_add_overflow(a, b, &r) ? r : a < 0 ? INT64_MIN : INT64_MAX;
+}
+inline int64_t product(int64_t a, int64_t b) {
+  int64_t r;
+  return !__builtin_mul_overflow(a, b, &r) ? r : (a < 0) != (b < 0) ? INT64_MIN : INT64_MAX;
+}
+
 template <class To, class From>
 inline To bits_as(From from) {
   static_assert(sizeof(To) == sizeof(From), "the widths differ");

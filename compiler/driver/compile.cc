@@ -22,8 +22,6 @@
 namespace onnxc {
 namespace {
 
-const char* const kFreeDimAdvice = "fix free dimensions with --dim NAME=N or --shape INPUT=...";
-
 bool has_suffix(const std::string& s, const std::string& suffix) {
   return s.size() >= suffix.size() && s.compare(s.size() - suffix.size(), suffix.size(), suffix) == 0;
 }
@@ -55,9 +53,6 @@ Status write_companions(const Plan& plan, const ModelIdentity& identity, const s
 Status emit_artefact(const Plan& plan, const ModelIdentity& identity, const Target& target, const Options& options,
                      Progress& progress) {
   const bool shared = has_suffix(options.output, ".so"), archive = has_suffix(options.output, ".a");
-  if (!shared && has_layout(plan))
-    return Error(ErrorKind::Unsupported, "free dims are compiled into shared libraries only, so far", "",
-                 kFreeDimAdvice);
   if (!shared && !archive) {
     progress.phase("write C++ sources");
     return write_cpp_project(plan, identity, target, options, options.output);

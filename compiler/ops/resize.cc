@@ -1,15 +1,18 @@
-// Resize and Upsample (onnx/docs/Operators.md, Resize 19; formulas of onnx's reference op_resize). Every mode becomes,
-// per resized axis, a table of taps (input index, weight) made at compile time; the output is the weighted sum over the
-// taps of all axes. Works on the blocked layout as it is when only space is resized. Tested by tests/conformance.
+// Resize and Upsample (onnx/docs/Operators.md, Resize 19). Every mode becomes, per resized axis, a table of taps (input
+// index, weight), made at compile time where the extents are known; the output is the weighted sum over the taps of all
+// axes. Works on the blocked layout as it is when only space is resized. Tested by tests/conformance.
+#include <algorithm>
 #include <cmath>
 
-#include "compiler/ops/axes.h"
+#include "compiler/ops/indexing.h"
+#include "runtime_lib/kernels/resize_taps.h"
 
 namespace onnxc {
 namespace {
 
 using expr::operator*;
 using expr::operator+;
+using expr::operator/;
 
 // Resize 10 and Upsample: coordinates are output / scale; nearest rounds down (up when shrinking).
 Status upgrade_resize_10(Graph&, Node& n) {
@@ -33,12 +36,32 @@ Status upgrade_upsample_9(Graph&, Node& n) {
   return ok();
 }
 
-// What is known of one axis before the run.
+// What is known of one axis before the run. `in_run`: its scale, and where its extents are not known its tables, are
+// computed in the run.
 struct Axis {
-  bool resized = false;
+  bool resized = false, in_run = false;
   double scale = 1, roi_begin = 0, roi_end = 1;
   Dim out;
 };
+
+std::string where_of(const Node& n) { return n.attr_string("coordinate_transformation_mode", "half_pixel"); }
+bool crops(const Node& n) { return where_of(n) == "tf_crop_and_resize"; }
+std::string policy_of(const Node& n) { return n.attr_string("keep_aspect_ratio_policy", "stretch"); }
+
+Result<std::vector<size_t>> resized_axes(const Node& n, size_t rank) {
+  std::vector<size_t> axes;
+  for (int64_t a : n.attr_ints("axes")) {
+    ONNXC_ASSIGN(const int64_t axis, normal_axis(n, a, rank));
+    axes.push_back(static_cast<size_t>(axis));
+  }
+  for (size_t d = 0; d < rank && !n.has("axes"); ++d) axes.push_back(d);
+  return axes;
+}
+
+// The extents of the output that elements or aspect ratios tell in the run.
+Dim unknown_extent(const Node& n, size_t axis) {
+  return Dim::symbol("n" + std::to_string(n.id) + ".d" + std::to_string(axis));
+}
 
 bool present(const Value* v) {
   if (!v) return false;
@@ -53,83 +76,96 @@ double whole_factor(const Dim& in, const Dim& out) {
   return 0;
 }
 
-Result<std::optional<std::vector<Axis>>> resize_axes(const Node& n) {
-  using Found = std::optional<std::vector<Axis>>;
+Status check_length(const Node& n, const Value& v, size_t wanted, const char* what) {
+  const auto length = v.type.shape ? numel(*v.type.shape).constant() : std::nullopt;
+  if (length && *length != static_cast<int64_t>(wanted))
+    return Error(ErrorKind::InvalidModel, std::string(what) + " does not have one entry per axis", n.where());
+  return length ? ok()
+                : Status(Error(ErrorKind::Unsupported, std::string("the number of ") + what + " is not known",
+                               n.where(), "give its shape"));
+}
+
+Status set_sizes(const Node& n, const std::vector<size_t>& axes, const Shape& x, std::vector<Axis>& out) {
+  const auto wanted = indexing::contents_of(n.input(3));
+  const std::string policy = policy_of(n);
+  bool known = wanted.has_value();
+  for (size_t i = 0; i < axes.size(); ++i) {
+    Axis& a = out[axes[i]];
+    a.out = wanted ? (*wanted)[i] : unknown_extent(n, axes[i]);
+    a.resized = !(a.out == x[axes[i]]) || crops(n) || policy != "stretch";
+    a.in_run = a.resized && !(a.out.is_const() && x[axes[i]].is_const());
+    if (a.in_run) a.scale = whole_factor(x[axes[i]], a.out);
+    known &= !a.in_run;
+    if (!a.in_run)
+      a.scale =
+          static_cast<float>(a.out.constant().value_or(1)) / static_cast<float>(x[axes[i]].constant().value_or(1));
+  }
+  if (policy == "stretch") return ok();
+  double common = axes.empty() ? 1 : out[axes[0]].scale;
+  for (size_t d : axes)
+    common = policy == "not_larger" ? std::min(common, out[d].scale) : std::max(common, out[d].scale);
+  for (size_t d : axes) {
+    out[d].scale = common;
+    out[d].in_run = !known;
+    out[d].out = known ? Dim(static_cast<int64_t>(std::floor(common * static_cast<double>(x[d].value()) + 0.5)))
+                       : unknown_extent(n, d);
+    out[d].resized = !(out[d].out == x[d]) || crops(n);
+  }
+  return ok();
+}
+
+// Multiples of 1 / kParts scale a free extent exactly.
+constexpr int64_t kParts = 64;
+
+Status set_scales(const Node& n, const std::vector<size_t>& axes, const Shape& x, std::vector<Axis>& out) {
+  const Value& scales = *n.input(2);
+  const bool roi_known = !crops(n) || !present(n.input(1)) || n.input(1)->constant;
+  for (size_t i = 0; i < axes.size(); ++i) {
+    Axis& a = out[axes[i]];
+    const Dim& in = x[axes[i]];
+    if (scales.constant) {
+      a.scale = scales.constant->float_at(static_cast<int64_t>(i));
+      if (!(a.scale > 0)) return Error(ErrorKind::InvalidModel, "a scale is not positive", n.where());
+      if (a.scale == 1 && !crops(n)) continue;
+    }
+    a.resized = true;
+    a.in_run = !scales.constant || !roi_known || !in.is_const();
+    const double span = crops(n) ? a.roi_end - a.roi_begin : 1.0;
+    if (!a.in_run)
+      a.out = Dim(static_cast<int64_t>(std::floor(static_cast<double>(in.value()) * span * a.scale)));
+    else if (scales.constant && span == 1 && roi_known && a.scale * kParts == std::floor(a.scale * kParts))
+      a.out = Dim::floor_div(in * Dim(static_cast<int64_t>(a.scale * kParts)), Dim(kParts));
+    else
+      a.out = unknown_extent(n, axes[i]);
+  }
+  return ok();
+}
+
+Result<std::vector<Axis>> resize_axes(const Node& n) {
   const Shape& x = *n.input(0)->type.shape;
   std::vector<Axis> out(x.size());
   for (size_t d = 0; d < x.size(); ++d) out[d].out = x[d];
-  std::vector<int64_t> axes = n.attr_ints("axes");
-  if (axes.empty())
-    for (size_t d = 0; d < x.size(); ++d) axes.push_back(static_cast<int64_t>(d));
-  for (int64_t& a : axes) {
-    ONNXC_ASSIGN(a, normal_axis(n, a, x.size()));
-  }
+  ONNXC_ASSIGN(const std::vector<size_t> axes, resized_axes(n, x.size()));
   const Value *roi = n.input(1), *scales = n.input(2), *sizes = n.input(3);
-  auto bad_length = [&](const char* what) {
-    return Error(ErrorKind::InvalidModel, std::string(what) + " does not have one entry per axis", n.where());
-  };
-  if (present(roi) && roi->constant) {
-    if (roi->constant->numel() != static_cast<int64_t>(2 * axes.size())) return bad_length("roi");
-    for (size_t i = 0; i < axes.size(); ++i) {
+  if (present(roi) && crops(n)) {
+    ONNXC_TRY(check_length(n, *roi, 2 * axes.size(), "roi"));
+    for (size_t i = 0; roi->constant && i < axes.size(); ++i) {
       out[axes[i]].roi_begin = roi->constant->float_at(static_cast<int64_t>(i));
       out[axes[i]].roi_end = roi->constant->float_at(static_cast<int64_t>(i + axes.size()));
     }
-  } else if (present(roi) && n.attr_string("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize") {
-    return Found();
   }
-  const bool crop = n.attr_string("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize";
   if (present(sizes)) {
-    if (!sizes->contents) {
-      if (!sizes->constant) return Found();
-    }
-    Contents wanted;
-    if (sizes->contents)
-      wanted = *sizes->contents;
-    else
-      for (int64_t v : sizes->constant->to_ints()) wanted.emplace_back(v);
-    if (wanted.size() != axes.size()) return bad_length("sizes");
-    const std::string policy = n.attr_string("keep_aspect_ratio_policy", "stretch");
-    double common = 0;
-    for (size_t i = 0; i < axes.size(); ++i) {
-      Axis& a = out[axes[i]];
-      a.out = wanted[i];
-      a.resized = !(a.out == x[axes[i]]) || crop;
-      if (!a.out.is_const() || !x[axes[i]].is_const()) {
-        if (!a.resized) continue;
-        if (policy != "stretch") return Found();
-        a.scale = whole_factor(x[axes[i]], a.out);
-        continue;
-      }
-      a.scale = static_cast<float>(a.out.value()) / static_cast<float>(x[axes[i]].value());
-      common = i == 0 ? a.scale : policy == "not_larger" ? std::min(common, a.scale) : std::max(common, a.scale);
-    }
-    if (policy != "stretch")
-      for (int64_t d : axes) {
-        out[d].scale = common;
-        out[d].out = Dim(static_cast<int64_t>(std::floor(common * static_cast<double>(x[d].value()) + 0.5)));
-        out[d].resized = !(out[d].out == x[d]) || crop;
-      }
-    return Found(out);
+    ONNXC_TRY(check_length(n, *sizes, axes.size(), "sizes"));
+    ONNXC_TRY(set_sizes(n, axes, x, out));
+  } else if (present(scales)) {
+    ONNXC_TRY(check_length(n, *scales, axes.size(), "scales"));
+    ONNXC_TRY(set_scales(n, axes, x, out));
+  } else {
+    return Error(ErrorKind::InvalidModel, "neither scales nor sizes is given", n.where());
   }
-  if (!present(scales)) return Error(ErrorKind::InvalidModel, "neither scales nor sizes is given", n.where());
-  if (!scales->constant) return Found();
-  if (scales->constant->numel() != static_cast<int64_t>(axes.size())) return bad_length("scales");
-  for (size_t i = 0; i < axes.size(); ++i) {
-    Axis& a = out[axes[i]];
-    a.scale = scales->constant->float_at(static_cast<int64_t>(i));
-    if (!(a.scale > 0)) return Error(ErrorKind::InvalidModel, "a scale is not positive", n.where());
-    a.resized = a.scale != 1 || crop;
-    if (!a.resized) continue;
-    if (x[axes[i]].is_const()) {
-      const double span = crop ? a.roi_end - a.roi_begin : 1.0;
-      a.out = Dim(static_cast<int64_t>(std::floor(static_cast<double>(x[axes[i]].value()) * span * a.scale)));
-    } else if (a.scale == std::floor(a.scale)) {
-      a.out = x[axes[i]] * Dim(static_cast<int64_t>(a.scale));
-    } else {
-      return Found();
-    }
-  }
-  return Found(out);
+  if (present(roi) && crops(n) && !roi->constant)
+    for (size_t d : axes) out[d].in_run = true;
+  return out;
 }
 
 Status infer_resize(InferContext& c) {
@@ -138,42 +174,86 @@ Status infer_resize(InferContext& c) {
   (void)c.in_contents(3);
   ONNXC_ASSIGN(const auto axes, resize_axes(c.node));
   Shape out;
-  for (size_t d = 0; d < c.shape(0).size(); ++d)
-    out.push_back(axes ? (*axes)[d].out : c.unknown("d" + std::to_string(d)));
+  for (const Axis& a : axes) out.push_back(a.out);
   c.set(0, c.elem(0), std::move(out));
   return ok();
 }
 
-// Where output coordinate i falls in the input.
-double source(const std::string& mode, double i, double scale, int64_t in, int64_t out, const Axis& a) {
-  const double n = static_cast<double>(in), m = static_cast<double>(out);
-  if (mode == "align_corners") return out == 1 ? 0 : i * (n - 1) / (m - 1);
-  if (mode == "asymmetric") return i / scale;
-  if (mode == "tf_half_pixel_for_nn") return (i + 0.5) / scale;
-  if (mode == "pytorch_half_pixel") return out == 1 ? 0 : (i + 0.5) / scale - 0.5;
-  if (mode == "tf_crop_and_resize")
-    return out == 1 ? 0.5 * (a.roi_begin + a.roi_end) * (n - 1)
-                    : a.roi_begin * (n - 1) + i * (a.roi_end - a.roi_begin) * (n - 1) / (m - 1);
-  if (mode == "half_pixel_symmetric") {
-    const double centre = n / 2, adjustment = m / (scale * n);
-    return centre * (1 - adjustment) + (i + 0.5) / scale - 0.5;
+// Scale of the i-th of `axes` in the run, in double.
+template <class Context>
+Expr scale_in_run(Context& c, const std::vector<size_t>& axes, size_t i) {
+  const Node& n = c.node();
+  const auto number = [](const Dim& d, Elem type) { return expr::cast(expr::index(d), type); };
+  const auto element = [&](size_t input, size_t at) {
+    return c.load(input, std::vector<Expr>{expr::index(Dim(static_cast<int64_t>(at)))});
+  };
+  if (!present(n.input(3))) return expr::cast(element(2, i), Elem::F64);
+  const auto ratio = [&](size_t k) {
+    const Expr wanted = expr::cast(expr::cast(element(3, k), Elem::I64), Elem::F32);
+    return expr::cast(expr::binary(ExprOp::Div, wanted, number(c.in_shape(0)[axes[k]], Elem::F32)), Elem::F64);
+  };
+  const std::string policy = policy_of(n);
+  if (policy == "stretch") return ratio(i);
+  Expr common = ratio(0);
+  for (size_t k = 1; k < axes.size(); ++k)
+    common = expr::binary(policy == "not_larger" ? ExprOp::Min : ExprOp::Max, common, ratio(k));
+  return common;
+}
+
+Result<std::vector<std::pair<Dim, Expr>>> resize_dims(ComputeContext& c) {
+  const Node& n = c.node();
+  const Shape& x = c.in_shape(0);
+  ONNXC_ASSIGN(const auto all, resize_axes(n));
+  ONNXC_ASSIGN(const auto axes, resized_axes(n, x.size()));
+  const auto number = [](double v) { return expr::constant(Elem::F64, v); };
+  std::vector<std::pair<Dim, Expr>> dims;
+  for (size_t i = 0; i < axes.size(); ++i) {
+    if (!(all[axes[i]].out == unknown_extent(n, axes[i]))) continue;
+    Expr extent = expr::cast(expr::index(x[axes[i]]), Elem::F64);
+    if (crops(n) && present(n.input(1)) && !present(n.input(3))) {
+      const auto roi = [&](size_t at) {
+        return expr::cast(c.load(1, std::vector<Expr>{expr::index(Dim(static_cast<int64_t>(at)))}), Elem::F64);
+      };
+      extent = extent * expr::binary(ExprOp::Sub, roi(i + axes.size()), roi(i));
+    }
+    extent = extent * scale_in_run(c, axes, i);
+    if (present(n.input(3))) extent = extent + number(0.5);
+    extent = expr::binary(ExprOp::Max, expr::unary(ExprOp::Floor, extent), number(0));
+    dims.emplace_back(all[axes[i]].out, expr::cast(extent, Elem::I64));
   }
-  return (i + 0.5) / scale - 0.5;
+  return dims;
 }
 
-double nearest(const std::string& mode, double x, double scale) {
-  if (mode == "floor") return std::floor(x);
-  if (mode == "ceil") return std::ceil(x);
-  if (mode == "round_prefer_ceil") return std::floor(x + 0.5);
-  if (mode == "simple") return scale < 1 ? std::ceil(x) : std::floor(x);
-  return std::ceil(x - 0.5);
+// The attributes as the kernel takes them.
+struct Modes {
+  int64_t kind, where, rounding, flags;
+  double cubic;
+};
+
+int64_t place_in(const std::string& name, std::initializer_list<const char*> names) {
+  const auto at = std::find(names.begin(), names.end(), name);
+  return at == names.end() ? 0 : at - names.begin();
 }
 
-double cubic_weight(double x, double a) {
-  x = std::abs(x);
-  if (x <= 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
-  if (x < 2) return ((x - 5) * x + 8) * x * a - 4 * a;
-  return 0;
+Modes modes_of(const Node& n) {
+  using namespace onnxc_kernels;
+  const std::string kind = n.attr_string("mode", "nearest");
+  const bool antialias = n.attr_int("antialias", 0) != 0, exclude = n.attr_int("exclude_outside", 0) != 0;
+  return {place_in(kind, {"nearest", "linear", "cubic"}),
+          place_in(where_of(n), {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
+                                 "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"}),
+          place_in(n.attr_string("nearest_mode", "round_prefer_floor"),
+                   {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", "simple"}),
+          (antialias ? kResizeAntialias : 0) | (exclude ? kResizeExcludeOutside : 0),
+          n.attr_float("cubic_coeff_a", -0.75f)};
+}
+
+int64_t reach_of(const Modes& m) { return m.kind == onnxc_kernels::kResizeCubic ? 2 : 1; }
+
+int64_t taps_of(const Modes& m, double scale) {
+  if (m.kind == onnxc_kernels::kResizeNearest) return 1;
+  const double shrink = onnxc_kernels::resize_shrink(scale, m.kind, m.flags);
+  return 2 * static_cast<int64_t>(std::ceil(static_cast<double>(reach_of(m)) / shrink));
 }
 
 // Taps of one axis: index and weight are [out][taps].
@@ -181,46 +261,20 @@ struct Taps {
   int64_t taps = 1;
   std::vector<int64_t> index;
   std::vector<float> weight;
-  bool weighted = false;         // some weight is not 1
-  std::vector<int64_t> outside;  // [out]: 1 where extrapolation_value stands; empty: nowhere
+  std::vector<int64_t> outside;  // [out]: 1 where extrapolation_value stands
 };
 
 Taps make_taps(const Node& n, const Axis& a, int64_t in) {
-  const std::string kind = n.attr_string("mode", "nearest"),
-                    where = n.attr_string("coordinate_transformation_mode", "half_pixel");
-  const bool smooth = n.attr_int("antialias", 0) != 0 && a.scale < 1;
-  const bool exclude = n.attr_int("exclude_outside", 0) != 0;
-  const double cubic_a = n.attr_float("cubic_coeff_a", -0.75f), shrink = smooth ? a.scale : 1.0;
+  const Modes m = modes_of(n);
   const int64_t out = a.out.value();
-  const double reach = kind == "cubic" ? 2 : 1;
-  const int64_t first = kind == "nearest" ? 0 : static_cast<int64_t>(std::floor(-reach / shrink)) + 1;
   Taps t;
-  t.taps = kind == "nearest" ? 1 : 2 - 2 * first;
-  t.weighted = kind != "nearest";
-  for (int64_t i = 0; i < out; ++i) {
-    const double x = source(where, static_cast<double>(i), a.scale, in, out, a);
-    if (where == "tf_crop_and_resize") t.outside.push_back(x < 0 || x > static_cast<double>(in - 1));
-    if (kind == "nearest") {
-      t.index.push_back(std::clamp<int64_t>(
-          static_cast<int64_t>(nearest(n.attr_string("nearest_mode", "round_prefer_floor"), x, a.scale)), 0, in - 1));
-      t.weight.push_back(1);
-      continue;
-    }
-    const double base = std::ceil(x) - 1, ratio = x - base;  // in (0, 1]: the left neighbour is preferred
-    std::vector<double> w;
-    double sum = 0;
-    for (int64_t k = 0; k < t.taps; ++k) {
-      const double distance = (static_cast<double>(first + k) - ratio) * shrink;
-      double v = kind == "cubic" ? cubic_weight(distance, cubic_a) : std::max(0.0, 1 - std::abs(distance));
-      const int64_t at = static_cast<int64_t>(base) + first + k;
-      if (exclude && (at < 0 || at >= in)) v = 0;
-      w.push_back(v);
-      sum += v;
-      t.index.push_back(std::clamp<int64_t>(at, 0, in - 1));
-    }
-    const bool normalise = smooth || exclude;
-    for (double v : w) t.weight.push_back(static_cast<float>(normalise ? v / sum : v));
-  }
+  t.taps = taps_of(m, a.scale);
+  t.index.resize(static_cast<size_t>(out * t.taps));
+  t.weight.resize(t.index.size());
+  t.outside.resize(static_cast<size_t>(out));
+  const double roi[] = {a.roi_begin, a.roi_end};
+  onnxc_resize_taps(t.index.data(), t.weight.data(), t.outside.data(), &a.scale, roi, 0, 1, in, out, t.taps, m.kind,
+                    m.where, m.rounding, m.flags, m.cubic);
   return t;
 }
 
@@ -228,7 +282,7 @@ Taps make_taps(const Node& n, const Axis& a, int64_t in) {
 // input.
 struct Resized {
   size_t axis;
-  int64_t taps;
+  Dim taps;
   BufferId index, weight, outside;
   int64_t factor = 0;
 };
@@ -239,42 +293,107 @@ int64_t repeats(const Node& n, const Axis& a) {
   constexpr int64_t kShort = 4;
   if (n.attr_string("mode", "nearest") != "nearest" || a.scale < 1 || a.scale > 64 || a.scale != std::floor(a.scale))
     return 0;
-  if (n.attr_string("coordinate_transformation_mode", "half_pixel") == "align_corners") return 0;  // has no period
+  if (where_of(n) == "align_corners" || crops(n)) return 0;  // have no period
   const auto factor = static_cast<int64_t>(a.scale);
   Axis sample = a;
   sample.out = Dim(kShort * factor);
   const Taps t = make_taps(n, sample, kShort);
-  if (!t.outside.empty()) return 0;
   for (int64_t i = 0; i < kShort * factor; ++i)
     if (t.index[static_cast<size_t>(i)] != i / factor) return 0;
   return factor;
 }
 
+// One element of I64 or F64, computed in the run.
+BufferId store_number(LowerContext& c, Elem elem, std::span<const Expr> values) {
+  const BufferId buffer = c.temporary(elem, {Dim(static_cast<int64_t>(values.size()))});
+  for (size_t i = 0; i < values.size(); ++i)
+    c.emit(make_nest(c, {Dim(1)}, [&](std::span<const Expr> idx) {
+      const Expr at = expr::index(idx[0]->dim + Dim(static_cast<int64_t>(i)));
+      return Block{Stmt{Store{buffer, {at}, values[i], nullptr}}};
+    }));
+  return buffer;
+}
+
+// What the axes that are resized in the run share.
+struct InRun {
+  std::vector<size_t> axes;
+  BufferId scale = kNoBuffer, roi = kNoBuffer;
+};
+
+Result<InRun> numbers_in_run(LowerContext& c) {
+  InRun run;
+  ONNXC_ASSIGN(run.axes, resized_axes(c.node(), c.in_shape(0).size()));
+  std::vector<Expr> scales, roi;
+  for (size_t i = 0; i < run.axes.size(); ++i) scales.push_back(scale_in_run(c, run.axes, i));
+  run.scale = store_number(c, Elem::F64, scales);
+  if (!crops(c.node()) || !present(c.node().input(1))) return run;
+  for (size_t i = 0; i < 2 * run.axes.size(); ++i)
+    roi.push_back(expr::cast(c.load(1, std::vector<Expr>{expr::index(Dim(static_cast<int64_t>(i)))}), Elem::F64));
+  run.roi = store_number(c, Elem::F64, roi);
+  return run;
+}
+
+Dim taps_in_run(LowerContext& c, const InRun& run, size_t i, const Modes& m) {
+  using namespace onnxc_kernels;
+  if (m.kind == kResizeNearest || !(m.flags & kResizeAntialias)) return taps_of(m, 1);
+  const auto number = [](double v) { return expr::constant(Elem::F64, v); };
+  const Expr scale = expr::load(run.scale, Elem::F64, {expr::index(Dim(static_cast<int64_t>(i)))});
+  const Expr least = expr::binary(ExprOp::Max, expr::binary(ExprOp::Min, scale, number(1)), number(1e-9));
+  const Expr half = expr::unary(ExprOp::Ceil, number(static_cast<double>(reach_of(m))) / least);
+  const Expr taps[] = {expr::cast(half * number(2), Elem::I64)};
+  const BufferId buffer = store_number(c, Elem::I64, taps);
+  const Dim symbol = Dim::symbol("n" + std::to_string(c.node().id) + ".taps" + std::to_string(i));
+  c.define(symbol, buffer);
+  return symbol;
+}
+
+Result<Resized> tables_in_run(LowerContext& c, const InRun& run, size_t axis, const Dim& extent) {
+  const Modes m = modes_of(c.node());
+  const size_t i = static_cast<size_t>(std::find(run.axes.begin(), run.axes.end(), axis) - run.axes.begin());
+  Resized r{axis, taps_in_run(c, run, i, m), kNoBuffer, kNoBuffer, kNoBuffer};
+  r.index = c.temporary(Elem::I64, {extent, r.taps});
+  if (m.kind != onnxc_kernels::kResizeNearest) r.weight = c.temporary(Elem::F32, {extent, r.taps});
+  if (crops(c.node())) r.outside = c.temporary(Elem::I64, {extent});
+  const Dim& in = c.in_shape(0)[axis];
+  ONNXC_TRY(require_non_negative(c.node(), in - Dim::min(extent, 1), "axis " + std::to_string(axis) + " is empty"));
+  Call call("resize_taps");
+  call.out(r.index).out(r.weight).out(r.outside).in(run.scale).in(run.roi);
+  call.arg("axis", static_cast<int64_t>(i)).arg("axes", static_cast<int64_t>(run.axes.size())).arg("in", in);
+  call.arg("out", extent).arg("taps", r.taps).arg("kind", m.kind).arg("where", m.where).arg("rounding", m.rounding);
+  c.emit(call.arg("flags", m.flags).arg("cubic", m.cubic).op());
+  return r;
+}
+
 Status lower_resize(LowerContext& c) {
   const Shape& x = c.in_shape(0);
   ONNXC_ASSIGN(const auto axes, resize_axes(c.node()));
-  if (!axes)
-    return c.unsupported("the output size depends on values that are known only at run time",
-                         "fix the input's dimensions by --dim or --shape");
   std::vector<Resized> resized;
-  int64_t combinations = 1;
+  std::optional<InRun> run;
+  Dim combinations = 1;
   for (size_t d = 0; d < x.size(); ++d) {
-    const Axis& a = (*axes)[d];
+    const Axis& a = axes[d];
     if (!a.resized) continue;
-    if (!a.out.is_const() || !x[d].is_const()) {
-      const int64_t factor = a.out == x[d] * Dim(static_cast<int64_t>(a.scale)) ? repeats(c.node(), a) : 0;
-      if (factor == 0)
-        return c.unsupported("axis " + std::to_string(d) + " has the free extent " + x[d].str(),
-                             "fix it by --dim or --shape");
-      resized.push_back({d, 1, kNoBuffer, kNoBuffer, kNoBuffer, factor});
+    if (a.in_run) {
+      const bool whole = a.scale >= 1 && a.out == x[d] * Dim(static_cast<int64_t>(a.scale));
+      if (const int64_t factor = whole ? repeats(c.node(), a) : 0; factor > 0) {
+        resized.push_back({d, 1, kNoBuffer, kNoBuffer, kNoBuffer, factor});
+        continue;
+      }
+      if (!run) {
+        ONNXC_ASSIGN(run, numbers_in_run(c));
+      }
+      ONNXC_ASSIGN(const Resized r, tables_in_run(c, *run, d, a.out));
+      combinations = combinations * r.taps;
+      resized.push_back(r);
       continue;
     }
     const Taps t = make_taps(c.node(), a, x[d].value());
     const int64_t out = a.out.value();
     Resized r{d, t.taps, c.constant_buffer(Tensor::i64({out, t.taps}, t.index), {}, ""), kNoBuffer, kNoBuffer};
-    if (t.weighted) r.weight = c.constant_buffer(Tensor::f32({out, t.taps}, t.weight), {}, "");
-    if (!t.outside.empty()) r.outside = c.constant_buffer(Tensor::i64({out}, t.outside), {}, "");
-    combinations *= t.taps;
+    if (modes_of(c.node()).kind != onnxc_kernels::kResizeNearest)
+      r.weight = c.constant_buffer(Tensor::f32({out, t.taps}, t.weight), {}, "");
+    if (crops(c.node())) r.outside = c.constant_buffer(Tensor::i64({out}, t.outside), {}, "");
+    combinations = combinations * r.taps;
     resized.push_back(r);
   }
   const Elem elem = c.in_elem(0), type = expr::arithmetic_type(elem);
@@ -304,13 +423,13 @@ Status lower_resize(LowerContext& c) {
       return weight ? expr::cast(value, work) * weight : value;
     };
     Expr value;
-    if (combinations <= 16) {
-      for (int64_t i = 0; i < combinations; ++i) {
+    if (combinations.is_const() && combinations.value() <= 16) {
+      for (int64_t i = 0; i < combinations.value(); ++i) {
         std::vector<Expr> tap;
         int64_t rest = i;
         for (const Resized& r : resized) {
-          tap.push_back(expr::index(Dim(rest % r.taps)));
-          rest /= r.taps;
+          tap.push_back(expr::index(Dim(rest % r.taps.value())));
+          rest /= r.taps.value();
         }
         const Expr e = term(tap);
         value = value ? value + e : e;
@@ -319,7 +438,7 @@ Status lower_resize(LowerContext& c) {
       Reduce r{c.fresh("sum"), ReduceOp::Add, {}, 1, false, nullptr};
       std::vector<Expr> tap;
       for (const Resized& axis : resized) {
-        r.vars.push_back({c.fresh("k"), Dim(axis.taps)});
+        r.vars.push_back({c.fresh("k"), axis.taps});
         tap.push_back(expr::index(Dim::symbol(r.vars.back().name)));
       }
       r.value = term(tap);
@@ -348,6 +467,7 @@ OP(Resize) = [] {
   OpDef d;
   d.name = "Resize";
   d.infer = infer_resize;
+  d.dims = resize_dims;
   d.lower = lower_resize;
   d.upgrades = {{10, upgrade_resize_10}};
   d.layout = LayoutBehaviour::Mapped;

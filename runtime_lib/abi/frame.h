@@ -27,13 +27,16 @@ typedef struct onnxc_frame {
   int64_t* table;         /* as the layouts fill it */
   unsigned char** arenas; /* one per layout; the first is `arena` */
   void* run;              /* model_entry.h's own */
+  /* Computes layout `stage` >= 1 and finds the memory that it asks for: on thread 0, while all others wait. Returns an
+   * onnxc_status. */
+  int32_t (*begin_stage)(struct onnxc_frame* frame, uint32_t stage);
 } onnxc_frame;
 
 /* The emitted function. Returns an onnxc_status. */
 typedef int32_t (*onnxc_body_fn)(onnxc_frame* frame);
 
 /* An emitted function that computes what follows from the dims of the inputs (the first one, before the run) or from
- * what the body has computed so far (the others, called by onnxc_begin_stage on thread 0 while all others wait): entry
+ * what the body has computed so far (the others, called by begin_stage): entry
  * `number of the layout` of the table is the bytes of an arena, further ones are as the body reads them; and rank and
  * dims of the outputs that are known by now, where they are not fixed. What is larger than int64 holds is INT64_MAX.
  * Returns an onnxc_status. */

@@ -248,6 +248,14 @@ struct Shared {
   onnxc_arrival* arrivals;  // one per thread
 };
 
+inline onnxc_status begin_stage(Run& run, uint32_t stage, int64_t bytes);
+
+inline int32_t begin_later_stage(onnxc_frame* frame, uint32_t stage) {
+  Run& run = *static_cast<Run*>(frame->run);
+  const int32_t status = run.session->code->layouts[stage](frame);
+  return status != ONNXC_OK ? status : begin_stage(run, stage, run.table[stage]);
+}
+
 inline onnxc_frame make_frame(Shared& shared, int32_t thread, int32_t threads) {
   Run& run = *shared.run;
   const onnxc_session& session = *run.session;
@@ -266,7 +274,8 @@ inline onnxc_frame make_frame(Shared& shared, int32_t thread, int32_t threads) {
           0,
           run.table,
           run.arenas,
-          &run};
+          &run,
+          &begin_later_stage};
 }
 
 inline void run_thread(void* argument, int32_t thread, int32_t threads) {
@@ -341,8 +350,8 @@ inline onnxc_status find_arena(Run& run, uint32_t stage, int64_t needed) {
   const bool too_small = session.code->num_layouts && session.host.allocate && args->arena_bytes < bytes;
   if (stage == 0 && args->arena && !too_small) {
     if (reinterpret_cast<uintptr_t>(args->arena) % 64 || args->arena_bytes < bytes) {
-      Message(run.out) << "run: the arena must be aligned to 64 bytes and have at least " << needed
-                       << " bytes; it has " << static_cast<int64_t>(args->arena_bytes);
+      Message(run.out) << "run: the arena must be aligned to 64 bytes and have at least " << needed << " bytes; it has "
+                       << static_cast<int64_t>(args->arena_bytes);
       return ONNXC_OUT_OF_MEMORY;
     }
     run.arenas[0] = static_cast<unsigned char*>(args->arena);
@@ -527,14 +536,6 @@ ONNXC_ENTRY onnxc_status onnxc_entry_run(onnxc_session* session, const onnxc_run
                           reinterpret_cast<unsigned char**>(memory),
                           memory + stages};
   return onnxc_entry::run_values(run);
-}
-
-// Computes layout `stage` and finds the memory that it asks for, in the middle of a run: on thread 0, while all others
-// wait.
-ONNXC_ENTRY int32_t onnxc_begin_stage(onnxc_frame* frame, uint32_t stage) {
-  onnxc_entry::Run& run = *static_cast<onnxc_entry::Run*>(frame->run);
-  const int32_t status = run.session->code->layouts[stage](frame);
-  return status != ONNXC_OK ? status : onnxc_entry::begin_stage(run, stage, run.table[stage]);
 }
 
 ONNXC_ENTRY void onnxc_entry_destroy(onnxc_session* session) {

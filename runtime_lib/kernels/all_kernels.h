@@ -17,6 +17,7 @@
 #include "nonzero.h"
 #include "pool.h"
 #include "recurrent.h"
+#include "resize_taps.h"
 #include "rows.h"
 #include "transpose.h"
 #include "unique.h"

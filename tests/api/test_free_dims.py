@@ -1,5 +1,8 @@
 """Models compiled with free dims: any shape, one artefact."""
 
+import pathlib
+import subprocess
+
 import numpy
 import onnx
 import onnxc
@@ -9,12 +12,13 @@ import small_models
 from onnx import helper
 from test_command_line import run
 
+ROOT = pathlib.Path(__file__).parents[2]
 RNG = numpy.random.default_rng(11)
 
 
-def compiled(model: onnx.ModelProto, folder) -> str:
+def compiled(model: onnx.ModelProto, folder, *options) -> str:
     onnx.save(model, folder / "model.onnx")
-    outcome = run(folder / "model.onnx", "-o", folder / "model.so")
+    outcome = run(folder / "model.onnx", *options, "-o", folder / "model.so")
     assert outcome.returncode == 0, outcome.stderr
     return str(folder / "model.so")
 
@@ -162,12 +166,61 @@ def test_shapes_that_do_not_fit_are_refused(make, shapes, part, tmp_path):
     assert part in str(caught.value)
 
 
-def test_an_archive_says_that_it_needs_fixed_dims(tmp_path):
-    onnx.save(small_models.matmul_relu(), tmp_path / "model.onnx")
-    outcome = run(tmp_path / "model.onnx", "-o", tmp_path / "model.a")
-    assert outcome.returncode == 4
-    assert "--dim NAME=N" in outcome.stderr
-    assert not (tmp_path / "model.a").exists()
+PROGRAM = """
+#include <stdio.h>
+#include <stdlib.h>
+#include "model.h"
+
+static void* allocate(void*, uint64_t bytes, uint64_t alignment) {
+  return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+}
+static void release(void*, void* memory) { free(memory); }
+
+int main() {
+  onnxc_host host = {};
+  host.struct_size = sizeof host;
+  host.allocate = allocate;
+  host.release = release;
+  onnxc_create_args create = {};
+  create.struct_size = sizeof create;
+  create.abi_version = ONNXC_ABI_VERSION;
+  create.host = &host;
+  onnxc_session* session;
+  onnxc_message message = {sizeof message, ""};
+  const onnxc_model* model = model_get_model();
+  if (model->create(&create, &session, &message)) return puts(message.text), 1;
+  for (int64_t rows = 0; rows < 4; ++rows) {
+    float x[32];
+    for (int i = 0; i < 32; ++i) x[i] = static_cast<float>(i % 5 - 2);
+    onnxc_value in = {sizeof in, ONNXC_TENSOR, 1, 2, {rows, 8}, x, sizeof x, nullptr};
+    onnxc_value out = {};
+    out.struct_size = sizeof out;
+    onnxc_run_args run = {sizeof run, 1, 1, &in, &out, nullptr, 0};
+    if (model->run(session, &run, &message)) return puts(message.text), 1;
+    for (int64_t i = 0; i < out.dims[0] * out.dims[1]; ++i) printf("%.6g ", static_cast<const float*>(out.data)[i]);
+    release(nullptr, out.data);
+  }
+  model->destroy(session);
+}
+"""
+
+
+@pytest.mark.parametrize("backend", ["llvm", "cpp"])
+def test_an_archive_runs_any_size(backend, tmp_path):
+    model = small_models.matmul_relu()
+    onnx.save(model, tmp_path / "model.onnx")
+    outcome = run(tmp_path / "model.onnx", f"--backend={backend}", "--single-thread", "-o", tmp_path / "model.a")
+    assert outcome.returncode == 0, outcome.stderr
+    (tmp_path / "main.cc").write_text(PROGRAM)
+    include = ROOT / "runtime_lib" / "include"
+    subprocess.run(
+        ["c++", "-std=c++17", f"-I{include}", f"-I{tmp_path}", "main.cc", "model.a", "-o", "main"], cwd=tmp_path, check=True
+    )
+    printed = subprocess.run([tmp_path / "main"], check=True, capture_output=True, text=True).stdout.split()
+    theirs = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    whole = (numpy.arange(32) % 5 - 2).astype(numpy.float32).reshape(4, 8)
+    wanted = numpy.concatenate([theirs.run(None, {"x": whole[:rows]})[0].ravel() for rows in range(4)])
+    numpy.testing.assert_allclose(numpy.array(printed, numpy.float32), wanted, rtol=1e-4, atol=1e-5)
 
 
 # ---- dims that the run computes
@@ -235,11 +288,12 @@ def shaped_by_results() -> tuple[onnx.ModelProto, list[dict]]:
 
 @pytest.mark.parametrize("make", [shaped_by_inputs, shaped_by_results])
 @pytest.mark.parametrize("threads", [1, 3])
-def test_dims_that_the_run_computes(make, threads, tmp_path):
+@pytest.mark.parametrize("backend", ["llvm", "cpp"])
+def test_dims_that_the_run_computes(make, threads, backend, tmp_path):
     model, feeds = make()
     options = onnxc.SessionOptions()
     options.intra_op_num_threads = threads
-    ours = onnxc.InferenceSession(compiled(model, tmp_path), options)
+    ours = onnxc.InferenceSession(compiled(model, tmp_path, f"--backend={backend}", "--thread-grain=0"), options)
     theirs = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     for feed in feeds * 3:
         for got, wanted in zip(ours.run(None, feed), theirs.run(None, feed), strict=True):

@@ -15,9 +15,9 @@ std::string kind_of(const Operation& op) {
   return kNames[op.node.index()];
 }
 
-std::string share_of(const Partition& p) {
-  return "share_of(frame, /*extent=*/" + p.extent.str() + ", /*grain=*/" + std::to_string(p.grain) + ", /*parts=*/" +
-         std::to_string(p.parts) + ")";
+std::string share_of(const Partition& p, Names& names) {
+  return "share_of(frame, /*extent=*/" + dim_text(p.extent, names) + ", /*grain=*/" + std::to_string(p.grain) +
+         ", /*parts=*/" + std::to_string(p.parts) + ")";
 }
 
 }  // namespace
@@ -30,23 +30,64 @@ std::string operation_label(const Operation& op) {
 
 Status BodyPrinter::print() {
   const Program& program = plan_.program;
-  if (has_layout(plan_))
-    return Error(ErrorKind::Unsupported, "free dims are compiled by the LLVM back end only, so far", "", kAdvice);
   for (const Buffer& b : program.buffers)
     if (b.storage == Buffer::Storage::Dynamic || b.storage == Buffer::Storage::Handle)
       return Error(ErrorKind::Unsupported,
                    "buffer '" + b.name +
-                       "' has a size that is known only at run time, or holds strings or a sequence: "
-                       "compiled models cannot do this yet",
-                   "", kAdvice);
+                       "' owns its memory, or holds strings or a sequence: compiled models cannot do this yet");
+  size_t stage = 0;  // the next one
   for (index_ = 0; index_ < program.ops.size(); ++index_) {
     const Operation& op = program.ops[index_];
     Lines lines;
+    if (stage < plan_.stages.size() && index_ >= plan_.stages[stage].operations.begin) {
+      ONNXC_TRY(stage_step(stage, lines));
+      const Stage& operations = plan_.stages[stage++].operations;
+      walk_ += operations.end - operations.begin;
+      add_step("stage " + std::to_string(stage - 1), lines);
+      if (operations.end > operations.begin) {
+        index_ = operations.end - 1;
+        continue;
+      }
+    }
     ONNXC_TRY(plan_.threads ? step_for_threads(op, lines) : step(op, lines));
-    std::string text = lines.text();
-    text.pop_back();
-    steps_.push_back({std::to_string(index_) + ": " + comment_text(operation_label(op)), std::move(text)});
+    add_step(std::to_string(index_) + ": " + comment_text(operation_label(op)), lines);
   }
+  return ok();
+}
+
+void BodyPrinter::add_step(const std::string& comment, Lines& lines) {
+  std::string text = lines.text();
+  if (text.empty()) return;
+  text.pop_back();
+  steps_.push_back({comment, std::move(text)});
+  lines = {};
+}
+
+void BodyPrinter::declare_scalars(size_t stage, Lines& lines) {
+  const Stage& operations = plan_.stages[stage].operations;
+  const auto entry = table_entry(plan_);
+  for (size_t i = operations.begin; i < operations.end; ++i)
+    if (const auto* def = std::get_if<ScalarDef>(&plan_.program.ops[i].node))
+      lines.add("[[maybe_unused]] const int64_t " + names_.declare(def->name) + " = " + entry(def->name) + ";");
+}
+
+Status BodyPrinter::stage_step(size_t stage, Lines& lines) {
+  if (stage > 0) {
+    const std::string i = std::to_string(plan_.stages[stage].operations.begin);
+    const std::string begin = "onnxc_step_begin(frame, " + i + ")";
+    const std::string run = "frame->begin_stage(frame, " + std::to_string(stage) + ")";
+    const std::string meet = "if ((status = onnxc_barrier(frame, status)) != ONNXC_OK) return status;";
+    if (plan_.threads) {
+      lines.add("if (status == ONNXC_OK) status = " + begin + ";");
+      lines.add(meet);
+      lines.add("if (frame->thread == 0) status = " + run + ";");
+      lines.add(meet);
+    } else {
+      lines.add("if ((status = " + begin + ") != ONNXC_OK || (status = " + run + ") != ONNXC_OK) return status;");
+    }
+    lines.add("onnxc_step_end(frame, " + i + ");");
+  }
+  declare_scalars(stage, lines);
   return ok();
 }
 
@@ -65,12 +106,11 @@ Status BodyPrinter::step_for_threads(const Operation& op, Lines& lines) {
     lines.add("if ((status = onnxc_barrier(frame, status)) != ONNXC_OK) return status;");
     return ok();
   }
-  if (std::holds_alternative<ScalarDef>(op.node)) return operations({op}, true, lines);
   const std::string i = std::to_string(index_);
   if (is_joint(op)) return joint_step(op, lines);
   const std::string begin = "(status = onnxc_step_begin(frame, " + i + ")) == ONNXC_OK) {";
   if (is_shared(op)) {
-    lines.add("if (const Share share = " + share_of(*op.partition) + ";");
+    lines.add("if (const Share share = " + share_of(*op.partition, names_) + ";");
     lines.open("    status == ONNXC_OK && share.begin < share.end && " + begin);
   } else {
     lines.open("if (status == ONNXC_OK && frame->thread == 0 && " + begin);
@@ -94,7 +134,7 @@ Status BodyPrinter::joint_step(const Operation& op, Lines& lines) {
   lines.add("if (status == ONNXC_OK) status = onnxc_step_begin(frame, " + i + ");");
   lines.add("if ((status = onnxc_barrier(frame, status)) != ONNXC_OK) return status;");
   lines.open("{");
-  lines.add("const Share share = " + share_of(*op.partition) + ";");
+  lines.add("const Share share = " + share_of(*op.partition, names_) + ";");
   ONNXC_TRY(operations({op}, true, lines));
   lines.close();
   lines.add("onnxc_step_end(frame, " + i + ");");
@@ -140,7 +180,7 @@ Status BodyPrinter::function(const std::string& kind, const Operation& op, Lines
   if (printed.takes_share)
     arguments += is_joint(op)    ? ", share.begin, share.end, frame"
                  : is_shared(op) ? ", share.begin, share.end"
-                                 : ", /*begin=*/0, /*end=*/" + op.partition->extent.str();
+                                 : ", /*begin=*/0, /*end=*/" + dim_text(op.partition->extent, names_);
   const std::string call = found->second + "(" + arguments + ")";
   if (!printed.may_fail) {
     lines.add(call + ";");

@@ -30,6 +30,10 @@ class BodyPrinter {
   // One outermost operation, for one thread or for several.
   Status step(const Operation& op, Lines& lines);
   Status step_for_threads(const Operation& op, Lines& lines);
+  void add_step(const std::string& comment, Lines& lines);
+  Status stage_step(size_t stage, Lines& lines);
+  // What a stage has put into the table, as Scalars.
+  void declare_scalars(size_t stage, Lines& lines);
   Status joint_step(const Operation& op, Lines& lines);
   Status operations(const std::vector<Operation>& ops, bool outermost, Lines& lines);
   // Around what is done at the end of a region (plan/liveness.h).

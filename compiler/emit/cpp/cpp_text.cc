@@ -1,5 +1,6 @@
 #include "compiler/emit/cpp/cpp_text.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cmath>
 #include <cstdint>
@@ -164,7 +165,8 @@ Names::Names(bool neutral) : neutral_(neutral) {
                            "value",       "inputs",
                            "outputs",     "Session",
                            "arena_bytes", "session_bytes",
-                           "create"})
+                           "create",      "table",
+                           "sum",         "product"})
     taken_.insert(word);
 }
 
@@ -225,12 +227,37 @@ Piece combine(char op, const Piece& a, const Piece& b) {
 
 }  // namespace
 
-std::string dim_text(const Dim& dim, Names& names) {
+std::string dim_text(const Dim& dim, const std::function<std::string(const std::string&)>& of) {
   Dim::Folder<Piece> folder;
   folder.constant = [](int64_t v) { return Piece{int_literal(Elem::I64, v), Dim(v), v < 0 ? 1 : 2}; };
-  folder.symbol = [&](const std::string& name) { return Piece{names.of(name), Dim::symbol(name), 2}; };
+  folder.symbol = [&](const std::string& name) { return Piece{of(name), Dim::symbol(name), 2}; };
   folder.binary = combine;
   return dim.fold(folder).text;
+}
+
+std::string saturating_text(const Dim& dim, const std::function<std::string(const std::string&)>& of) {
+  Dim::Folder<std::string> folder;
+  folder.constant = [](int64_t v) { return int_literal(Elem::I64, v); };
+  folder.symbol = of;
+  folder.binary = [](char op, const std::string& a, const std::string& b) {
+    const char* function = op == '+'   ? "sum"
+                           : op == '*' ? "product"
+                           : op == '/' ? "floor_div"
+                           : op == '%' ? "floor_mod"
+                           : op == 'm' ? "least<int64_t>"
+                                       : "greatest<int64_t>";
+    return std::string(function) + "(" + a + ", " + b + ")";
+  };
+  return dim.fold(folder);
+}
+
+std::string dim_text(const Dim& dim, Names& names) {
+  const auto of = [&](const std::string& name) { return names.of(name); };
+  std::set<std::string> symbols;
+  dim.collect_symbols(symbols);
+  // Elements may have any value.
+  const bool any = std::any_of(symbols.begin(), symbols.end(), [](const std::string& s) { return s.front() == '~'; });
+  return any ? saturating_text(dim, of) : dim_text(dim, of);
 }
 
 }  // namespace onnxc::cpp

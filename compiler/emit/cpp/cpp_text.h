@@ -1,6 +1,7 @@
 // Spelling of C++: identifiers, types, literals, dims. Tested in tests/unit/emit_cpp_test.cc.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -48,7 +49,10 @@ class Names {
 // C identifier made of `text`, not made distinct.
 std::string identifier(std::string_view text);
 
-// An integer expression over `names`.
+// An integer expression over `names`; `of`: what stands for a symbol.
 std::string dim_text(const Dim& dim, Names& names);
+std::string dim_text(const Dim& dim, const std::function<std::string(const std::string&)>& of);
+// The same, where what is larger than int64 holds is the largest.
+std::string saturating_text(const Dim& dim, const std::function<std::string(const std::string&)>& of);
 
 }  // namespace onnxc::cpp

@@ -1,7 +1,5 @@
 #include "compiler/emit/cpp/emit_cpp.h"
 
-#include <set>
-
 #include "codegen_templates/embedded_files.h"
 #include "compiler/emit/cpp/project_data.h"
 
@@ -11,24 +9,10 @@ namespace {
 // The runtime headers keep their places relative to each other: runtime/include/onnxc/onnxc.h, runtime/abi/frame.h ...
 constexpr std::string_view kRuntime = "runtime_lib/";
 
-Status require_static(const Plan& plan) {
-  std::set<std::string> symbols;
-  for (const auto* list : {&plan.program.inputs, &plan.program.outputs})
-    for (const ProgramValue& value : *list)
-      for (const Dim& d : value.dims) d.collect_symbols(symbols);
-  plan.stages.front().arena_bytes.collect_symbols(symbols);
-  if (symbols.empty() && plan.stages.front().arena_bytes.is_const()) return ok();
-  std::string names;
-  for (const std::string& s : symbols) names += (names.empty() ? "" : ", ") + s;
-  return Error(ErrorKind::Unsupported, "dimensions that are known only at run time: " + names, plan.program.name,
-               "fix free dimensions with --dim NAME=N or --shape INPUT=...");
-}
-
 }  // namespace
 
 Result<std::map<std::string, std::string>> emit_cpp(const Plan& plan, const ModelIdentity& identity,
                                                     const Target& target, const Options& options) {
-  ONNXC_TRY(require_static(plan));
   std::map<std::string, std::string> files;
   const std::string& name = identity.name;
   ONNXC_ASSIGN(files[name + ".cc"], cpp::render_operations(plan, identity, target));
@@ -43,7 +27,6 @@ Result<std::map<std::string, std::string>> emit_cpp(const Plan& plan, const Mode
 }
 
 Result<std::string> emit_header(const Plan& plan, const ModelIdentity& identity) {
-  ONNXC_TRY(require_static(plan));
   return cpp::render_header(plan, identity);
 }
 

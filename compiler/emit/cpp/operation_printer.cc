@@ -25,8 +25,11 @@ Range root_range(const Plan& plan, BufferId buffer) {
       if (b.alias_of != kNoBuffer) return root_range(plan, b.alias_of);
       return {"output " + std::to_string(b.index), 0, INT64_MAX};
     default: {
-      const int64_t begin = place.offset.value() - place.lead.value();
-      return {place.kind == Place::Kind::Weights ? "weights" : "arena", begin, begin + place.bytes.value()};
+      const Dim start = place.offset - place.lead;
+      const std::string space = place.kind == Place::Kind::Weights ? "weights" : "arena " + std::to_string(place.stage);
+      // Where only a run knows the places, what an operation reaches lies apart: all of it lives then.
+      if (place.kind == Place::Kind::Arena && !has_fixed_places(plan)) return {space + " at " + start.str(), 0, 1};
+      return {space, start.value(), start.value() + place.bytes.value()};
     }
   }
 }
@@ -172,6 +175,15 @@ std::string buffer_label(const Buffer& buffer) {
   return comment_text(label);
 }
 
+std::function<std::string(const std::string&)> table_entry(const Plan& plan) {
+  std::map<std::string, size_t> entries;
+  const TableNames table = table_names(plan);
+  for (size_t i = 0; i < table.names.size(); ++i) entries[table.names[i]] = i;
+  return [entries = std::move(entries)](const std::string& name) {
+    return "table[" + std::to_string(entries.at(name)) + "]";
+  };
+}
+
 std::string pointer_text(const Plan& plan, BufferId buffer) {
   const BufferId root = storage_root(plan.program, buffer);
   const Buffer& b = plan.program.buffers[root];
@@ -188,9 +200,13 @@ std::string pointer_text(const Plan& plan, BufferId buffer) {
       base = "static_cast<" + std::string(input ? "const " : "") + "unsigned char*>(" + base + ")";
       break;
     }
-    default: base = place.kind == Place::Kind::Weights ? "weights" : "arena"; offset = offset + place.offset;
+    default:
+      base = place.kind == Place::Kind::Weights ? "weights"
+             : place.stage == 0                 ? "arena"
+                                                : "frame->arenas[" + std::to_string(place.stage) + "]";
+      offset = offset + place.offset;
   }
-  return "at<" + type + ">(" + base + ", " + offset.str() + ")";
+  return "at<" + type + ">(" + base + ", " + dim_text(offset, table_entry(plan)) + ")";
 }
 
 PrintedOperation print_operation(const Plan& plan, const Operation& op) {

@@ -5,6 +5,7 @@
 #include "codegen_templates/embedded_files.h"
 #include "compiler/emit/cpp/body_printer.h"
 #include "compiler/emit/cpp/compiler_flags.h"
+#include "compiler/emit/cpp/layout_printer.h"
 #include "compiler/emit/cpp/operation_printer.h"
 #include "runtime_lib/abi/model_entry.h"
 
@@ -42,7 +43,7 @@ data value_row(const Program& program, const ProgramValue& value, size_t index, 
                Names& parameters) {
   std::vector<std::string> dims, info_dims, names;
   for (size_t i = 0; i < value.dims.size(); ++i) {
-    dims.push_back(value.dims[i].str());
+    dims.push_back(value.dims[i].is_const() ? value.dims[i].str() : "-1");
     names.push_back(quoted(i < value.dim_names.size() ? value.dim_names[i] : ""));
   }
   info_dims = dims;
@@ -65,6 +66,7 @@ data value_row(const Program& program, const ProgramValue& value, size_t index, 
   row.set("dims", join(dims));
   row.set("info_dims", join(info_dims));
   row.set("dim_names", join(names));
+  row.set("flags", is_static(value.dims) ? "ONNXC_STATIC" : "0");
   row.set("size", number(elements(value)));
   row.set("bytes", number(packed_bytes(value)));
   row.set("alias_of", aliased ? std::to_string(program.buffers[buffer.alias_of].index) : "-1");
@@ -98,6 +100,17 @@ data common(const Plan& plan, const ModelIdentity& identity) {
   values.set("arena_bytes", number(run_arena_bytes(plan)));
   values.set("session_bytes", number(ONNXC_SESSION_BYTES));
   values.set("has_weights", flag(plan.blob_bytes > 0));
+  values.set("fixed", flag(!has_layout(plan)));
+  data layouts(data::type::list);
+  for (size_t s = 0; has_layout(plan) && s < plan.stages.size(); ++s) {
+    data row;
+    row.set("stage", number(s));
+    row.set("text", print_layout(plan, s));
+    layouts << row;
+  }
+  values.set("layouts", layouts);
+  values.set("num_layouts", number(has_layout(plan) ? plan.stages.size() : 0));
+  values.set("table_length", number(has_layout(plan) ? table_names(plan).names.size() : 0));
   values.set("own_weights", flag(plan.blob_bytes > 0 && identity.embed_weights));
   return values;
 }
@@ -140,6 +153,7 @@ void add_debug_plan(const Plan& plan, data& values) {
 }  // namespace
 
 uint64_t run_arena_bytes(const Plan& plan) {
+  if (has_layout(plan)) return 0;
   uint64_t bytes = static_cast<uint64_t>(plan.stages.front().arena_bytes.constant().value_or(0));
   for (const auto* list : {&plan.program.inputs, &plan.program.outputs})
     for (const ProgramValue& value : *list)

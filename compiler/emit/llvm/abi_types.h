@@ -25,7 +25,8 @@ struct AbiTypes {
     kFrameBarriers,
     kFrameTable,
     kFrameArenas,
-    kFrameRun
+    kFrameRun,
+    kFrameBeginStage
   };
   static constexpr unsigned kValueRank = 3, kValueDims = 4;
 

@@ -148,12 +148,11 @@ class EntryEmitter {
     llvm::IRBuilder<> b(llvm::BasicBlock::Create(context_.llvm(), "", made));
     const uint64_t table = layouts_.empty() ? 0 : table_names(context_.plan).names.size();
     const std::vector<llvm::Constant*> layouts(layouts_.begin(), layouts_.end());
-    llvm::GlobalVariable* code =
-        constant(types_.code,
-                 llvm::ConstantStruct::get(types_.code, {&body_, array(b_.getPtrTy(), layouts, "layouts"),
-                                                         i32(layouts.size()), i32(table),
-                                                         i32(context_.plan.threads ? ONNXC_BODY_PARALLEL : 0)}),
-                 "code");
+    llvm::GlobalVariable* code = constant(
+        types_.code,
+        llvm::ConstantStruct::get(types_.code, {&body_, array(b_.getPtrTy(), layouts, "layouts"), i32(layouts.size()),
+                                                i32(table), i32(context_.plan.threads ? ONNXC_BODY_PARALLEL : 0)}),
+        "code");
     b.CreateRet(b.CreateCall(create, {info, code, made->getArg(0), made->getArg(1), made->getArg(2)}));
     return made;
   }

@@ -26,9 +26,8 @@ Value* FrameAccess::arena(size_t stage) {
 }
 
 Value* FrameAccess::input_dim(uint64_t index, uint64_t axis) {
-  Value* place =
-      b_.CreateInBoundsGEP(AbiTypes(context_.llvm()).value, pointer(AbiTypes::kFrameInputValues),
-                           {b_.getInt64(index), b_.getInt32(AbiTypes::kValueDims), b_.getInt64(axis)});
+  Value* place = b_.CreateInBoundsGEP(AbiTypes(context_.llvm()).value, pointer(AbiTypes::kFrameInputValues),
+                                      {b_.getInt64(index), b_.getInt32(AbiTypes::kValueDims), b_.getInt64(axis)});
   return b_.CreateLoad(b_.getInt64Ty(), place);
 }
 
@@ -62,9 +61,9 @@ Value* FrameAccess::storage(BufferId id) {
     case Buffer::Storage::View: return nullptr;  // reached through its base
     case Buffer::Storage::Dynamic:
     case Buffer::Storage::Handle:
-      context_.fail(ErrorKind::Unsupported,
-                    "buffer '" + buffer.name + "' owns its memory, or holds strings or a sequence: compiled models " +
-                        "cannot do this yet");
+      context_.fail(ErrorKind::Unsupported, "buffer '" + buffer.name +
+                                                "' owns its memory, or holds strings or a sequence: compiled models " +
+                                                "cannot do this yet");
   }
   return nullptr;
 }

@@ -79,8 +79,8 @@ class LayoutEmitter {
   }
 
   void put_dims(size_t output, const Shape& dims) {
-    Value* value = b_.CreateConstInBoundsGEP1_64(
-        types_.value, frame_->field(AbiTypes::kFrameOutputValues, b_.getPtrTy()), output);
+    Value* value =
+        b_.CreateConstInBoundsGEP1_64(types_.value, frame_->field(AbiTypes::kFrameOutputValues, b_.getPtrTy()), output);
     Value* rank = b_.CreateStructGEP(types_.value, value, AbiTypes::kValueRank);
     b_.CreateStore(b_.getInt32(static_cast<uint32_t>(dims.size())), rank);
     for (size_t d = 0; d < dims.size(); ++d)

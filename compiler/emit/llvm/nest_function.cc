@@ -36,8 +36,7 @@ bool same_place(const Plan& plan, BufferId a, BufferId b) {
 
 bool may_overlap(const Plan& plan, BufferId a, BufferId b) {
   // Where only a run knows the places, what an operation reaches lies apart: all of it lives then.
-  if (!has_fixed_places(plan) && plan.places[a].kind == Place::Kind::Arena &&
-      plan.places[b].kind == Place::Kind::Arena)
+  if (!has_fixed_places(plan) && plan.places[a].kind == Place::Kind::Arena && plan.places[b].kind == Place::Kind::Arena)
     return plan.places[a].stage == plan.places[b].stage &&
            plan.places[a].offset - plan.places[a].lead == plan.places[b].offset - plan.places[b].lead;
   const auto x = arena_range(plan, a), y = arena_range(plan, b);

@@ -135,15 +135,19 @@ void RegionEmitter::emit_ops(const std::vector<Operation>& ops, bool outermost) 
 void RegionEmitter::emit_stage(size_t stage) {
   llvm::Argument* frame = body_->getArg(0);
   Value* index = b_.getInt32(static_cast<uint32_t>(context_.plan.stages[stage].operations.begin));
-  Value* number = b_.getInt32(static_cast<uint32_t>(stage));
+  const auto begin_stage = [&] {
+    auto* type = llvm::FunctionType::get(b_.getInt32Ty(), {b_.getPtrTy(), b_.getInt32Ty()}, false);
+    Value* function = frame_field(AbiTypes::kFrameBeginStage, b_.getPtrTy());
+    leave_if(b_.CreateCall(type, function, {frame, b_.getInt32(static_cast<uint32_t>(stage))}));
+  };
   exprs_.forget();
   leave_if(call_entry("onnxc_step_begin", {frame, index}));
   if (context_.plan.threads) {
     meet();
-    on_first_thread([&] { leave_if(call_entry("onnxc_begin_stage", {frame, number})); });
+    on_first_thread(begin_stage);
     meet();
   } else {
-    leave_if(call_entry("onnxc_begin_stage", {frame, number}));
+    begin_stage();
   }
   enter_stage(stage);
   call_entry("onnxc_step_end", {frame, index});
