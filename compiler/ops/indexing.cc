@@ -87,6 +87,12 @@ Expr wrap(const Expr& index, const Dim& extent) {
   return clamp(expr::select(negative, expr::binary(ExprOp::Add, index, expr::index(extent)), index), extent);
 }
 
+Expr broadcast_index(const Expr& index, const Dim& own, const Dim& all) {
+  if (is_one(own)) return constant(0);
+  if (own == all || own.is_const()) return index;
+  return expr::binary(ExprOp::Mul, index, expr::index(Dim::min(own - Dim(1), 1)));
+}
+
 Status require_inputs(InferContext& c, size_t n) {
   for (size_t i = 0; i < n; ++i) {
     if (!c.has_input(i)) return c.invalid("input " + std::to_string(i) + " is missing");

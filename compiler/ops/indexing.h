@@ -32,6 +32,9 @@ Expr clamp(const Expr& index, const Dim& extent);
 // ONNX's negative indices count from the end; the result is clamped.
 Expr wrap(const Expr& index, const Dim& extent);
 
+// The index into a dim `own` that is broadcast to `all`, whether it is 1 or not.
+Expr broadcast_index(const Expr& index, const Dim& own, const Dim& all);
+
 inline bool is_one(const Dim& d) { return d.is_const() && d.value() == 1; }
 // A tensor operand with known shape, or an error that says which is missing.
 Status require_inputs(InferContext& c, size_t n);

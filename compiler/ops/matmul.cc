@@ -44,9 +44,8 @@ Result<Product> product_of(const Node& node) {
   p.batch = std::move(batch).value();
   for (const Shape* own : {&p.a_batch, &p.b_batch})
     for (size_t d = 0; d < own->size(); ++d)
-      if ((*own)[d] != Dim(1))
-        ONNXC_TRY(require_equal(node, (*own)[d], p.batch[p.batch.size() - own->size() + d],
-                                "the batch dimensions do not broadcast"));
+      ONNXC_TRY(indexing::require_one_or(node, (*own)[d], p.batch[p.batch.size() - own->size() + d],
+                                         "the batch dimensions do not broadcast"));
   return p;
 }
 
@@ -66,8 +65,8 @@ Status infer_matmul(InferContext& c) {
 std::vector<Expr> batch_at(const Shape& own, const Shape& batch, std::span<const Expr> idx) {
   std::vector<Expr> at;
   for (size_t d = 0; d < own.size(); ++d) {
-    const bool one = own[d].is_const() && own[d].value() == 1;
-    at.push_back(one ? expr::index(Dim(0)) : idx[batch.size() - own.size() + d]);
+    const size_t at_batch = batch.size() - own.size() + d;
+    at.push_back(indexing::broadcast_index(idx[at_batch], own[d], batch[at_batch]));
   }
   return at;
 }

@@ -219,20 +219,19 @@ Status infer_layer_norm(InferContext& c) {
       return c.invalid("input " + std::to_string(i) + " has a higher rank than input 0");
   for (size_t i = 1; i < c.node.num_inputs(); ++i)
     for (size_t d = 0; c.has_shape(i) && d < c.shape(i).size(); ++d)
-      if (const Dim& own = c.shape(i)[d]; own != Dim(1))
-        ONNXC_TRY(
-            c.require_equal(own, reduced[reduced.size() - c.shape(i).size() + d], "a parameter does not broadcast"));
+      ONNXC_TRY(indexing::require_one_or(c.node, c.shape(i)[d], reduced[reduced.size() - c.shape(i).size() + d],
+                                         "a parameter does not broadcast"));
   for (size_t d = static_cast<size_t>(axis); d < reduced.size(); ++d) reduced[d] = Dim(1);
   for (size_t o = 1; o < c.node.num_outputs(); ++o) c.set(o, stash, reduced);
   return ok();
 }
 
 // Right-aligned broadcast load of a parameter.
-Expr parameter(BufferId buffer, Elem elem, const Shape& shape, std::span<const Expr> at) {
+Expr parameter(BufferId buffer, Elem elem, const Shape& shape, const Shape& x, std::span<const Expr> at) {
   std::vector<Expr> idx;
   for (size_t d = 0; d < shape.size(); ++d) {
-    const bool one = shape[d].is_const() && shape[d].value() == 1;
-    idx.push_back(one ? expr::index(Dim(0)) : at[at.size() - shape.size() + d]);
+    const size_t full = at.size() - shape.size() + d;
+    idx.push_back(indexing::broadcast_index(at[full], shape[d], x[full]));
   }
   return expr::load(buffer, elem, std::move(idx));
 }
@@ -269,8 +268,8 @@ Status lower_layer_norm(LowerContext& c) {
     if (inverse_out != kNoBuffer) b.push_back(Stmt{Store{inverse_out, one, m.inverse, nullptr}});
     b.push_back(store_all(c, out, idx, inner, [&](std::span<const Expr> at) {
       const Expr value = expr::load(in, elem, {at.begin(), at.end()});
-      Expr y = (kCentre ? value - m.mean : value) * m.inverse * parameter(scale, c.in_elem(1), c.in_shape(1), at);
-      return bias == kNoBuffer ? y : y + parameter(bias, c.in_elem(2), c.in_shape(2), at);
+      Expr y = (kCentre ? value - m.mean : value) * m.inverse * parameter(scale, c.in_elem(1), c.in_shape(1), x, at);
+      return bias == kNoBuffer ? y : y + parameter(bias, c.in_elem(2), c.in_shape(2), x, at);
     }));
     return b;
   }));

@@ -23,7 +23,9 @@ Expr within(const Expr& at, const Dim& own, const Dim& all) {
 }
 
 // Where the scale (or zero point, whose rank may differ where there is one only) of the element `idx` of x stands.
-std::vector<Expr> scale_place(const Shape& scale, const Shape& x, int64_t axis, std::span<const Expr> idx) {
+// `block_size`: of the attribute; 0: each scale serves ceil(extent / scales) elements.
+std::vector<Expr> scale_place(const Shape& scale, const Shape& x, int64_t axis, int64_t block_size,
+                              std::span<const Expr> idx) {
   if (scale.empty()) return {};
   if (scale.size() == 1 && is_one(scale[0])) return {constant(0)};
   if (scale.size() == 1) {
@@ -32,8 +34,8 @@ std::vector<Expr> scale_place(const Shape& scale, const Shape& x, int64_t axis, 
   }
   std::vector<Expr> at = to_vector(idx);
   const size_t a = static_cast<size_t>(axis);
-  if (scale[a] != x[a]) {  // blocks: each scale serves ceil(extent / scales) elements
-    const Dim block = Dim::ceil_div(x[a], scale[a]);
+  if (scale[a] != x[a]) {
+    const Dim block = block_size > 0 ? Dim(block_size) : Dim::ceil_div(x[a], scale[a]);
     at[a] = binary(ExprOp::Div, idx[a], extent(block));
   }
   return at;
@@ -68,7 +70,10 @@ Status check_scale(InferContext& c) {
       ONNXC_TRY(c.require_equal(scale[d], x[d], "the scales do not fit the input in axis " + std::to_string(d)));
   const Dim& blocks = scale[static_cast<size_t>(axis)];
   ONNXC_TRY(require_non_negative(c.node, blocks - Dim(1), "there are no scales"));
-  return ok();
+  const int64_t block_size = c.node.attr_int("block_size", 0);
+  if (block_size <= 0) return ok();
+  return c.require_equal(blocks, Dim::ceil_div(along, block_size),
+                         "the scales do not serve " + std::to_string(block_size) + " elements each");
 }
 
 int64_t scale_axis(const Node& node, size_t rank) {
@@ -89,7 +94,8 @@ Status infer_scaled(InferContext& c, Elem otherwise) {
 
 // The element of the scale or of the zero point (input i) that belongs to the element of input 0 at `idx`.
 Expr load_scale(ComputeContext& c, size_t i, std::span<const Expr> idx) {
-  return c.load(i, scale_place(c.in_shape(i), c.in_shape(0), scale_axis(c.node(), c.in_shape(0).size()), idx));
+  return c.load(i, scale_place(c.in_shape(i), c.in_shape(0), scale_axis(c.node(), c.in_shape(0).size()),
+                               c.node().attr_int("block_size", 0), idx));
 }
 
 // ---- QuantizeLinear

@@ -72,6 +72,11 @@ Value* floor_remainder(llvm::IRBuilder<>& b, IndexValue x, IndexValue y) {
 
 }  // namespace
 
+IndexValue ExprEmitter::divisor(IndexValue y) {
+  if (llvm::isa<llvm::ConstantInt>(y.value)) return y;
+  return {b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, y.value, b_.getInt64(1)), true};
+}
+
 IndexValue ExprEmitter::emit_dim(const Dim& dim) {
   if (dim.is_const()) return {b_.getInt64(static_cast<uint64_t>(dim.value())), dim.value() >= 0};
   Dim::Folder<IndexValue> folder;
@@ -91,8 +96,8 @@ IndexValue ExprEmitter::emit_dim(const Dim& dim) {
       case '*':
         if (saturate_) return {saturating(llvm::Intrinsic::smul_with_overflow, x.value, y.value), both};
         return {b_.CreateNSWMul(x.value, y.value), both};
-      case '/': return {floor_divide(b_, x, y), x.non_negative};
-      case '%': return {floor_remainder(b_, x, y), true};
+      case '/': return {floor_divide(b_, x, divisor(y)), x.non_negative};
+      case '%': return {floor_remainder(b_, x, divisor(y)), true};
       case 'm': return {b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, x.value, y.value), both};
       default:
         return {b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, x.value, y.value), x.non_negative || y.non_negative};

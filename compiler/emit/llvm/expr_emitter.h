@@ -64,6 +64,8 @@ class ExprEmitter {
   llvm::Value* narrow(llvm::Value* value, Elem elem);  // register -> storage type
   llvm::Value* call(const std::string& name, std::vector<llvm::Value*> args, llvm::Type* result);
   bool loads_anew(const Expr& e) const;
+  // A dim that a run may make 0 before it is refused for that.
+  IndexValue divisor(IndexValue y);
   llvm::Value* saturating(llvm::Intrinsic::ID operation, llvm::Value* a, llvm::Value* b);
 
   EmitContext& context_;
