@@ -60,7 +60,7 @@ void BodyPrinter::add_step(const std::string& comment, Lines& lines) {
   if (text.empty()) return;
   text.pop_back();
   steps_.push_back({comment, std::move(text)});
-  lines = {};
+  lines = Lines();
 }
 
 void BodyPrinter::declare_scalars(size_t stage, Lines& lines) {
