@@ -48,8 +48,10 @@ class Case:
 def case(op, *inputs, **options) -> Case:
     names = {field.name for field in dataclasses.fields(Case)}
     attributes = {key: value for key, value in options.items() if key not in names}
-    inputs = [entry if isinstance(entry, tuple) and len(entry) == 3 and not isinstance(entry[1], int) else (entry, F32, None)
-              for entry in inputs]
+    inputs = [
+        entry if isinstance(entry, tuple) and len(entry) == 3 and not isinstance(entry[1], int) else (entry, F32, None)
+        for entry in inputs
+    ]
     return Case(op, inputs, attributes, **{key: value for key, value in options.items() if key in names})
 
 
@@ -145,7 +147,11 @@ def build(case: Case) -> onnx.ModelProto:
         if i in case.fixed:
             constants.append(onnx.numpy_helper.from_array(array(dims, elem, value), name))
         else:
-            inputs.append(small_models.value(name, [dims[axis] if axis in case.known else f"d{i}_{axis}" for axis in range(len(dims))], onnx_type))
+            inputs.append(
+                small_models.value(
+                    name, [dims[axis] if axis in case.known else f"d{i}_{axis}" for axis in range(len(dims))], onnx_type
+                )
+            )
     node = helper.make_node(case.op, names, outputs, case.op, domain=case.domain, **case.attributes)
     made = [onnx.ValueInfoProto(name=name) for name in outputs]
     domains = [case.domain] if case.domain else []

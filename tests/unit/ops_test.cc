@@ -56,6 +56,48 @@ TEST(Ops, SqueezeWithoutAxesNeedsEachDim) {
             "f32[*]");
 }
 
+TEST(Ops, SizesPassThroughFloats) {
+  const char* const kText = R"(graph @g {
+    input %x: f32[N, 12]
+    %zero: f32[] = constant {0.0}
+    %one: f32[] = constant {1.0}
+    %two: f32[] = constant {2.0}
+    %size: ? = Size(%x)
+    %float: ? = Cast(%size) {to = 1}
+    %half: ? = Div(%float, %two)
+    %same: ? = Mul(%half, %two)
+    %y: ? = Range(%zero, %half, %one)
+    %z: ? = Range(%zero, %same, %one)
+    output %y
+    output %z
+  })";
+  EXPECT_EQ(type_of(kText), "f32[6*N]");
+  EXPECT_EQ(type_of(kText, "z"), "f32[12*N]");
+}
+
+TEST(Ops, QuotientsOfFloatsAreKnownOnceRounded) {
+  const char* const kText = R"(graph @g {
+    input %x: f32[N]
+    %zero: f32[] = constant {0.0}
+    %one: f32[] = constant {1.0}
+    %half: f32[] = constant {0.5}
+    %size: ? = Size(%x)
+    %float: ? = Cast(%size) {to = 1}
+    %quotient: ? = Mul(%float, %half)
+    %down: ? = Floor(%quotient)
+    %up: ? = Ceil(%quotient)
+    %w: ? = Range(%zero, %quotient, %one)
+    %y: ? = Range(%zero, %down, %one)
+    %z: ? = Range(%zero, %up, %one)
+    output %w
+    output %y
+    output %z
+  })";
+  EXPECT_EQ(type_of(kText), "f32[N/2]");
+  EXPECT_EQ(type_of(kText, "z"), "f32[(N + 1)/2]");
+  EXPECT_NE(type_of(kText, "w").find(".length"), std::string::npos);
+}
+
 TEST(Ops, ShapesThatDoNotFitNameTheNode) {
   const std::string error = type_of(R"(graph @g {
     input %a: f32[2, 3]
