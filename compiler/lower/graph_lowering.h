@@ -49,6 +49,7 @@ class GraphLowering {
   // ---- lower_graph.cc
   void find_element_names();
   void add_inputs();
+  bool knows(const Dim& dim) const;  // as of an input, or by an element
   Status check_output(const Node& node, const Value& out) const;
   Status lower_node(const Node& node);
   // Scalar `name` is that element of `buffer`.

@@ -128,16 +128,21 @@ Operation& GraphLowering::emit(Operation op, const Node* origin) {
 }
 
 // What a Program can compute today: tensors of numbers whose shapes follow from those of the inputs and from elements.
+bool GraphLowering::knows(const Dim& dim) const {
+  std::set<std::string> used;
+  dim.collect_symbols(used);
+  return std::ranges::all_of(
+      used, [this](const std::string& s) { return symbols_.contains(s) || element_names_.contains(s); });
+}
+
 Status GraphLowering::check_output(const Node& node, const Value& out) const {
   const std::string what = "output \"" + out.name + "\" has the type " + out.type.str();
   if (!out.type.is_tensor() || !out.type.shape)
     return Error(ErrorKind::Unsupported, what + "; only tensors of known rank are supported yet", node.where());
   if (out.type.elem == Elem::String || out.type.elem == Elem::C64 || out.type.elem == Elem::C128)
     return Error(ErrorKind::Unsupported, what + "; strings and complex numbers are not supported yet", node.where());
-  std::set<std::string> used;
-  for (const Dim& d : *out.type.shape) d.collect_symbols(used);
-  for (const std::string& symbol : used)
-    if (!symbols_.contains(symbol) && !element_names_.contains(symbol))
+  for (const Dim& d : *out.type.shape)
+    if (!knows(d))
       return Error(ErrorKind::Unsupported, what + ", which depends on values that are known only at run time",
                    node.where(), "make the inputs that its shape is computed from constant");
   return ok();

@@ -22,6 +22,7 @@ class OpContext final : public LowerContext {
   BufferId constant_buffer(Tensor tensor, Packing packing, std::string name) override;
   BufferId packed(size_t i, Packing packing) override;
   Operation& emit(Operation op) override;
+  bool knows(const Dim& dim) const override { return lowering_.knows(dim); }
   Status begin_region(const Graph& body) override;
   std::vector<Operation> end_region() override;
   Result<std::vector<BufferId>> lower_graph(const Graph& body, const std::vector<BufferId>& inputs) override;

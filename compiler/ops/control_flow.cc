@@ -227,12 +227,13 @@ Status decompose_scan(Graph& g, Node& n) {
 
 }  // namespace
 
-OP(If) = {.name = "If", .decompose = decompose_if, .decompose_if = if_decomposes};
+OP(If) = {.name = "If", .infer = infer_if, .decompose = decompose_if, .decompose_if = if_decomposes, .lower = lower_if};
 OP(Loop) = {.name = "Loop",
             .infer = infer_loop,
             .decompose = decompose_loop,
             .decompose_if = loop_decomposes,
-            .lower = lower_loop};
+            .lower = lower_loop,
+            .defines_dims = true};
 OP(Scan) = {.name = "Scan",
             .infer = infer_scan,
             .decompose = decompose_scan,

@@ -1,4 +1,5 @@
-// Loop and Scan as loops of the Program, for control_flow.cc, which unrolls the short ones.
+// If, Loop and Scan as branches and loops of the Program, for control_flow.cc, which selects and unrolls the short
+// ones. Their shape rules infer the graphs within.
 #pragma once
 
 #include "compiler/ops/op.h"
@@ -10,10 +11,12 @@ std::optional<int64_t> known_int(const Value* v);
 // Whether the body of a Loop leaves the condition true: a constant, or its own input passed on.
 bool stays_true(const Graph& body);
 
+Status infer_if(InferContext& c);
 Status infer_loop(InferContext& c);
 Status infer_scan(InferContext& c);
 // Whether carried values keep their types from turn to turn.
 bool keeps_types(const Graph& body, size_t first_input, size_t first_output, size_t carried);
+Status lower_if(LowerContext& c);
 Status lower_loop(LowerContext& c);
 Status lower_scan(LowerContext& c);
 

@@ -1,6 +1,7 @@
-// Types of Loop and Scan (onnx/docs/Operators.md), and their way down where turns are not unrolled: a loop of the
-// Program, whose carried values keep their shapes. Scan outputs need a number of turns that is known before the first
-// one. Tested by tests/conformance, tests/differential/random_ops.py and tests/lit/lower/loops.txt.
+// Types of If, Loop and Scan (onnx/docs/Operators.md), and their way down where branches are not both computed and
+// turns not unrolled: a branch or a loop of the Program, whose results and carried values have one shape. Scan outputs
+// need a number of turns that is known before the first one, or a bound of it. Tested by tests/conformance,
+// tests/differential/random_ops.py and tests/lit/lower/loops.txt.
 #include <algorithm>
 #include <set>
 
@@ -27,6 +28,12 @@ Type joined(const InferContext& c, const Type& a, const Type& b, size_t carried)
   return out;
 }
 
+Graph* root_of(Graph& graph) {
+  Graph* root = &graph;
+  while (root->parent) root = root->parent;
+  return root;
+}
+
 // A turn must leave the shape as it is.
 Status require_shape(const InferContext& c, const Value& before, const Type& after) {
   if (!before.type.shape || !after.shape) return ok();
@@ -42,8 +49,7 @@ Status require_shape(const InferContext& c, const Value& before, const Type& aft
 // their shapes may not change. False: not all of the body is typed yet.
 Result<bool> settle_types(const InferContext& c, Graph& body, size_t first_input, size_t first_output, size_t carried,
                           bool fixed) {
-  Graph* root = &body;
-  while (root->parent) root = root->parent;
+  Graph* root = root_of(body);
   for (bool stable = false; !stable;) {
     const auto requirements = root->requirements;
     ONNXC_TRY(infer_graph(body));
@@ -120,17 +126,21 @@ int64_t entry(const std::vector<int64_t>& list, size_t i) { return i < list.size
 
 // ---- ways down
 
-// Whether the run knows the dim where this is lowered.
-bool is_known(const LowerContext& c, const Dim& dim) {
-  std::set<std::string> symbols;
-  dim.collect_symbols(symbols);
-  for (const ProgramValue& input : c.program().inputs)
-    for (const Dim& d : input.dims)
-      if (const auto symbol = d.as_symbol()) symbols.erase(*symbol);
-  for (const Operation& op : c.program().ops)
-    if (const auto* def = std::get_if<ScalarDef>(&op.node)) symbols.erase(def->name);
-  return symbols.empty();
+BufferId copied(LowerContext& c, BufferId from, const Shape& dims) {
+  const Elem elem = c.program().buffers[from].elem;
+  const BufferId to = c.temporary(elem, dims);
+  c.emit(make_nest(c, dims, [&](std::span<const Expr> idx) {
+    return Block{Stmt{Store{to, to_vector(idx), expr::load(from, elem, to_vector(idx)), nullptr}}};
+  }));
+  return to;
 }
+// With these dims, which the buffer has, written in another way perhaps, and without gaps between elements.
+BufferId dense(LowerContext& c, BufferId b, const Shape& dims) {
+  const Buffer& buffer = c.program().buffers[b];
+  const bool fits = buffer.dims == dims && buffer.effective_strides() == row_major_strides(buffer.dims);
+  return fits ? b : copied(c, b, dims);
+}
+BufferId dense(LowerContext& c, BufferId b) { return dense(c, b, Shape(c.program().buffers[b].dims)); }
 
 class LoopWriter {
  public:
@@ -142,7 +152,7 @@ class LoopWriter {
   // Input `i` of the node becomes input `at` of the body, carried from turn to turn.
   Status carry(size_t i, size_t at) {
     ONNXC_ASSIGN(const BufferId in, c_.in(i));
-    loop_.inits.push_back(dense(in));
+    loop_.inits.push_back(dense(c_, in));
     ONNXC_ASSIGN(const BufferId arg, own(at));
     loop_.body.args.push_back(arg);
     return ok();
@@ -152,16 +162,30 @@ class LoopWriter {
     const Value& v = *body_.inputs[at];
     const auto& shape = v.type.shape;
     if (!v.type.is_tensor() || v.type.elem == Elem::String || !shape ||
-        !std::ranges::all_of(*shape, [&](const Dim& d) { return is_known(c_, d); }))
+        !std::ranges::all_of(*shape, [&](const Dim& d) { return c_.knows(d); }))
       return c_.unsupported("\"" + v.name + "\" has the type " + v.type.str() + " in the body; only tensors of one " +
                             "shape in all turns are supported yet");
     return c_.temporary(v.type.elem, *shape);
   }
   Status begin() { return c_.begin_region(body_); }
-  // Lowers the body. Its outputs first, first + 1 ... are the carried values and what is stacked, `count` in all.
-  Status run(const std::vector<BufferId>& inputs, size_t first, size_t count) {
+  // One more carried value, after the others: how many turns there were.
+  void count_turns() {
+    count_ = c_.temporary(Elem::I64, {});
+    loop_.inits.push_back(c_.constant_buffer(Tensor::i64({}, {0})));
+    loop_.body.args.push_back(c_.temporary(Elem::I64, {}));
+  }
+  // Lowers the body. Its outputs first, first + 1 ... are the carried values and then what is stacked.
+  Status run(const std::vector<BufferId>& inputs, size_t first, size_t carried, size_t stacked) {
     ONNXC_ASSIGN(outputs_, c_.lower_graph(body_, inputs));
-    for (size_t i = 0; i < count; ++i) loop_.body.yields.push_back(dense(outputs_[first + i]));
+    const auto yield = [&](size_t i) { loop_.body.yields.push_back(dense(c_, outputs_[i])); };
+    for (size_t i = 0; i < carried; ++i) yield(first + i);
+    if (count_ != kNoBuffer) {
+      c_.emit(make_nest(c_, {}, [&](std::span<const Expr>) {
+        return Block{Stmt{Store{count_, {}, turn() + constant(1), nullptr}}};
+      }));
+      loop_.body.yields.push_back(count_);
+    }
+    for (size_t i = 0; i < stacked; ++i) yield(first + carried + i);
     for (size_t i = 0; i < loop_.inits.size(); ++i) keep_apart(i);
     return ok();
   }
@@ -183,18 +207,6 @@ class LoopWriter {
   }
 
  private:
-  BufferId copied(BufferId from, const Shape& dims) {
-    const Elem elem = c_.program().buffers[from].elem;
-    const BufferId to = c_.temporary(elem, dims);
-    c_.emit(make_nest(c_, dims, [&](std::span<const Expr> idx) {
-      return Block{Stmt{Store{to, to_vector(idx), expr::load(from, elem, to_vector(idx)), nullptr}}};
-    }));
-    return to;
-  }
-  BufferId dense(BufferId b) {
-    const Buffer& buffer = c_.program().buffers[b];
-    return buffer.effective_strides() == row_major_strides(buffer.dims) ? b : copied(b, Shape(buffer.dims));
-  }
   // What a turn leaves is copied to the carried values one after the other: none may lie in another one. Its dims are
   // theirs, written in another way perhaps.
   void keep_apart(size_t i) {
@@ -202,7 +214,7 @@ class LoopWriter {
     const BufferId own = loop_.body.args[i], root = storage_root(c_.program(), next);
     const Shape dims = c_.program().buffers[own].dims;
     const bool in_another = std::ranges::find(loop_.body.args, root) != loop_.body.args.end() && next != own;
-    if (in_another || c_.program().buffers[next].dims != dims) next = copied(next, dims);
+    next = in_another ? copied(c_, next, dims) : dense(c_, next, dims);
   }
 
   LowerContext& c_;
@@ -210,6 +222,7 @@ class LoopWriter {
   const std::string turn_;
   Loop loop_;
   std::vector<BufferId> outputs_;
+  BufferId count_ = kNoBuffer;
 };
 
 BufferId result(LowerContext& c, size_t output, const Type& type) {
@@ -227,6 +240,122 @@ Expr only_element(LowerContext& c, BufferId b) {
   return expr::load(b, buffer.elem, std::vector<Expr>(buffer.dims.size(), constant(0)));
 }
 
+// Whether elements of tensors stand in it.
+bool is_computed(const Dim& dim) {
+  std::set<std::string> symbols;
+  dim.collect_symbols(symbols);
+  return std::ranges::any_of(symbols, [](const std::string& s) { return s.front() == '~'; });
+}
+
+class LoopNode {
+ public:
+  explicit LoopNode(LowerContext& c)
+      : c_(c), n_(c.node()), body_(*n_.attr_graph("body")), carried_(body_.inputs.size() - 2), loop_(c, body_) {
+    turns_ = turns_of(n_, body_);
+    for (size_t o = carried_; o < n_.num_outputs(); ++o) stacks_ |= n_.output(o) != nullptr;
+    // A number that the run computes is compared with turn by turn, unless it says how much is stacked.
+    if (turns_.count && (!c.knows(*turns_.count) || (!stacks_ && is_computed(*turns_.count))))
+      turns_ = {std::nullopt, true};
+    counted_ = c.has_input(0) && !turns_.count;
+  }
+
+  Status lower() {
+    ONNXC_TRY(check_turns());
+    for (size_t i = 0; i < carried_; ++i) ONNXC_TRY(loop_.carry(2 + i, 2 + i));
+    if (cut()) loop_.count_turns();
+    ONNXC_ASSIGN(const BufferId number, loop_.own(0));
+    // Where a turn runs, the condition holds.
+    std::vector<BufferId> inputs{number, c_.constant_buffer(Tensor::of<uint8_t>(Elem::Bool, {}, {1}))};
+    for (size_t i = 0; i < carried_; ++i) inputs.push_back(loop_.arg(i));
+    ONNXC_ASSIGN(const BufferId initial, initial_condition());
+    ONNXC_TRY(make_results());
+    ONNXC_TRY(loop_.begin());
+    c_.emit(make_nest(c_, {},
+                      [&](std::span<const Expr>) { return Block{Stmt{Store{number, {}, loop_.turn(), nullptr}}}; }));
+    ONNXC_TRY(loop_.run(inputs, 1, carried_, stacks_ ? body_.outputs.size() - 1 - carried_ : 0));
+    if (turns_.conditional) {
+      ONNXC_ASSIGN(const BufferId next, next_condition());
+      loop_.condition(initial, next);
+    }
+    loop_.end(turns_.count, results_);
+    if (cut()) copy_stacks();
+    return ok();
+  }
+
+ private:
+  // Whether there may be fewer turns than rows of what they stack.
+  bool cut() const { return stacks_ && turns_.conditional; }
+
+  Status check_turns() const {
+    constexpr int64_t kMostRows = 1 << 20;
+    if (!turns_.count && !turns_.conditional) return c_.invalid("the loop never ends");
+    if (!cut()) return ok();
+    if (!turns_.count)
+      return c_.unsupported("nothing bounds how often the loop turns, and its turns' values are stacked",
+                            "give the loop a trip count");
+    if (turns_.count->is_const() && turns_.count->value() > kMostRows)
+      return c_.unsupported("the values of up to " + turns_.count->str() + " turns are stacked",
+                            "give the loop a lower trip count");
+    return ok();
+  }
+
+  Result<BufferId> initial_condition() {
+    if (!turns_.conditional) return kNoBuffer;
+    ONNXC_ASSIGN(most_, counted_ ? c_.in(0) : Result<BufferId>(kNoBuffer));
+    ONNXC_ASSIGN(const BufferId given, c_.in(1));
+    return bool_buffer(c_, [&] {
+      const Expr yes = expr::int_constant(Elem::Bool, 1);
+      const Expr more = counted_ ? binary(ExprOp::Gt, only_element(c_, most_), constant(0)) : yes;
+      return binary(ExprOp::And, given == kNoBuffer ? yes : only_element(c_, given), more);
+    });
+  }
+  Result<BufferId> next_condition() {
+    const BufferId go = loop_.output(0);
+    if (numel(c_.program().buffers[go].dims) != Dim(1))
+      return c_.unsupported("the body's condition is not known to be one element");
+    return bool_buffer(c_, [&] {
+      if (!counted_) return only_element(c_, go);
+      const Expr more = binary(ExprOp::Lt, loop_.turn() + constant(1), only_element(c_, most_));
+      return binary(ExprOp::And, only_element(c_, go), more);
+    });
+  }
+
+  Status make_results() {
+    for (size_t o = 0; o < carried_; ++o) results_.push_back(result(c_, o, body_.inputs[2 + o]->type));
+    if (cut()) results_.push_back(c_.temporary(Elem::I64, {}));
+    for (size_t o = carried_; stacks_ && o + 1 < body_.outputs.size(); ++o) {
+      Type type = body_.outputs[1 + o]->type;
+      if (!type.is_tensor() || !type.shape)
+        return c_.unsupported("the shape of the body's output \"" + body_.outputs[1 + o]->name + "\" is not known");
+      type.shape->insert(type.shape->begin(), *turns_.count);
+      results_.push_back(cut() ? c_.temporary(type.elem, *type.shape) : result(c_, o, type));
+    }
+    return ok();
+  }
+  void copy_stacks() {
+    const BufferId count = results_[carried_];
+    for (size_t o = carried_; o < n_.num_outputs(); ++o) {
+      if (!n_.output(o)) continue;
+      c_.define(c_.out_shape(o)[0], count, 0);
+      const BufferId y = c_.out(o), all = results_[o + 1];
+      c_.emit(make_nest(c_, c_.out_shape(o), [&](std::span<const Expr> idx) {
+        return Block{Stmt{Store{y, to_vector(idx), expr::load(all, c_.out_elem(o), to_vector(idx)), nullptr}}};
+      }));
+    }
+  }
+
+  LowerContext& c_;
+  const Node& n_;
+  const Graph& body_;
+  const size_t carried_;
+  LoopWriter loop_;
+  Turns turns_;
+  bool counted_ = false;  // up to a number that the run reads
+  bool stacks_ = false;
+  BufferId most_ = kNoBuffer;
+  std::vector<BufferId> results_;
+};
+
 }  // namespace
 
 bool keeps_types(const Graph& body, size_t first_input, size_t first_output, size_t carried) {
@@ -236,6 +365,47 @@ bool keeps_types(const Graph& body, size_t first_input, size_t first_output, siz
     if (!in.is_tensor() || !in.shape || !(in == out)) return false;
   }
   return true;
+}
+
+// A branch that cannot be, for a condition that is not known yet, may hold what does not fit; what it would require of
+// a run counts once it is lowered.
+Status infer_if(InferContext& c) {
+  Graph* branches[] = {c.node.attr_graph("then_branch"), c.node.attr_graph("else_branch")};
+  for (const Graph* branch : branches)
+    if (!branch || branch->outputs.size() < c.node.num_outputs())
+      return c.invalid("then_branch and else_branch must give all outputs");
+  ONNXC_TRY(require_scalar(c, 0, Elem::Bool, "the condition"));
+  const auto known = known_int(c.node.input(0));
+  for (size_t i = 0; i < 2; ++i) {
+    if (known && (*known != 0) != (i == 0)) continue;
+    Graph* root = root_of(*branches[i]);
+    const auto requirements = root->requirements;
+    const Status inferred = infer_graph(*branches[i]);
+    if (known) {
+      ONNXC_TRY(Status(inferred));
+      continue;
+    }
+    root->requirements = requirements;
+    if (!inferred.ok()) return c.waits = true, ok();
+  }
+  for (size_t o = 0; o < c.node.num_outputs(); ++o) {
+    const Type &then = branches[0]->outputs[o]->type, &other = branches[1]->outputs[o]->type;
+    const Type& first = known && *known == 0 ? other : then;
+    if (first.kind == Type::Kind::None || (!known && other.kind == Type::Kind::None)) return c.waits = true, ok();
+    c.outputs[o] = first;
+    if (known || then == other) continue;
+    if (then.kind != other.kind || (then.is_tensor() && then.elem != other.elem))
+      return c.invalid("output " + std::to_string(o) + " is " + then.str() + " of one branch and " + other.str() +
+                       " of the other");
+    if (!then.is_tensor() || !then.shape || !other.shape || then.shape->size() != other.shape->size()) {
+      if (then.is_tensor()) c.set_unranked(o, then.elem);
+      continue;
+    }
+    for (size_t d = 0; d < then.shape->size(); ++d)
+      if ((*then.shape)[d] != (*other.shape)[d])
+        (*c.outputs[o].shape)[d] = c.unknown("branch" + std::to_string(o) + "." + std::to_string(d));
+  }
+  return ok();
 }
 
 Status infer_loop(InferContext& c) {
@@ -305,63 +475,30 @@ Status infer_scan(InferContext& c) {
   return ok();
 }
 
-Status lower_loop(LowerContext& c) {
+Status lower_if(LowerContext& c) {
   const Node& n = c.node();
-  const Graph& body = *n.attr_graph("body");
-  Turns turns = turns_of(n, body);
-  if (turns.count && !is_known(c, *turns.count)) turns = {std::nullopt, true};
-  const size_t carried = body.inputs.size() - 2;
-  if (!turns.count && !turns.conditional) return c.invalid("the loop never ends");
-  if (turns.conditional && body.outputs.size() > 1 + carried)
-    for (size_t o = carried; o < n.num_outputs(); ++o)
-      if (n.output(o))
-        return c.unsupported("how often the loop turns depends on values of the run, and output " + std::to_string(o) +
-                                 " stacks what its turns give",
-                             "give the loop a constant trip count and no condition");
-  LoopWriter loop(c, body);
-  std::vector<BufferId> inputs(2, kNoBuffer);
-  for (size_t i = 0; i < carried; ++i) ONNXC_TRY(loop.carry(2 + i, 2 + i));
-  ONNXC_ASSIGN(inputs[0], loop.own(0));
-  const bool counted = c.has_input(0) && !turns.count;
-  ONNXC_ASSIGN(const BufferId most, counted ? c.in(0) : Result<BufferId>(kNoBuffer));
-  BufferId initial = kNoBuffer;
-  if (turns.conditional) {
-    ONNXC_ASSIGN(const BufferId given, c.in(1));
-    initial = bool_buffer(c, [&] {
-      const Expr yes = expr::int_constant(Elem::Bool, 1);
-      const Expr more = counted ? binary(ExprOp::Gt, only_element(c, most), constant(0)) : yes;
-      return binary(ExprOp::And, given == kNoBuffer ? yes : only_element(c, given), more);
-    });
+  If branch;
+  ONNXC_ASSIGN(branch.condition, c.in(0));
+  if (numel(c.program().buffers[branch.condition].dims) != Dim(1))
+    return c.unsupported("the condition is not known to be one element");
+  for (size_t o = 0; o < n.num_outputs(); ++o)
+    if (n.output(o)) branch.results.push_back(c.out(o));
+  for (Region* region : {&branch.then_region, &branch.else_region}) {
+    Graph& body = *n.attr_graph(region == &branch.then_region ? "then_branch" : "else_branch");
+    ONNXC_TRY(infer_graph(body));  // see infer_if
+    ONNXC_TRY(c.begin_region(body));
+    ONNXC_ASSIGN(const std::vector<BufferId> outputs, c.lower_graph(body, {}));
+    for (size_t o = 0; o < n.num_outputs(); ++o)
+      if (n.output(o)) region->yields.push_back(dense(c, outputs[o], c.out_shape(o)));
+    region->ops = c.end_region();
   }
-  inputs[1] = c.constant_buffer(Tensor::of<uint8_t>(Elem::Bool, {}, {1}));  // else there would be no turn
-  std::vector<BufferId> results;
-  for (size_t o = 0; o + 1 < body.outputs.size(); ++o) {
-    const Type& turn = body.outputs[1 + o]->type;
-    if (!turn.is_tensor() || !turn.shape)
-      return c.unsupported("the shape of the body's output \"" + body.outputs[1 + o]->name + "\" is not known");
-    Type type = o < carried ? body.inputs[2 + o]->type : turn;
-    if (o >= carried && turns.conditional) continue;  // nobody reads it
-    if (o >= carried) type.shape->insert(type.shape->begin(), *turns.count);
-    results.push_back(result(c, o, type));
-  }
-  ONNXC_TRY(loop.begin());
-  c.emit(
-      make_nest(c, {}, [&](std::span<const Expr>) { return Block{Stmt{Store{inputs[0], {}, loop.turn(), nullptr}}}; }));
-  for (size_t i = 0; i < carried; ++i) inputs.push_back(loop.arg(i));
-  ONNXC_TRY(loop.run(inputs, 1, results.size()));
-  if (turns.conditional) {
-    if (numel(c.program().buffers[loop.output(0)].dims) != Dim(1))
-      return c.unsupported("the body's condition is not known to be one element");
-    const BufferId next = bool_buffer(c, [&] {
-      const Expr go = only_element(c, loop.output(0));
-      if (!counted) return go;
-      return binary(ExprOp::And, go, binary(ExprOp::Lt, loop.turn() + constant(1), only_element(c, most)));
-    });
-    loop.condition(initial, next);
-  }
-  loop.end(turns.count, std::move(results));
+  Operation op;
+  op.node = std::move(branch);
+  c.emit(std::move(op));
   return ok();
 }
+
+Status lower_loop(LowerContext& c) { return LoopNode(c).lower(); }
 
 Status lower_scan(LowerContext& c) {
   const Node& n = c.node();
@@ -410,7 +547,7 @@ Status lower_scan(LowerContext& c) {
     }));
     inputs.push_back(slice);
   }
-  ONNXC_TRY(loop.run(inputs, 0, results.size()));
+  ONNXC_TRY(loop.run(inputs, 0, form.states, results.size() - form.states));
   loop.end(turns, results);
   for (size_t o = form.states; o < n.num_outputs(); ++o) {
     const size_t s = o - form.states;

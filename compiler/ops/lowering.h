@@ -71,6 +71,8 @@ class LowerContext {
   virtual BufferId packed(size_t i, Packing packing) = 0;
   // Emits an operation; origins are the node's.
   virtual Operation& emit(Operation op) = 0;
+  // Whether all of the dim's symbols have a value in the run.
+  virtual bool knows(const Dim& dim) const = 0;
   // Operations emitted between these two are a region's (program.h), in which `body`, a graph of the node's, is
   // lowered: what it reads of the graphs around is stored before.
   virtual Status begin_region(const Graph& body) = 0;

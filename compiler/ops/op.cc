@@ -177,7 +177,6 @@ Status infer_node(Node& node) {
   if (!def || !def->infer) return ok();  // a function of ONNX: its body is inlined once its inputs are typed
   for (Value* in : node.inputs())
     if (in && in->type.kind == Type::Kind::None) return ok();  // waits for the same
-  for (Graph* g : node.subgraphs()) ONNXC_TRY(infer_graph(*g));
   InferContext c(node);
   ONNXC_TRY(def->infer(c));
   if (c.waits) return ok();
