@@ -117,7 +117,8 @@ class AttentionWriter {
 
   Status check_heads() const { return heads_ > 0 ? ok() : Status(invalid(n_, "num_heads must be given")); }
   // [batch, rows, heads * depth] -> [batch, heads, rows, depth]
-  Value* by_heads(Value* x) { return w_.transpose(w_.reshape(x, {0, 0, heads_, -1}), {0, 2, 1, 3}); }
+  Value* by_heads(Value* x) { return by_heads(x, heads_); }
+  Value* by_heads(Value* x, int64_t heads) { return w_.transpose(w_.reshape(x, {0, 0, heads, -1}), {0, 2, 1, 3}); }
   // Part `i` of [batch, rows, heads, parts, depth].
   Value* part(Value* packed, int64_t i) {
     Value* x = w_.add("Gather", {packed, g_.add_constant(Tensor::i64({}, {i}))}, {{"axis", int64_t{3}}});
@@ -148,29 +149,31 @@ class AttentionWriter {
   // Query row i sees no more than as many keys as there are up to its own.
   void hide_later_keys() {
     Value* rows = dim(q, 2);
-    Value* numbers = w_.add("Range", {integer(0), rows, integer(1)});
-    Value* own = w_.add("Add", {numbers, w_.add("Sub", {dim(k, 2), rows})});
+    Value* own = w_.add("Add", {numbers(rows), w_.add("Sub", {dim(k, 2), rows})});
     own = w_.add("Unsqueeze", {own, w_.ints({1})});
     add_where(w_.add("Greater", {key_numbers(), own}), -std::numeric_limits<double>::infinity());
   }
+  // Where `hidden`, a score counts no more than `value` says.
+  void add_where(Value* hidden, double value) {
+    Value* more = w_.add("Where", {hidden, w_.number(value, n_.input(0)), w_.number(0, n_.input(0))});
+    bias = bias ? w_.add("Add", {bias, more}) : more;
+  }
+  Value* integer(int64_t i) { return g_.add_constant(Tensor::i64({}, {i})); }
+  Value* dim(Value* x, int64_t axis) {
+    return w_.add("Squeeze", {w_.add("Shape", {x}, {{"start", axis}, {"end", axis + 1}}), w_.ints({0})});
+  }
+  Value* numbers(Value* count) { return w_.add("Range", {integer(0), count, integer(1)}); }
   // The result as [batch, rows, heads * depth].
   Value* result() {
     GraphWriter::Attrs attrs;
     if (const float scale = n_.attr_float("scale", 0); scale != 0) attrs["scale"] = scale;
+    if (const float cap = n_.attr_float("softcap", 0); cap != 0) attrs["softcap"] = cap;
     Value* y = w_.add("Attention", {q, k, v, bias}, std::move(attrs));
     return w_.reshape(w_.transpose(y, {0, 2, 1, 3}), {0, 0, -1});
   }
 
  private:
-  Value* integer(int64_t i) { return g_.add_constant(Tensor::i64({}, {i})); }
-  Value* dim(Value* x, int64_t axis) {
-    return w_.add("Squeeze", {w_.add("Shape", {x}, {{"start", axis}, {"end", axis + 1}}), w_.ints({0})});
-  }
-  Value* key_numbers() { return w_.add("Range", {integer(0), dim(k, 2), integer(1)}); }
-  void add_where(Value* hidden, double value) {
-    Value* more = w_.add("Where", {hidden, w_.number(value, n_.input(0)), w_.number(0, n_.input(0))});
-    bias = bias ? w_.add("Add", {bias, more}) : more;
-  }
+  Value* key_numbers() { return numbers(dim(k, 2)); }
 
   Graph& g_;
   Node& n_;
@@ -258,6 +261,102 @@ Status decompose_attention(Graph& g, Node& n) {
   return ok();
 }
 
+// query, key, value, past_key, past_value, seqlens_k, total_sequence_length, cos_cache, sin_cache, position_ids,
+// attention_bias -> result, present_key, present_value. The new keys of image b stand behind its seqlens_k[b] + 1 -
+// rows old ones; what stands behind them is not looked at.
+class GroupQuery {
+ public:
+  GroupQuery(Graph& g, Node& n) : n_(n), a_(g, n), w_(a_.writer()), kv_heads_(n.attr_int("kv_num_heads", 0)) {}
+
+  Status decompose() {
+    ONNXC_TRY(check());
+    ONNXC_TRY(find_inputs());
+    length_ =
+        w_.add("Squeeze", {w_.add("Shape", {query_}, {{"start", int64_t{1}}, {"end", int64_t{2}}}), w_.ints({0})});
+    Value* all = w_.add("Add", {w_.cast(w_.reshape(n_.input(5), {-1, 1}), Elem::I64), a_.integer(1)});
+    past_ = w_.add("Max", {w_.add("Sub", {all, length_}), a_.integer(0)});  // [batch, 1]
+    rows_ = w_.add("Add", {past_, a_.numbers(length_)});                    // positions of the queries
+    if (n_.attr_int("do_rotary", 0) != 0) {
+      ONNXC_TRY(require_inputs(n_, {7, 8}));
+      query_ = rotated(query_, n_.attr_int("num_heads", 0));
+      key_ = rotated(key_, kv_heads_);
+    }
+    a_.q = a_.by_heads(query_);
+    total_ = w_.reshape(w_.cast(n_.input(6), Elem::I64), {});
+    if (n_.input(3)) total_ = w_.add("Max", {total_, a_.dim(n_.input(3), 2)});
+    a_.k = cached(a_.by_heads(key_, kv_heads_), n_.input(3));
+    a_.v = cached(a_.by_heads(value_, kv_heads_), n_.input(4));
+    a_.add_bias(10);
+    hide_keys();
+    w_.replace({a_.result(), a_.k, a_.v});
+    return ok();
+  }
+
+ private:
+  Status check() const {
+    ONNXC_TRY(require_inputs(n_, {0, 5, 6}));
+    ONNXC_TRY(require_outputs(n_, 3));
+    ONNXC_TRY(a_.check_heads());
+    if (kv_heads_ < 1) return invalid(n_, "kv_num_heads must be given");
+    if (n_.attr_int("smooth_softmax", 0) > 0 || n_.input(11)) return unsupported(n_, "a sink of attention");
+    return n_.input(3) || !n_.input(4) ? ok() : Status(invalid(n_, "past_key is missing"));
+  }
+  Status find_inputs() {
+    query_ = n_.input(0), key_ = n_.input(1), value_ = n_.input(2);
+    ONNXC_ASSIGN(const Shape query, shape_of(n_, 0, 3));
+    if (key_) return require_inputs(n_, {2});
+    const int64_t heads = n_.attr_int("num_heads", 0);
+    ONNXC_ASSIGN(const int64_t all, known(n_, query[2], "the size of the rows"));
+    const int64_t depth = all / (heads + 2 * kv_heads_), own = heads * depth, other = kv_heads_ * depth;
+    Node* parts = w_.node("Split", {query_, w_.ints({own, other, other})}, {{"axis", int64_t{2}}}, 3);
+    query_ = parts->output(0), key_ = parts->output(1), value_ = parts->output(2);
+    return ok();
+  }
+  Value* rotated(Value* x, int64_t heads) {
+    GraphWriter::Attrs attrs{{"num_heads", heads}, {"interleaved", n_.attr_int("rotary_interleaved", 0)}};
+    Value* positions = n_.input(9) ? n_.input(9) : rows_;
+    return w_.add("RotaryEmbedding", {x, n_.input(7), n_.input(8), positions}, std::move(attrs));
+  }
+  Value* as_row(Value* x, const std::vector<int64_t>& axes) { return w_.add("Unsqueeze", {x, w_.ints(axes)}); }
+  // Row t of the cache is row t of the old one, or one of the new rows.
+  Value* cached(Value* x, Value* old) {
+    Value* t = a_.numbers(total_);
+    Value* fresh = w_.add("Sub", {t, past_});
+    Value* at = fresh;
+    Value* both = x;
+    if (old) {
+      both = w_.add("Concat", {old, x}, {{"axis", int64_t{2}}});
+      at = w_.add("Where", {w_.add("Less", {t, past_}), t, w_.add("Add", {fresh, a_.dim(old, 2)})});
+    }
+    Value* last = w_.add("Sub", {a_.dim(both, 2), a_.integer(1)});
+    at = as_row(w_.add("Max", {w_.add("Min", {at, last}), a_.integer(0)}), {1, 3});
+    Value* shape = w_.add("Shape", {both});
+    Value* batch_heads = w_.add("Slice", {shape, w_.ints({0}), w_.ints({2})});
+    Value* depth = w_.add("Slice", {shape, w_.ints({3}), w_.ints({4})});
+    Value* wanted = w_.add("Concat", {batch_heads, w_.reshape(total_, {1}), depth}, {{"axis", int64_t{0}}});
+    return w_.add("GatherElements", {both, w_.add("Expand", {at, wanted})}, {{"axis", int64_t{2}}});
+  }
+  void hide_keys() {
+    Value* keys = a_.numbers(total_);
+    Value* rows = as_row(rows_, {1, 3});
+    Value* hidden = w_.add("Greater", {keys, rows});
+    if (const int64_t window = n_.attr_int("local_window_size", -1); window > 0) {
+      Value* first = w_.add("Sub", {rows, a_.integer(window)});
+      hidden = w_.add("Or", {hidden, w_.add("LessOrEqual", {keys, first})});
+    }
+    a_.add_where(hidden, -std::numeric_limits<double>::infinity());
+  }
+
+  Node& n_;
+  AttentionWriter a_;
+  GraphWriter& w_;
+  const int64_t kv_heads_;
+  Value *query_ = nullptr, *key_ = nullptr, *value_ = nullptr;
+  Value *length_ = nullptr, *past_ = nullptr, *rows_ = nullptr, *total_ = nullptr;
+};
+
+Status decompose_group_query(Graph& g, Node& n) { return GroupQuery(g, n).decompose(); }
+
 }  // namespace
 
 OP(MicrosoftSkipLayerNormalization) = {.name = "SkipLayerNormalization",
@@ -278,6 +377,10 @@ OP(MicrosoftMultiHeadAttention) = {.name = "MultiHeadAttention",
                                    .domain = kMicrosoft,
                                    .decompose = decompose_multi_head_attention,
                                    .accuracy = Accuracy::Accumulating};
+OP(MicrosoftGroupQueryAttention) = {.name = "GroupQueryAttention",
+                                    .domain = kMicrosoft,
+                                    .decompose = decompose_group_query,
+                                    .accuracy = Accuracy::Accumulating};
 OP(MicrosoftAttention) = {
     .name = "Attention", .domain = kMicrosoft, .decompose = decompose_attention, .accuracy = Accuracy::Accumulating};
 

@@ -281,3 +281,32 @@ def matmul_nbits(r, op):
         integers(r, [n * ((blocks + 1) // 2)], np.uint8) if r.random() < 0.5 else None,
     ]
     return Single(op, inputs, {"K": k, "N": n, "bits": 4, "block_size": block}, constant=(1, 2, 3))
+
+
+@contrib("GroupQueryAttention")
+def group_query_attention(r, op):
+    b, s, kv, depth = int(r.integers(1, 4)), int(r.integers(1, 7)), int(r.integers(1, 3)), int(r.choice([16, 32]))
+    heads = kv * int(r.integers(1, 4))
+    past = int(r.integers(1, 6)) if r.random() < 0.6 else 0
+    s = 1 if past and r.random() < 0.5 else s
+    b = 1 if past and s > 1 else b  # as ONNX Runtime wants it
+    attributes = {"num_heads": heads, "kv_num_heads": kv}
+    rotary = r.random() < 0.5
+    if rotary:
+        attributes |= {"do_rotary": 1, "rotary_interleaved": int(r.integers(2))}
+    if r.random() < 0.3:
+        attributes["local_window_size"] = int(r.integers(1, 5))
+    angles = np.asarray(r.random([20, depth // 2]) * 6, np.float32)
+    parts = [floats(r, [b, s, n * depth]) for n in (heads, kv, kv)]
+    if r.random() < 0.3:
+        parts = [np.concatenate(parts, axis=-1), None, None]
+    inputs = [
+        *parts,
+        floats(r, [b, kv, past, depth]),
+        floats(r, [b, kv, past, depth]),
+        np.full([b], past + s - 1, np.int32),
+        np.array(past + s, np.int32),
+        np.cos(angles) if rotary else None,
+        np.sin(angles) if rotary else None,
+    ]
+    return Single(op, inputs, attributes, outputs=3, constant=(6,) if r.random() < 0.5 else ())
