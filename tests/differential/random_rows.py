@@ -728,3 +728,46 @@ def label_encoder(r, op):
     attributes = {f"keys_{key}": keys.astype(kinds[key]), f"values_{value}": values.astype(kinds[value])}
     x = r.integers(0, 20, dims(r)).astype(kinds[key])
     return Single(op, [x], {**attributes, **(default if r.random() < 0.5 else {})}, domain="ai.onnx.ml")
+
+
+@row("NonZero")
+def nonzero(r, op):
+    shape, dtype = dims(r, low=1), r.choice([np.float32, np.int32, np.int64, np.uint8, np.bool_])
+    x = floats(r, shape, special=True) if dtype == np.float32 else r.integers(0, 2, shape).astype(dtype)
+    return Single(op, [np.where(r.random(x.shape) < 0.5, np.zeros([], x.dtype), x)])
+
+
+@row("Unique")
+def unique(r, op):
+    shape = dims(r, low=1)
+    dtype = r.choice([np.float32, np.float64, np.int64, np.int8])
+    x = r.integers(-3, 4, shape).astype(dtype) if r.random() < 0.8 else r.integers(-100, 100, shape).astype(dtype)
+    attributes = {"sorted": int(r.integers(2))}
+    if r.random() < 0.5 and x.size:
+        attributes["axis"] = int(r.integers(-len(shape), len(shape)))
+    return Single(op, [x], attributes, outputs=4)
+
+
+@row("NonMaxSuppression")
+def non_max_suppression(r, op):
+    batches, classes, n = int(r.integers(1, 3)), int(r.integers(1, 4)), int(r.choice([1, 5, 16, 60]))
+    corner, size = r.random([batches, n, 2]) * 4, r.random([batches, n, 2])
+    centred = int(r.integers(2))
+    pair = [corner, size] if centred else [corner, corner + size]
+    boxes = np.concatenate(pair if r.random() < 0.7 or centred else pair[::-1], axis=-1).astype(np.float32)
+    scores = (r.integers(0, 20, [batches, classes, n]) / 20).astype(np.float32)
+    inputs = [boxes, scores, np.array([int(r.choice([0, 1, 3, 100]))], np.int64)]
+    if r.random() < 0.8:
+        inputs.append(np.array([float(r.choice([0, 0.1, 0.5, 1]))], np.float32))
+        if r.random() < 0.7:
+            inputs.append(np.array([float(r.choice([-1, 0.25, 0.5]))], np.float32))
+    constant = tuple(i for i in range(2, len(inputs)) if r.random() < 0.5)
+    return Single(op, inputs, {"center_point_box": centred}, constant=constant)
+
+
+@row("Compress")
+def compress(r, op):
+    x = floats(r, dims(r, low=1))
+    attributes = {"axis": int(r.integers(-x.ndim, x.ndim))} if r.random() < 0.6 else {}
+    n = x.shape[attributes["axis"]] if attributes else x.size
+    return Single(op, [x, r.random(int(r.integers(0, n + 1))) < 0.5], attributes)
