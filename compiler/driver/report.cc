@@ -32,7 +32,8 @@ json operation_row(const Program& program, const Operation& op) {
 
 std::string report_of(const Plan& plan) {
   json out{{"constant_bytes", plan.blob_bytes}, {"source_constant_bytes", plan.source_constant_bytes}};
-  out["arena_bytes"] = plan.stages.front().arena_bytes.is_const() ? json(plan.stages.front().arena_bytes.value()) : json();
+  out["arena_bytes"] =
+      plan.stages.front().arena_bytes.is_const() ? json(plan.stages.front().arena_bytes.value()) : json();
   out["operations"] = json::array();
   for (const Operation& op : plan.program.ops) out["operations"].push_back(operation_row(plan.program, op));
   return out.dump(1, ' ', false, json::error_handler_t::replace) + "\n";

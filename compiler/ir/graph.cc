@@ -185,6 +185,14 @@ Node* Graph::add_node_to(std::string op, std::vector<Value*> node_inputs, std::v
   return n;
 }
 
+Dim Graph::name_dim(const Dim& dim, bool may_be_negative) {
+  Graph* root = this;
+  while (root->parent) root = root->parent;
+  const auto [at, made] = root->named_dims.try_emplace(dim);
+  if (made) at->second = (may_be_negative ? "~s" : "s") + std::to_string(root->named_dims.size());
+  return Dim::symbol(at->second);
+}
+
 void Graph::require(const Dim& value, std::string message) {
   Graph* root = this;
   while (root->parent) root = root->parent;

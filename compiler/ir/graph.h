@@ -114,6 +114,8 @@ class Graph {
   // Root only: what shape rules took for granted of dims that only a run knows: each >= 0, else the run is refused with
   // the message. Unlike shapes these outlive the nodes that they came from.
   std::map<Dim, std::string> requirements;
+  // Root only: long expressions that stand in shapes and contents by a name, and their names.
+  std::map<Dim, std::string> named_dims;
 
   Value* add_input(std::string name, Type type);
   Value* add_constant(Tensor tensor, std::string name = {});
@@ -131,6 +133,8 @@ class Graph {
   void remove_value(Value* value);  // must be unused and without producer
   bool is_output(const Value* value) const;
   void require(const Dim& value, std::string message);  // in the root
+  // The symbol that stands for `dim` in the root; one for a dim of a shape is never negative.
+  Dim name_dim(const Dim& dim, bool may_be_negative);
   // Nodes in execution order (producers first). The list is kept sorted by `sort()`, which fails on a cycle and names
   // it.
   const std::vector<std::unique_ptr<Node>>& nodes() const { return nodes_; }

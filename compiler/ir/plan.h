@@ -18,9 +18,9 @@ struct Place {
   };  // None: caller's memory, Dynamic, Handle; views have their base's
   Kind kind = Kind::None;
   size_t stage = 0;  // whose arena, see Plan::stages
-  Dim offset;  // of logical element 0, in bytes from the base pointer of the arena or of the weights
-  Dim bytes;   // of the whole extent, halo included
-  Dim lead;    // bytes of the extent before `offset` (halo): the extent is [offset - lead, offset - lead + bytes)
+  Dim offset;        // of logical element 0, in bytes from the base pointer of the arena or of the weights
+  Dim bytes;         // of the whole extent, halo included
+  Dim lead;          // bytes of the extent before `offset` (halo): the extent is [offset - lead, offset - lead + bytes)
   // Operations between which the buffer lives, inclusive, numbered in the order of a walk that visits an If or Loop
   // before the operations of its regions, whose ends count, too: without regions, indices into Program::ops.
   int64_t first = 0, last = 0;
@@ -51,7 +51,7 @@ struct PlannedStage {
 
 struct Plan {
   Program program;
-  std::vector<Place> places;  // one per buffer
+  std::vector<Place> places;         // one per buffer
   std::vector<PlannedStage> stages;  // at least one
   std::vector<BlobEntry> blob;
   uint64_t blob_bytes = 0;

@@ -54,7 +54,8 @@ std::string arena_lines(const Plan& plan, const std::vector<std::string>& names)
   for (BufferId b : order) {
     const Place& place = plan.places[b];
     const Dim begin = place.offset - place.lead;
-    std::string line = "  " + (place.stage ? std::to_string(place.stage) + ":" : "") + "[" + begin.str() + ", " + (begin + place.bytes).str() + ")";
+    std::string line = "  " + (place.stage ? std::to_string(place.stage) + ":" : "") + "[" + begin.str() + ", " +
+                       (begin + place.bytes).str() + ")";
     line = padded(line, 26) + " #" + std::to_string(place.first) + " to #" + std::to_string(place.last);
     out += padded(line, 44) + " " + names[b] + ": " + type_text(plan.program.buffers[b]) + "\n";
   }

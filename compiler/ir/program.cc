@@ -88,7 +88,8 @@ bool is_shared(const Operation& op) {
 
 std::vector<Stage> stages_of(const Program& program) {
   const auto belongs = [&](size_t i) {
-    return std::holds_alternative<ScalarDef>(program.ops[i].node) || std::holds_alternative<Require>(program.ops[i].node);
+    return std::holds_alternative<ScalarDef>(program.ops[i].node) ||
+           std::holds_alternative<Require>(program.ops[i].node);
   };
   std::vector<Stage> stages = {{0, 0}};
   for (size_t i = 0; i < program.ops.size(); ++i) {

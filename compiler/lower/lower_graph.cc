@@ -81,6 +81,10 @@ void GraphLowering::find_element_names() {
       if (const auto name = element.as_symbol(); name && name->front() == '~') element_names_.insert(*name);
   };
   for (const Value* v : graph_.inputs) add(v);
+  for (const auto& [dim, name] : graph_.named_dims) {
+    element_names_.insert(name);
+    defined_.insert(name);
+  }
   for (const auto& node : graph_.nodes()) {
     for (const Value* v : node->outputs()) add(v);
     const OpDef* def = find_op(node->domain, node->op);

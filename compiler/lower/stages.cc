@@ -16,13 +16,15 @@ std::set<std::string> symbols_of(const Dim& dim) {
 // them.
 class Arranger {
  public:
-  Arranger(Program& program, std::vector<Operation> required) : program_(program), required_(std::move(required)) {}
+  // `named`: symbols for expressions, to be defined where these are known.
+  Arranger(Program& program, std::vector<Operation> required, std::map<std::string, Dim> named)
+      : program_(program), required_(std::move(required)), named_(std::move(named)) {}
 
   void run() {
     std::vector<Operation> ops = std::move(program_.ops);
     size_t at = 0;
     for (; at < ops.size() && is_of_inputs(ops[at]); ++at) add_scalar(std::move(ops[at]));
-    add_requirements();
+    add_what_follows();
     for (; at < ops.size(); ++at) {
       if (const auto* def = std::get_if<ScalarDef>(&ops[at].node)) {
         waiting_names_.insert(def->name);
@@ -49,7 +51,8 @@ class Arranger {
     if (waiting_.empty()) return false;
     std::set<std::string> used;
     collect_symbols(program_, op, used);
-    return std::ranges::any_of(used, [this](const std::string& s) { return waiting_names_.contains(s); });
+    return std::ranges::any_of(
+        used, [this](const std::string& s) { return waiting_names_.contains(s) || named_.contains(s); });
   }
 
   void add_scalar(Operation op) {
@@ -57,7 +60,21 @@ class Arranger {
     program_.ops.push_back(std::move(op));
   }
 
-  void add_requirements() {
+  void add_what_follows() {
+    for (bool more = true; more;) {
+      more = false;
+      for (auto it = named_.begin(); it != named_.end();) {
+        if (!std::ranges::includes(known_, symbols_of(it->second))) {
+          ++it;
+          continue;
+        }
+        Operation op;
+        op.node = ScalarDef{it->first, it->second};
+        add_scalar(std::move(op));
+        it = named_.erase(it);
+        more = true;
+      }
+    }
     for (Operation& op : required_) {
       auto* require = std::get_if<Require>(&op.node);
       if (require->message.empty() || !std::ranges::includes(known_, symbols_of(require->value))) continue;
@@ -70,11 +87,12 @@ class Arranger {
     for (Operation& op : waiting_) add_scalar(std::move(op));
     waiting_.clear();
     waiting_names_.clear();
-    add_requirements();
+    add_what_follows();
   }
 
   Program& program_;
   std::vector<Operation> required_, waiting_;
+  std::map<std::string, Dim> named_;  // not defined yet
   std::set<std::string> known_, waiting_names_;
 };
 
@@ -94,12 +112,22 @@ Status GraphLowering::arrange_stages() {
   for (const Operation& op : required_) collect_symbols(program_, op, used);
   for (const ProgramValue& output : program_.outputs)
     for (const Dim& dim : output.dims) dim.collect_symbols(used);
+  std::map<std::string, Dim> named;
+  for (bool more = true; more;) {
+    more = false;
+    for (const auto& [dim, name] : graph_.named_dims) {
+      if (!used.contains(name) || !named.emplace(name, dim).second) continue;
+      dim.collect_symbols(used);
+      if (name.front() != '~') require_non_negative(dim, "these inputs are too small: a dim would be negative");
+      more = true;
+    }
+  }
   std::ranges::set_difference(element_names_, defined_, std::inserter(missing_, missing_.end()));
   std::erase_if(missing_, [&](const std::string& name) { return !used.contains(name); });
   if (std::ranges::includes(needed_, missing_)) {
     if (!missing_.empty())
       return Error(ErrorKind::Internal, "nothing defines " + *missing_.begin() + ", which is needed");
-    Arranger(program_, std::move(required_)).run();
+    Arranger(program_, std::move(required_), std::move(named)).run();
   }
   return ok();
 }
@@ -117,10 +145,11 @@ Status GraphLowering::define_dims(const Node& node, const OpDef& def) {
       b.dims = {Dim(1)};
       const BufferId buffer = program_.add_buffer(std::move(b));
       const Expr value = expression;
-      emit(nest_over({Dim(1)}, [this] { return fresh("i"); },
-                     [&](std::span<const Expr> idx) {
-                       return Block{Stmt{Store{buffer, {idx.begin(), idx.end()}, value, nullptr}}};
-                     }),
+      emit(nest_over(
+               {Dim(1)}, [this] { return fresh("i"); },
+               [&](std::span<const Expr> idx) {
+                 return Block{Stmt{Store{buffer, {idx.begin(), idx.end()}, value, nullptr}}};
+               }),
            &node);
       define(*name, buffer, 0, &node);
     }

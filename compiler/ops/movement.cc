@@ -352,7 +352,8 @@ Result<std::optional<std::vector<Range>>> slice_ranges(const Node& n, const Shap
   ONNXC_ASSIGN(const auto named, named_by(n, *axes, x.size()));
   std::vector<Range> out;
   for (size_t d = 0; d < x.size(); ++d) {
-    Range range{Dim(0), x[d], Dim(1)};
+    Range range{Dim(0), Dim(0), Dim(0)};
+    Dim others(1);  // 1 where no entry names the axis
     for (size_t i = 0; i < starts->size(); ++i) {
       const Dim &here = named[d][i], &step = (*steps)[i];
       if (here == Dim(0)) continue;
@@ -361,10 +362,14 @@ Result<std::optional<std::vector<Range>>> slice_ranges(const Node& n, const Shap
       const Dim begin = slice_bound((*starts)[i], x[d], backwards, false);
       const Dim end = slice_bound((*ends)[i], x[d], backwards, true);
       const Dim count = Dim::ceil_div((end - begin) * sign, Dim::max(Dim::max(step, Dim(0) - step), 1));
-      const Range cut{begin, Dim::max(count, Dim(0)), step};
-      const auto either = [&](const Dim& a, const Dim& b) { return here * a + (Dim(1) - here) * b; };
-      range = {either(cut.start, range.start), either(cut.extent, range.extent), either(cut.step, range.step)};
+      range.start = range.start + here * begin;
+      range.extent = range.extent + here * Dim::max(count, Dim(0));
+      range.step = range.step + here * step;
+      others = others - here;
     }
+    ONNXC_TRY(require_non_negative(n, others, "axis " + std::to_string(d) + " is named twice"));
+    range.extent = range.extent + others * x[d];
+    range.step = range.step + others;
     out.push_back(range);
   }
   return Found(out);
@@ -377,8 +382,8 @@ Status infer_slice(InferContext& c) {
   Shape out;
   for (size_t d = 0; d < c.shape(0).size(); ++d)
     out.push_back(ranges ? (*ranges)[d].extent : c.unknown("d" + std::to_string(d)));
-  const bool short_list = out.size() == 1 && ranges && (*ranges)[0].start.is_const() && out[0].is_const() &&
-                          (*ranges)[0].step.is_const();
+  const bool short_list =
+      out.size() == 1 && ranges && (*ranges)[0].start.is_const() && out[0].is_const() && (*ranges)[0].step.is_const();
   if (const auto& in = c.in_contents(0); in && short_list) {
     Contents part;
     const Range& r = (*ranges)[0];

@@ -138,7 +138,7 @@ namespace {
 
 // Elements of a list that may tell dims; a longer one is data.
 constexpr int64_t kMaxListed = 32;
-// What is longer and made of elements is known by a symbol of its own.
+// What is longer and made of elements is known by a name.
 constexpr size_t kMaxDimNodes = 64;
 
 bool is_too_long(const Dim& d) {
@@ -151,7 +151,9 @@ bool is_too_long(const Dim& d) {
 // An integer tensor that may be a shape, axes, a count ...
 bool may_tell_dims(const Value& v) {
   const Type& type = v.type;
-  if (v.graph->parent || !type.is_static_tensor() || type.shape->size() > 1 || !is_int(type.elem) || elem_bits(type.elem) < 8) return false;
+  if (v.graph->parent || !type.is_static_tensor() || type.shape->size() > 1 || !is_int(type.elem) ||
+      elem_bits(type.elem) < 8)
+    return false;
   return numel(*type.shape).value() <= kMaxListed;
 }
 
@@ -165,8 +167,10 @@ void name_elements(Value& v, const std::string& stem) {
   if (!v.contents) v.contents = Contents(static_cast<size_t>(numel(*v.type.shape).value()), Dim::overflow());
   for (size_t i = 0; i < v.contents->size(); ++i) {
     Dim& element = (*v.contents)[i];
-    if (element.is_overflow() || is_too_long(element))
+    if (element.is_overflow())
       element = Dim::symbol(stem + "." + std::to_string(i));
+    else if (is_too_long(element))
+      element = v.graph->name_dim(element, true);
   }
 }
 
@@ -185,6 +189,9 @@ Status infer_node(Node& node) {
     Value* out = node.output(i);
     if (!out) continue;
     out->type = std::move(c.outputs[i]);
+    if (out->type.is_tensor() && out->type.shape)
+      for (Dim& d : *out->type.shape)
+        if (is_too_long(d)) d = node.graph->name_dim(d, false);
     out->contents = std::move(c.contents[i]);
     if (out->contents && out->contents->size() > kMaxContents) out->contents.reset();
     name_elements(*out, "~n" + std::to_string(node.id) + "." + std::to_string(i));

@@ -22,7 +22,7 @@ Result<Shape> wanted_shape(InferContext& c, const Contents& wanted) {
   Shape out;
   for (size_t i = 0; i < wanted.size(); ++i) {
     const Dim& d = wanted[i];
-    const Dim is_copy = d.known_positive() ? Dim(0) : Dim::equals(d, 0);
+    const Dim is_copy = d.is_const() || !d.known_non_negative() ? Dim::equals(d, 0) : Dim(0);
     if (i >= c.shape(0).size() && is_copy == Dim(1))
       return c.invalid("shape entry " + std::to_string(i) + " is 0 (copy), but the input has rank " +
                        std::to_string(c.shape(0).size()));
@@ -54,15 +54,17 @@ Status infer_reshape(InferContext& c) {
   ONNXC_ASSIGN(Shape out, wanted_shape(c, *wanted));
   const std::string what = shape_str(c.shape(0)) + " cannot be reshaped to " + shape_str(*wanted);
   if (std::ranges::count(*wanted, Dim(-1)) > 1) return c.invalid("the shape has more than one -1");
+  if (std::ranges::any_of(*wanted, [](const Dim& d) { return d.is_const() && d.value() < -1; })) return c.invalid(what);
   const Dim total = numel(c.shape(0));
-  // An entry that only a run knows follows from the others, where they are known.
-  const auto by_run = [](const Dim& d) { return !d.known_positive(); };
-  if (std::ranges::count_if(out, by_run) == 1 && numel(c.shape(0)).known_positive()) {
-    const size_t open = static_cast<size_t>(std::ranges::find_if(out, by_run) - out.begin());
+  // One entry that only a run knows, or -1, follows from the others.
+  const auto is_open_to_run = [](const Dim& d) { return !d.known_non_negative(); };
+  if (std::ranges::count_if(out, is_open_to_run) == 1) {
+    const size_t open = static_cast<size_t>(std::ranges::find_if(out, is_open_to_run) - out.begin());
     out[open] = Dim(1);
     const Dim others = numel(out);
-    if (total.is_const() && others.is_const() && total.value() % others.value() != 0) return c.invalid(what);
-    out[open] = Dim::floor_div(total, others);
+    if (total.is_const() && others.is_const() && others != Dim(0) && total.value() % others.value() != 0)
+      return c.invalid(what);
+    out[open] = others == Dim(0) ? Dim(0) : Dim::floor_div(total, others);
     ONNXC_TRY(c.require_equal(out[open] * others, total, what));
     return c.set(0, c.elem(0), std::move(out)), ok();
   }
@@ -73,7 +75,8 @@ Status infer_reshape(InferContext& c) {
     is_open.push_back(d.known_non_negative() ? Dim(0) : Dim::equals(d, -1));
     others = others * (d + Dim(2) * is_open.back());
   }
-  const Dim rest = others == Dim(0) ? Dim(0) : Dim::floor_div(total, others.known_positive() ? others : Dim::max(others, 1));
+  const Dim rest =
+      others == Dim(0) ? Dim(0) : Dim::floor_div(total, others.known_positive() ? others : Dim::max(others, 1));
   for (size_t i = 0; i < out.size(); ++i) out[i] = out[i] + is_open[i] * (rest + Dim(1));
   ONNXC_TRY(c.require_equal(numel(out), total, what));
   c.set(0, c.elem(0), std::move(out));
