@@ -138,13 +138,13 @@ Status GraphLowering::define_dims(const Node& node, const OpDef& def) {
     ONNXC_ASSIGN(const auto dims, dims_of(node, def, o));
     for (const auto& [dim, expression] : dims) {
       const auto name = dim.as_symbol();
-      if (!name || defined_.contains(*name)) continue;
+      if (!name || name->front() == '~' || defined_.contains(*name)) continue;
       Buffer b;
       b.name = fresh("count");
       b.elem = Elem::I64;
       b.dims = {Dim(1)};
       const BufferId buffer = program_.add_buffer(std::move(b));
-      const Expr value = expression;
+      const Expr value = expr::binary(ExprOp::Max, expression, expr::index(Dim(0)));  // no extent is negative
       emit(nest_over(
                {Dim(1)}, [this] { return fresh("i"); },
                [&](std::span<const Expr> idx) {

@@ -61,6 +61,12 @@ Status infer_one_hot(InferContext& c) {
   out.insert(out.begin() + axis, depth);
   return c.set(0, c.elem(2), std::move(out)), ok();
 }
+Result<std::vector<std::pair<Dim, Expr>>> one_hot_dims(ComputeContext& c) {
+  const size_t rank = c.out_shape().size();
+  ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), c.node().attr_int("axis", -1), rank));
+  const std::vector<Expr> at(c.in_shape(1).size(), constant(0));
+  return std::vector{std::pair(c.out_shape()[static_cast<size_t>(axis)], to_index(c.load(1, at)))};
+}
 Result<Expr> compute_one_hot(ComputeContext& c, std::span<const Expr> idx) {
   ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), c.node().attr_int("axis", -1), idx.size()));
   std::vector<Expr> at = to_vector(idx);
@@ -98,7 +104,7 @@ Result<Expr> compute_reverse_sequence(ComputeContext& c, std::span<const Expr> i
 
 OP(Trilu) = {.name = "Trilu", .infer = infer_trilu, .compute = compute_trilu};
 OP(EyeLike) = {.name = "EyeLike", .infer = infer_eye_like, .compute = compute_eye_like};
-OP(OneHot) = {.name = "OneHot", .infer = infer_one_hot, .compute = compute_one_hot};
+OP(OneHot) = {.name = "OneHot", .infer = infer_one_hot, .compute = compute_one_hot, .dims = one_hot_dims};
 OP(ReverseSequence) = {.name = "ReverseSequence", .infer = infer_reverse_sequence, .compute = compute_reverse_sequence};
 
 }  // namespace onnxc
