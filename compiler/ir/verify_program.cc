@@ -177,9 +177,7 @@ class OperationVerifier {
   }
 
   Status check(const Barrier&) { return ok(); }
-  Status check(const Require& require) {
-    return scope_.check_dim(require.value, "the required value");
-  }
+  Status check(const Require& require) { return scope_.check_dim(require.value, "the required value"); }
 
   Status check_condition(BufferId b) const {
     ONNXC_TRY(read(b));

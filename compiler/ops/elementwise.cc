@@ -526,10 +526,7 @@ OP(Neg) = make(
     "Neg", [](InferContext& c) { return infer_unary_contents(c, [](const Dim& d) { return Dim(0) - d; }); },
     compute_unary<ExprOp::Neg>);
 OP(Not) = make(
-    "Not",
-    [](InferContext& c) {
-      return infer_unary_contents(c, [](const Dim& d) { return Dim::equals(d, 0); });
-    },
+    "Not", [](InferContext& c) { return infer_unary_contents(c, [](const Dim& d) { return Dim::equals(d, 0); }); },
     compute_unary<ExprOp::Not>);
 UNARY(BitwiseNot, Not);
 UNARY(Sign, Sign);

@@ -100,8 +100,8 @@ struct OpDef {
   StoreFn store = nullptr;  // beside compute
   LowerFn lower = nullptr;
   ConditionFn lower_if = nullptr;
-  ViewFn view = nullptr;  // tried before compute and lower
-  DimsFn dims = nullptr;  // beside compute or lower: evaluated before them
+  ViewFn view = nullptr;      // tried before compute and lower
+  DimsFn dims = nullptr;      // beside compute or lower: evaluated before them
   bool defines_dims = false;  // lower gives the dims that InferContext::unknown named by LowerContext::define
   std::vector<Upgrade> upgrades;
   LayoutBehaviour layout = LayoutBehaviour::Opaque;

@@ -44,7 +44,8 @@ Result<Shape> reduced_shape(const Node& node, const Shape& x, const std::vector<
   if (count.is_const()) return indexing::shape_without(x, reduced, x.size() - static_cast<size_t>(count.value()));
   const size_t axes = indexing::contents_of(node.input(1))->size();
   if (axes > x.size()) return Error(ErrorKind::InvalidModel, "there are more axes than dims", node.where());
-  ONNXC_TRY(require_equal(node, count, static_cast<int64_t>(axes), "an axis is named twice, or is outside of the rank"));
+  ONNXC_TRY(
+      require_equal(node, count, static_cast<int64_t>(axes), "an axis is named twice, or is outside of the rank"));
   return indexing::shape_without(x, reduced, x.size() - axes);
 }
 
@@ -136,8 +137,7 @@ Status lower_reduce(LowerContext& c) {
       case Kind::Sum: y = reduce(ReduceOp::Add, same); break;
       case Kind::Mean: {
         Dim count(1);
-        for (size_t d = 0; d < x.size(); ++d)
-          count = count * ((*reduced)[d] * x[d] + Dim(1) - (*reduced)[d]);
+        for (size_t d = 0; d < x.size(); ++d) count = count * ((*reduced)[d] * x[d] + Dim(1) - (*reduced)[d]);
         const Expr n = expr::cast(expr::index(count), type);
         y = reduce(ReduceOp::Add, same) / n;
         break;

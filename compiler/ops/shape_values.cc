@@ -129,7 +129,8 @@ Expr scalar_input(ComputeContext& c, size_t i) {
 Result<std::vector<std::pair<Dim, Expr>>> range_dims(ComputeContext& c) {
   const Expr start = scalar_input(c, 0), limit = scalar_input(c, 1), delta = scalar_input(c, 2);
   const auto wide = [](const Expr& e) { return expr::cast(e, Elem::F64); };
-  const Expr turns = expr::unary(ExprOp::Ceil, binary(ExprOp::Div, wide(binary(ExprOp::Sub, limit, start)), wide(delta)));
+  const Expr turns =
+      expr::unary(ExprOp::Ceil, binary(ExprOp::Div, wide(binary(ExprOp::Sub, limit, start)), wide(delta)));
   const Expr none = constant(0);
   return std::vector{std::pair(c.out_shape()[0], binary(ExprOp::Max, expr::cast(turns, Elem::I64), none))};
 }

@@ -20,9 +20,9 @@ Status infer_top_k(InferContext& c) {
   if (!k || k->size() != 1) {
     extent = c.unknown("k");
   } else {
-    ONNXC_TRY(require_non_negative(c.node, Dim::min((*k)[0], extent - (*k)[0]),
-                                   "k = " + (*k)[0].str() + " is outside of axis " + std::to_string(axis) + " of " +
-                                       shape_str(c.shape(0))));
+    ONNXC_TRY(require_non_negative(
+        c.node, Dim::min((*k)[0], extent - (*k)[0]),
+        "k = " + (*k)[0].str() + " is outside of axis " + std::to_string(axis) + " of " + shape_str(c.shape(0))));
     extent = (*k)[0];
   }
   for (size_t o = 0; o < c.node.num_outputs(); ++o) c.set(o, o == 0 ? c.elem(0) : Elem::I64, out);

@@ -214,7 +214,9 @@ def test_an_archive_runs_any_size(backend, tmp_path):
     (tmp_path / "main.cc").write_text(PROGRAM)
     include = ROOT / "runtime_lib" / "include"
     subprocess.run(
-        ["c++", "-std=c++17", f"-I{include}", f"-I{tmp_path}", "main.cc", "model.a", "-o", "main"], cwd=tmp_path, check=True
+        ["c++", "-std=c++17", f"-I{include}", f"-I{tmp_path}", "main.cc", "model.a", "-o", "main"],
+        cwd=tmp_path,
+        check=True,
     )
     printed = subprocess.run([tmp_path / "main"], check=True, capture_output=True, text=True).stdout.split()
     theirs = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
