@@ -366,7 +366,8 @@ inline onnxc_status find_arena(Run& run, uint32_t stage, int64_t needed) {
   return ONNXC_OK;
 }
 
-// Finds the memory that a stage needs, once its layout is known.
+// Finds the memory that a stage needs, once its layout is known. `bytes`: of its arena, and where all dims are fixed,
+// of staging too.
 inline onnxc_status begin_stage(Run& run, uint32_t stage, int64_t bytes) {
   int64_t staging = 0;
   const onnxc_model_info* info = run.session->info;
@@ -375,6 +376,7 @@ inline onnxc_status begin_stage(Run& run, uint32_t stage, int64_t bytes) {
       staging += static_cast<int64_t>(ONNXC_STAGING_BYTES(count_elements(run.input_values[i])));
   onnxc_status status = prepare_outputs(run, &staging);
   if (status != ONNXC_OK) return status;
+  if (!run.session->code->num_layouts) staging = 0;
   status = find_arena(run, stage, bytes > ONNXC_MAX_BYTES ? bytes : bytes + staging);
   if (status != ONNXC_OK) return status;
   unsigned char* arena = run.arenas[stage];

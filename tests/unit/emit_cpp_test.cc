@@ -404,19 +404,24 @@ TEST(EmitCpp, ProjectIsWrittenWholeOrNotAtAll) {
   EXPECT_EQ(bad.error().kind(), ErrorKind::Environment);
 }
 
-TEST(EmitCpp, FreeDimsAreNamed) {
+TEST(EmitCpp, FreeDimsAreComputedInTheRun) {
   Built b;
   const BufferId x = b.input("x", Elem::F32, {Dim::symbol("batch")}),
                  y = b.output("y", Elem::F32, {Dim::symbol("batch")});
+  b.program.ops.push_back({ScalarDef{"batch", ScalarDef::DimOf{x, 0}}, {}, {}, {}});
   b.nest({for_each("i", Dim::symbol("batch"), {{Store{y, {idx("i")}, expr::load(x, Elem::F32, {idx("i")}), {}}}})});
   Options options;
   auto target = Target::from_options(options);
-  Plan plan;
-  plan.program = b.program;
-  const auto files = emit_cpp(plan, {}, *target, options);
-  ASSERT_FALSE(files.ok());
-  EXPECT_EQ(files.error().kind(), ErrorKind::Unsupported);
-  EXPECT_NE(files.error().str().find("batch"), std::string::npos);
+  auto plan = make_plan(b.program, options);
+  ASSERT_TRUE(plan.ok()) << plan.error().str();
+  ModelIdentity identity;
+  identity.name = "model";
+  const auto files = emit_cpp(*plan, identity, *target, options);
+  ASSERT_TRUE(files.ok()) << files.error().str();
+  const std::string& code = files->at("model.cc");
+  EXPECT_NE(code.find("table[1] = frame->input_values[0].dims[0];"), std::string::npos) << code;
+  EXPECT_NE(code.find("const int64_t batch = table[1];"), std::string::npos) << code;
+  EXPECT_EQ(files->at("model.h").find("class Session"), std::string::npos);
 }
 
 }  // namespace
