@@ -1,46 +1,22 @@
 // object + weights -> shared library. lld sees the weights as a reserved range of addresses only; their bytes are
 // streamed behind what it wrote, and the segment's headers then point there: memory use does not depend on their size.
 #include <lld/Common/Driver.h>
-#include <llvm/Object/ELFObjectFile.h>
+#include <llvm/Support/MemoryBuffer.h>
 
 #include <algorithm>
 #include <filesystem>
 
 #include "compiler/link/link.h"
 #include "compiler/link/temporary_file.h"
+#include "compiler/link/undefined_symbols.h"
 #include "compiler/link/weights_object.h"
 #include "compiler/plan/make_plan.h"
-#include "runtime_lib/kernels/bitcode.h"
 
 LLD_HAS_DRIVER(elf)
 
 namespace onnxc {
 
 namespace {
-
-// Names that the object leaves open.
-Result<std::vector<std::string>> undefined_symbols(const std::string& object) {
-  std::vector<std::string> names;
-  const llvm::MemoryBufferRef bytes(llvm::StringRef(object.data(), object.size()), "model.o");
-  auto file = llvm::object::ObjectFile::createELFObjectFile(bytes);
-  if (!file)
-    return Error(ErrorKind::Internal, "the emitted object is not readable: " + llvm::toString(file.takeError()));
-  for (const llvm::object::SymbolRef& symbol : (*file)->symbols()) {
-    auto name = symbol.getName();
-    auto flags = symbol.getFlags();
-    if (name && flags && (*flags & llvm::object::SymbolRef::SF_Undefined) != 0) names.push_back(name->str());
-    if (!name) llvm::consumeError(name.takeError());
-    if (!flags) llvm::consumeError(flags.takeError());
-  }
-  return names;
-}
-
-// The object file of the kernels for any size, when one of the names is there; else empty.
-std::string_view any_size_kernels_of(const std::vector<std::string>& undefined) {
-  for (const std::string& name : undefined)
-    if (name.starts_with(kAnySizePrefix)) return any_size_kernels(name[kAnySizePrefix.size()] - '0');
-  return {};
-}
 
 Status run_lld(const std::vector<std::string>& arguments) {
   std::vector<const char*> argv;
