@@ -253,7 +253,8 @@ inline onnxc_status begin_stage(Run& run, uint32_t stage, int64_t bytes);
 inline int32_t begin_later_stage(onnxc_frame* frame, uint32_t stage) {
   Run& run = *static_cast<Run*>(frame->run);
   const int32_t status = run.session->code->layouts[stage](frame);
-  return status != ONNXC_OK ? status : begin_stage(run, stage, run.table[stage]);
+  if (status != ONNXC_OK) return status;
+  return begin_stage(run, stage, run.table[stage]);
 }
 
 inline onnxc_frame make_frame(Shared& shared, int32_t thread, int32_t threads) {
