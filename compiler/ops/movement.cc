@@ -8,7 +8,6 @@
 
 namespace onnxc {
 using indexing::contents_of;
-using indexing::ints_of;
 using indexing::named_by;
 
 namespace {

@@ -303,8 +303,8 @@ int64_t repeats(const Node& n, const Axis& a) {
   return factor;
 }
 
-// One element of I64 or F64, computed in the run.
-BufferId store_number(LowerContext& c, Elem elem, std::span<const Expr> values) {
+// Numbers (I64 or F64) that are computed in the run.
+BufferId store_numbers(LowerContext& c, Elem elem, std::span<const Expr> values) {
   const BufferId buffer = c.temporary(elem, {Dim(static_cast<int64_t>(values.size()))});
   for (size_t i = 0; i < values.size(); ++i)
     c.emit(make_nest(c, {Dim(1)}, [&](std::span<const Expr> idx) {
@@ -325,11 +325,11 @@ Result<InRun> numbers_in_run(LowerContext& c) {
   ONNXC_ASSIGN(run.axes, resized_axes(c.node(), c.in_shape(0).size()));
   std::vector<Expr> scales, roi;
   for (size_t i = 0; i < run.axes.size(); ++i) scales.push_back(scale_in_run(c, run.axes, i));
-  run.scale = store_number(c, Elem::F64, scales);
+  run.scale = store_numbers(c, Elem::F64, scales);
   if (!crops(c.node()) || !present(c.node().input(1))) return run;
   for (size_t i = 0; i < 2 * run.axes.size(); ++i)
     roi.push_back(expr::cast(c.load(1, std::vector<Expr>{expr::index(Dim(static_cast<int64_t>(i)))}), Elem::F64));
-  run.roi = store_number(c, Elem::F64, roi);
+  run.roi = store_numbers(c, Elem::F64, roi);
   return run;
 }
 
@@ -341,7 +341,7 @@ Dim taps_in_run(LowerContext& c, const InRun& run, size_t i, const Modes& m) {
   const Expr least = expr::binary(ExprOp::Max, expr::binary(ExprOp::Min, scale, number(1)), number(1e-9));
   const Expr half = expr::unary(ExprOp::Ceil, number(static_cast<double>(reach_of(m))) / least);
   const Expr taps[] = {expr::cast(half * number(2), Elem::I64)};
-  const BufferId buffer = store_number(c, Elem::I64, taps);
+  const BufferId buffer = store_numbers(c, Elem::I64, taps);
   const Dim symbol = Dim::symbol("n" + std::to_string(c.node().id) + ".taps" + std::to_string(i));
   c.define(symbol, buffer);
   return symbol;
