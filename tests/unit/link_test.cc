@@ -181,7 +181,7 @@ TEST_F(LinkTest, FullDiskIsAnEnvironmentErrorAndLeavesNothing) {
     const rlim_t limit = 8192;
     struct rlimit value = {limit, limit};
     setrlimit(RLIMIT_FSIZE, &value);
-    const Status bad = write_archive(std::string(20000, 'x'), plan_, identity_, path("tiny.a"));
+    const Status bad = write_archive(object() + std::string(20000, '\0'), plan_, identity_, path("tiny.a"));
     _exit(!bad.ok() && bad.error().kind() == ErrorKind::Environment ? 0 : 1);
   }
   int status = 0;
