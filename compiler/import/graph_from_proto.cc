@@ -31,6 +31,7 @@ class GraphBuilder {
 
   Status build(onnx::GraphProto& proto, Graph& graph, Scope& scope, int depth);
   Status build_nodes(Nodes& nodes, Graph& graph, Scope& scope, int depth);
+  void note_rank(const onnx::ValueInfoProto& info, Scope& scope);
   Result<Value*> output_value(const std::string& name, Graph& graph, Scope& scope);
   Status define(const std::string& name, Value* value, Scope& scope, const std::string& where);
   // Unsupported operators met so far, as an error.
@@ -248,6 +249,12 @@ Status GraphBuilder::build_nodes(Nodes& nodes, Graph& graph, Scope& scope, int d
   return ok();
 }
 
+void GraphBuilder::note_rank(const onnx::ValueInfoProto& info, Scope& scope) {
+  const auto found = scope.values.find(info.name());
+  if (found == scope.values.end() || !found->second || !info.type().tensor_type().has_shape()) return;
+  found->second->declared_rank = static_cast<size_t>(info.type().tensor_type().shape().dim_size());
+}
+
 Result<Value*> GraphBuilder::output_value(const std::string& name, Graph& graph, Scope& scope) {
   Value** value = scope.find(name);
   if (!value || !*value)
@@ -264,8 +271,10 @@ Status GraphBuilder::build(onnx::GraphProto& proto, Graph& graph, Scope& scope, 
   ONNXC_TRY(add_initializers(proto, graph, scope));
   ONNXC_TRY(add_inputs(proto, graph, scope, depth));
   ONNXC_TRY(build_nodes(*proto.mutable_node(), graph, scope, depth));
+  for (const auto& info : proto.value_info()) note_rank(info, scope);
   for (const auto& output : proto.output()) {
     ONNXC_ASSIGN(Value * value, output_value(output.name(), graph, scope));
+    note_rank(output, scope);
     graph.outputs.push_back(value);
   }
   return graph.sort();

@@ -42,6 +42,7 @@ Value* copy_value(const Value& v, Graph& to, ValueMap& map) {
   Value* copy = to.add_value(free_name(to, v.name), v.type);
   copy->constant = v.constant;
   copy->contents = v.contents;
+  copy->declared_rank = v.declared_rank;
   return map[&v] = copy;
 }
 

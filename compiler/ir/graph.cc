@@ -14,11 +14,6 @@ void drop_use(Value* v, Node* user) {
   if (it != v->users.end()) v->users.erase(it);
 }
 
-Graph* root_of(Graph* g) {
-  while (g->parent) g = g->parent;
-  return g;
-}
-
 // The number at the end of a name that fresh_name made: "Relu--12" has 12.
 std::optional<uint32_t> fresh_number(const std::string& name) {
   const size_t at = name.rfind("--");
@@ -125,7 +120,7 @@ std::string Node::where() const {
 }
 
 Value* Graph::add_value(std::string value_name, Type type) {
-  uint32_t& next = root_of(this)->next_id_;
+  uint32_t& next = root()->next_id_;
   if (value_name.empty()) value_name = fresh_name("v");
   if (const auto number = fresh_number(value_name)) next = std::max(next, *number + 1);
   const uint32_t id = next++;
@@ -167,7 +162,7 @@ Node* Graph::add_node_to(std::string op, std::vector<Value*> node_inputs, std::v
                          Node* before, std::string domain) {
   auto owned = std::make_unique<Node>();
   Node* n = owned.get();
-  n->id = root_of(this)->next_id_++;
+  n->id = root()->next_id_++;
   n->op = std::move(op);
   n->domain = std::move(domain);
   n->graph = this;
@@ -186,17 +181,37 @@ Node* Graph::add_node_to(std::string op, std::vector<Value*> node_inputs, std::v
 }
 
 Dim Graph::name_dim(const Dim& dim, bool may_be_negative) {
-  Graph* root = this;
-  while (root->parent) root = root->parent;
-  const auto [at, made] = root->named_dims.try_emplace(dim);
-  if (made) at->second = (may_be_negative ? "~s" : "s") + std::to_string(root->named_dims.size());
+  std::map<Dim, std::string>& names = root()->named_dims;
+  const auto [at, made] = names.try_emplace(dim);
+  if (made) at->second = (may_be_negative ? "~s" : "s") + std::to_string(names.size());
   return Dim::symbol(at->second);
 }
 
-void Graph::require(const Dim& value, std::string message) {
-  Graph* root = this;
-  while (root->parent) root = root->parent;
-  root->requirements.emplace(value, std::move(message));
+Graph* Graph::root() {
+  Graph* graph = this;
+  while (graph->parent) graph = graph->parent;
+  return graph;
+}
+
+void Graph::require(const Dim& value, std::string message) { root()->requirements.emplace(value, std::move(message)); }
+
+void Graph::substitute(const std::map<std::string, Dim>& symbols) {
+  if (symbols.empty()) return;
+  for (const auto& value : values_) {
+    if (value->type.shape)
+      for (Dim& dim : *value->type.shape) dim = dim.substitute(symbols);
+    if (value->contents)
+      for (Dim& dim : *value->contents) dim = dim.substitute(symbols);
+  }
+  const auto substitute_keys = [&](std::map<Dim, std::string>& texts) {
+    std::map<Dim, std::string> changed;
+    for (auto& [dim, text] : texts) changed.emplace(dim.substitute(symbols), std::move(text));
+    texts = std::move(changed);
+  };
+  substitute_keys(requirements);
+  substitute_keys(named_dims);
+  for (const auto& node : nodes_)
+    for (Graph* inner : node->subgraphs()) inner->substitute(symbols);
 }
 
 bool Graph::is_output(const Value* value) const {
@@ -314,7 +329,7 @@ Status Graph::sort() {
 std::string Graph::fresh_name(const std::string& stem) {
   std::string base = stem;
   if (fresh_number(base)) base.resize(base.rfind("--"));
-  return base + "--" + std::to_string(root_of(this)->next_id_++);
+  return base + "--" + std::to_string(root()->next_id_++);
 }
 
 Value* Graph::find_value(std::string_view value_name) const {

@@ -53,9 +53,10 @@ class Value {
   Type type;
   Node* producer = nullptr;  // null: graph input, or constant
   Graph* graph = nullptr;
-  std::optional<Tensor> constant;    // initializer, Constant, or folded
-  std::optional<Contents> contents;  // see above; set for constants too where small
-  std::vector<Node*> users;          // one entry per use, subgraphs' nodes included; kept by Node::set_input
+  std::optional<Tensor> constant;       // initializer, Constant, or folded
+  std::optional<Contents> contents;     // see above; set for constants too where small
+  std::optional<size_t> declared_rank;  // that the file gives, for shape rules that cannot tell it
+  std::vector<Node*> users;             // one entry per use, subgraphs' nodes included; kept by Node::set_input
   bool is_constant() const { return constant.has_value(); }
 };
 
@@ -114,6 +115,8 @@ class Graph {
   // Root only: what shape rules took for granted of dims that only a run knows: each >= 0, else the run is refused with
   // the message. Unlike shapes these outlive the nodes that they came from.
   std::map<Dim, std::string> requirements;
+  // Root only: symbols of the inputs' dims that a requirement makes a constant, not in place yet.
+  std::map<std::string, Dim> learned;
   // Root only: long expressions that stand in shapes and contents by a name, and their names.
   std::map<Dim, std::string> named_dims;
 
@@ -132,7 +135,10 @@ class Graph {
   void remove_node(Node* node);     // and its outputs, which must be unused
   void remove_value(Value* value);  // must be unused and without producer
   bool is_output(const Value* value) const;
+  Graph* root();
   void require(const Dim& value, std::string message);  // in the root
+  // In all types, contents and requirements, of the graphs within this one too.
+  void substitute(const std::map<std::string, Dim>& symbols);
   // The symbol that stands for `dim` in the root; one for a dim of a shape is never negative.
   Dim name_dim(const Dim& dim, bool may_be_negative);
   // Nodes in execution order (producers first). The list is kept sorted by `sort()`, which fails on a cycle and names

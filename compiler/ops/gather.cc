@@ -99,6 +99,11 @@ Status infer_gather_nd(InferContext& c) {
   const int64_t ranks = static_cast<int64_t>(std::min(data.size(), indices.size()));
   if (batch < 0 || batch >= ranks)
     return c.invalid("batch_dims " + std::to_string(batch) + " does not fit the ranks of the inputs");
+  const auto rank = c.declared_rank(0);
+  const size_t ranks_in = indices.size() - 1 + data.size() - static_cast<size_t>(batch);
+  if (!indices.back().is_const() && rank && *rank <= ranks_in)
+    ONNXC_TRY(c.require_equal(indices.back(), Dim(static_cast<int64_t>(ranks_in - *rank)),
+                              "the number of coordinates in each index"));
   if (!indices.back().is_const()) return c.set_unranked(0, c.elem(0)), ok();
   const int64_t depth = indices.back().value();
   if (depth < 1 || depth + batch > static_cast<int64_t>(data.size()))

@@ -5,6 +5,7 @@
 
 #include "compiler/ops/axes.h"
 #include "compiler/ops/indexing.h"
+#include "compiler/ops/short_list.h"
 
 namespace onnxc {
 using indexing::contents_of;
@@ -259,6 +260,7 @@ Status infer_split(InferContext& c) {
   for (size_t o = 0; o < c.node.num_outputs(); ++o) c.set_unranked(o, c.elem(0));
   if (!c.has_shape(0)) return ok();
   ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node, c.node.attr_int("axis", 0), c.shape(0).size()));
+  ONNXC_TRY(c.settle_length(1, c.node.num_outputs()));
   ONNXC_ASSIGN(const auto parts, split_parts(c.node, c.shape(0)[axis]));
   const auto& in = c.in_contents(0);
   int64_t begin = 0;
@@ -321,6 +323,30 @@ Status upgrade_slice_9(Graph& g, Node& n) {
 struct Range {
   Dim start, extent, step;
 };
+
+bool has_ranges_of_free_number(const Node& n) {
+  if (!n.input(0)->type.shape) return false;
+  for (size_t i = 1; i < n.num_inputs(); ++i)
+    if (has_free_length(n.input(i))) return true;
+  return false;
+}
+
+Status settle_ranges(Graph& g, Node& n) {
+  GraphWriter writer(g, n);
+  const size_t rank = n.input(0)->type.shape->size();
+  Value* const starts = n.input(1);
+  for (size_t i = 2; i < n.num_inputs(); ++i)
+    if (n.input(i) && n.input(i)->type.shape)
+      ONNXC_TRY(require_equal(n, numel(*starts->type.shape), numel(*n.input(i)->type.shape),
+                              "starts, ends, axes and steps have different lengths"));
+  Value* const axes = n.input(3) ? short_list(writer, n.input(3), rank, {.fill = kNoAxis})
+                                 : short_list(writer, starts, rank, {.fill = kNoAxis, .positions = true});
+  for (size_t i : {1, 2}) n.set_input(i, short_list(writer, n.input(i), rank, {}));
+  if (n.input(4)) n.set_input(4, short_list(writer, n.input(4), rank, {.fill = 1}));
+  n.set_input(3, axes);
+  return ok();
+}
+
 constexpr int64_t kAnyPlace = int64_t{1} << 60;  // beyond all axes
 
 // Where a walk from or to `place` begins or ends: negative places count from the end; then they are clamped to the
@@ -430,6 +456,7 @@ Result<bool> view_slice(LowerContext& c) {
 
 Status infer_expand(InferContext& c) {
   if (!c.has_input(0) || !c.has_input(1)) return c.invalid("input and shape are needed");
+  if (const auto rank = c.declared_rank(0)) ONNXC_TRY(c.settle_length(1, *rank));
   const auto& wanted = c.in_contents(1);
   if (!wanted || !c.has_shape(0)) {
     if (c.has_shape(0) && c.has_shape(1) && c.shape(1).size() == 1 && c.shape(1)[0].is_const() &&
@@ -455,6 +482,7 @@ Result<Expr> compute_expand(ComputeContext& c, std::span<const Expr> idx) { retu
 Status infer_tile(InferContext& c) {
   if (!c.has_input(0) || !c.has_input(1)) return c.invalid("input and repeats are needed");
   if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
+  ONNXC_TRY(c.settle_length(1, c.shape(0).size()));
   const auto& repeats = c.in_contents(1);
   if (repeats && repeats->size() != c.shape(0).size())
     return c.invalid("repeats has " + std::to_string(repeats->size()) + " entries for a rank of " +
@@ -517,6 +545,10 @@ Result<std::optional<Pads>> pads_of(const Node& n, size_t rank) {
 Status infer_pad(InferContext& c) {
   if (!c.has_input(0) || !c.has_input(1)) return c.invalid("input and pads are needed");
   if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
+  const bool has_axes = c.has_input(3) && c.has_shape(3) && c.shape(3).size() == 1;
+  if (!c.has_input(3)) ONNXC_TRY(c.settle_length(1, 2 * c.shape(0).size()));
+  if (has_axes && c.shape(3)[0].is_const())
+    ONNXC_TRY(c.settle_length(1, 2 * static_cast<size_t>(c.shape(3)[0].value())));
   (void)c.in_contents(1);
   (void)c.in_contents(3);
   ONNXC_ASSIGN(const auto pads, pads_of(c.node, c.shape(0).size()));
@@ -602,6 +634,8 @@ OP(Split) = [] {
 }();
 OP(Slice) = [] {
   OpDef d = move("Slice", infer_slice, compute_slice, {{9, upgrade_slice_9}});
+  d.decompose = settle_ranges;
+  d.decompose_if = has_ranges_of_free_number;
   d.view = view_slice;
   return d;
 }();

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 
 namespace onnxc {
 
@@ -119,15 +120,38 @@ Status require_non_negative(const Node& node, const Dim& value, const std::strin
   return ok();
 }
 
+namespace {
+
+// Not within subgraphs: a branch that no run takes asks for nothing.
+void learn(Graph& graph, const Dim& free, const Dim& constant) {
+  const auto name = free.as_symbol();
+  if (!name || graph.parent || constant.value() < 0) return;
+  for (const Value* input : graph.inputs)
+    if (input->type.shape && std::ranges::count(*input->type.shape, free) > 0) graph.learned.emplace(*name, constant);
+}
+
+}  // namespace
+
 Status require_equal(const Node& node, const Dim& a, const Dim& b, const std::string& what) {
   if (a == b) return ok();
   if (a.is_const() && b.is_const())
     return Error(ErrorKind::InvalidModel, what + ": " + a.str() + " and " + b.str(), node.where());
+  if (a.is_const() || b.is_const()) learn(*node.graph, a.is_const() ? b : a, a.is_const() ? a : b);
   return require_non_negative(node, Dim::min(a - b, b - a), what + ": " + a.str() + " and " + b.str());
 }
 
 Status InferContext::require_equal(const Dim& a, const Dim& b, const std::string& what) const {
   return onnxc::require_equal(node, a, b, what);
+}
+
+std::optional<size_t> InferContext::declared_rank(size_t i) const {
+  return node.output(i) ? node.output(i)->declared_rank : std::nullopt;
+}
+
+Status InferContext::settle_length(size_t i, size_t length) const {
+  if (!has_shape(i) || shape(i).size() != 1 || shape(i)[0].is_const()) return ok();
+  return require_equal(shape(i)[0], Dim(static_cast<int64_t>(length)),
+                       "the number of entries of input " + std::to_string(i));
 }
 
 Dim InferContext::unknown(std::string_view tag) const {
@@ -182,8 +206,9 @@ Status infer_node(Node& node) {
   for (Value* in : node.inputs())
     if (in && in->type.kind == Type::Kind::None) return ok();  // waits for the same
   InferContext c(node);
-  ONNXC_TRY(def->infer(c));
-  if (c.waits) return ok();
+  const Status told = def->infer(c);
+  if (c.waits || !node.graph->learned.empty()) return ok();
+  ONNXC_TRY(Status(told));
   ONNXC_TRY(check_outputs(node, c));
   for (size_t i = 0; i < node.num_outputs(); ++i) {
     Value* out = node.output(i);
@@ -201,9 +226,15 @@ Status infer_node(Node& node) {
 
 Status infer_graph(Graph& graph) {
   ONNXC_TRY(graph.sort());
-  for (size_t i = 0; !graph.parent && i < graph.inputs.size(); ++i)
-    name_elements(*graph.inputs[i], "~in" + std::to_string(i));
-  for (const auto& node : graph.nodes()) ONNXC_TRY(infer_node(*node));
+  do {
+    graph.substitute(std::exchange(graph.learned, {}));
+    for (size_t i = 0; !graph.parent && i < graph.inputs.size(); ++i)
+      name_elements(*graph.inputs[i], "~in" + std::to_string(i));
+    for (const auto& node : graph.nodes()) {
+      ONNXC_TRY(infer_node(*node));
+      if (!graph.learned.empty()) break;
+    }
+  } while (!graph.learned.empty());
   return ok();
 }
 

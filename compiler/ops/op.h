@@ -14,7 +14,7 @@
 namespace onnxc {
 
 // Invalid where the value is below zero, or where a and b differ, as `what` says; where only a run can tell, it is
-// required of the run.
+// required of the run. A free dim of an input that must equal a constant becomes that constant (infer_graph).
 Status require_non_negative(const Node& node, const Dim& value, const std::string& what);
 Status require_equal(const Node& node, const Dim& a, const Dim& b, const std::string& what);
 
@@ -39,6 +39,11 @@ class InferContext {
   void set_unranked(size_t i, Elem e) { outputs[i] = Type::unranked(e); }
   // A dim that nobody knows before the run: a fresh symbol, stable for this node and tag ("%12.nnz").
   Dim unknown(std::string_view tag) const;
+
+  // The number of dims that the file gives to output i, whose shape the rule cannot tell.
+  std::optional<size_t> declared_rank(size_t i) const;
+  // Where input i is a list whose length is free, `length` entries are required of it.
+  Status settle_length(size_t i, size_t length) const;
 
   // See above.
   Status require_equal(const Dim& a, const Dim& b, const std::string& what) const;

@@ -260,6 +260,7 @@ Status infer_unpool(InferContext& c) {
   for (const Dim& d : out)
     ONNXC_TRY(indexing::require_some(c.node, d, numel(x), "what was pooled, " + shape_str(out) + ", has no element"));
   if (c.has_input(2)) {
+    ONNXC_TRY(c.settle_length(2, x.size()));
     const auto& wanted = c.in_contents(2);
     if (wanted && wanted->size() != x.size())
       return c.invalid("output_shape " + shape_str(*wanted) + " must have the input's rank");

@@ -4,6 +4,7 @@
 
 #include "compiler/ops/axes.h"
 #include "compiler/ops/indexing.h"
+#include "compiler/ops/short_list.h"
 
 namespace onnxc {
 using indexing::ints_of;
@@ -54,8 +55,10 @@ std::optional<std::vector<int64_t>> constant_axes(const Node& node) { return int
 Status infer_reduce(InferContext& c) {
   if (!c.has_input(0)) return c.invalid("input 0 is missing");
   if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
-  ONNXC_ASSIGN(const auto reduced, reduced_axes(c.node, c.shape(0).size()));
   const bool keep = c.node.attr_int("keepdims", 1) != 0;
+  const auto rank = c.declared_rank(0);
+  if (!keep && rank && *rank <= c.shape(0).size()) ONNXC_TRY(c.settle_length(1, c.shape(0).size() - *rank));
+  ONNXC_ASSIGN(const auto reduced, reduced_axes(c.node, c.shape(0).size()));
   if (!reduced) {
     if (!keep) return c.set_unranked(0, c.elem(0)), ok();
     Shape out;
@@ -64,6 +67,16 @@ Status infer_reduce(InferContext& c) {
   }
   ONNXC_ASSIGN(Shape out, reduced_shape(c.node, c.shape(0), *reduced, keep));
   c.set(0, c.elem(0), std::move(out));
+  return ok();
+}
+
+bool has_axes_of_free_length(const Node& n) { return n.input(0)->type.shape && has_free_length(n.input(1)); }
+
+Status settle_axes(Graph& g, Node& n) {
+  GraphWriter writer(g, n);
+  const bool all_when_empty = n.attr_int("noop_with_empty_axes", 0) == 0;
+  const size_t rank = n.input(0)->type.shape->size();
+  n.set_input(1, short_list(writer, n.input(1), rank, {.fill = kNoAxis, .all_when_empty = all_when_empty}));
   return ok();
 }
 
@@ -284,6 +297,8 @@ OpDef reduction(std::string_view name, LowerFn lower, int axes_attribute_until =
   OpDef d;
   d.name = name;
   d.infer = infer_reduce;
+  d.decompose = settle_axes;
+  d.decompose_if = has_axes_of_free_length;
   d.lower = lower;
   d.upgrades = {{axes_attribute_until, upgrade_axes_attribute}};
   d.accuracy = Accuracy::Accumulating;

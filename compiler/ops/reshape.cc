@@ -34,6 +34,7 @@ Result<Shape> wanted_shape(InferContext& c, const Contents& wanted) {
 Status infer_reshape(InferContext& c) {
   if (!c.has_input(0) || !c.has_input(1)) return c.invalid("input and shape are needed");
   c.contents[0] = c.in_contents(0);
+  if (const auto rank = c.declared_rank(0)) ONNXC_TRY(c.settle_length(1, *rank));
   const auto& wanted = c.in_contents(1);
   if (!wanted) {
     if (c.has_shape(1) && c.shape(1).size() == 1 && c.shape(1)[0].is_const() && c.shape(1)[0].value() <= 16) {
@@ -110,6 +111,8 @@ Status infer_squeeze(InferContext& c) {
   c.contents[0] = c.in_contents(0);
   if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
   const Shape& x = c.shape(0);
+  const auto rank = c.declared_rank(0);
+  if (rank && *rank <= x.size()) ONNXC_TRY(c.settle_length(1, x.size() - *rank));
   Contents axes;
   if (!c.has_input(1)) {
     if (!is_static(x)) return c.set_unranked(0, c.elem(0)), ok();  // a dim that is not known yet may be 1
@@ -142,9 +145,11 @@ Status infer_unsqueeze(InferContext& c) {
   if (!c.has_input(0) || !c.has_input(1)) return c.invalid("input and axes are needed");
   c.contents[0] = c.in_contents(0);
   if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
+  const Shape& x = c.shape(0);
+  const auto declared = c.declared_rank(0);
+  if (declared && *declared >= x.size()) ONNXC_TRY(c.settle_length(1, *declared - x.size()));
   const auto& axes = c.in_contents(1);
   if (!axes) return c.unsupported("the number of axes is not known", "make them constant");
-  const Shape& x = c.shape(0);
   const size_t rank = x.size() + axes->size();
   ONNXC_ASSIGN(const std::vector<Dim> fresh, indexing::chosen_axes(c.node, *axes, rank));
   Shape out;

@@ -171,6 +171,9 @@ Result<std::vector<Axis>> resize_axes(const Node& n) {
 Status infer_resize(InferContext& c) {
   if (!c.has_input(0)) return c.invalid("input 0 is missing");
   if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
+  ONNXC_ASSIGN(const auto resized, resized_axes(c.node, c.shape(0).size()));
+  if (crops(c.node)) ONNXC_TRY(c.settle_length(1, 2 * resized.size()));
+  for (size_t i : {2, 3}) ONNXC_TRY(c.settle_length(i, resized.size()));
   (void)c.in_contents(3);
   ONNXC_ASSIGN(const auto axes, resize_axes(c.node));
   Shape out;

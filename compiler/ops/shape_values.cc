@@ -56,6 +56,7 @@ Result<Expr> compute_size(ComputeContext& c, std::span<const Expr>) { return ext
 
 // The output's shape from a tensor that holds it.
 Status set_shape_from(InferContext& c, size_t input, Elem elem) {
+  if (const auto rank = c.declared_rank(0)) ONNXC_TRY(c.settle_length(input, *rank));
   if (const auto& dims = c.in_contents(input)) {
     for (const Dim& d : *dims)
       if (d.is_const() && d.value() < 0)

@@ -15,6 +15,7 @@ Status infer_top_k(InferContext& c) {
   if (!c.has_shape(0)) return ok();
   Shape out = c.shape(0);
   ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node, c.node.attr_int("axis", -1), out.size()));
+  ONNXC_TRY(c.settle_length(1, 1));
   const auto& k = c.in_contents(1);
   Dim& extent = out[static_cast<size_t>(axis)];
   if (!k || k->size() != 1) {

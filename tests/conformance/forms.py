@@ -51,7 +51,8 @@ class Undeclared(Form):
                 arguments += ["--shape", f"{value.name}={','.join(str(d) for d in feeds[value.name].shape)}"]
         for value in model.graph.output:
             if value.type.WhichOneof("value") == "tensor_type":
-                value.type.tensor_type.ClearField("shape")
+                for dim in value.type.tensor_type.shape.dim:
+                    dim.Clear()
         del model.graph.value_info[:]
         return model, arguments, feeds
 
