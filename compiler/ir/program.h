@@ -117,6 +117,9 @@ struct KernelCall {
   std::vector<BufferId> scratch;           // arena buffers that live during this call only
   std::vector<Argument> arguments;
   bool may_fail = false;  // returns int32, 0 = ok
+  // Makes values of sizes that nobody knows before: takes `void* (*allocate)(void* run, int64_t bytes), void* run`
+  // last, which give memory until the run ends, or null. May fail; runs on one thread.
+  bool run_memory = false;
   // Set: threads that share the call meet in it, so often; not 0: all of them run it, even without a range. The kernel
   // takes `void (*meet)(void*), void* team` last, whose `team` is null where it runs on one thread or nobody meets.
   std::optional<Dim> meetings;

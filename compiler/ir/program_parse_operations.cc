@@ -185,6 +185,7 @@ Result<KernelCall> OperationParser::call() {
     ONNXC_ASSIGN(call.meetings, parse_dim(cursor_));
     ONNXC_TRY(cursor_.expect_punct(")"));
   }
+  call.run_memory = cursor_.take_name("run_memory");
   call.may_fail = cursor_.take_name("may_fail");
   return call;
 }

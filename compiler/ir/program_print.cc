@@ -159,6 +159,7 @@ class Printer {
       text += "}";
     }
     if (c.meetings) text += " meetings(" + c.meetings->str() + ")";
+    if (c.run_memory) text += " run_memory";
     return text + (c.may_fail ? " may_fail" : "");
   }
 

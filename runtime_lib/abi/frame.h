@@ -11,6 +11,14 @@ typedef struct onnxc_arrival {
   uint64_t unused[6];
 } onnxc_arrival;
 
+// What a run has taken from the host beside its arenas (run_memory.h).
+typedef struct onnxc_run_memory {
+  void* blocks;         // the newest one; each begins with the address of the one before
+  unsigned char* next;  // what is left of it
+  uint64_t left, block_bytes;
+  int32_t taken;  // by a thread that is allocating
+} onnxc_run_memory;
+
 typedef struct onnxc_frame {
   const void* const* inputs;       /* data pointers, in the model's order */
   void* const* outputs;            /* data pointers; static outputs are always set before the body runs */
@@ -30,6 +38,7 @@ typedef struct onnxc_frame {
   /* Computes layout `stage` >= 1 and finds the memory that it asks for: on thread 0, while all others wait. Returns an
    * onnxc_status. */
   int32_t (*begin_stage)(struct onnxc_frame* frame, uint32_t stage);
+  onnxc_run_memory* memory;  // shared by the threads of a run
 } onnxc_frame;
 
 /* The emitted function. Returns an onnxc_status. */

@@ -13,6 +13,7 @@
 #include "cpu_check.h"
 #include "frame.h"
 #include "message.h"
+#include "run_memory.h"
 #include "step.h"
 #include "sub_byte.h"
 #include "weights_header.h"
@@ -106,6 +107,7 @@ struct Run {
   int64_t* table;            // of the layouts
   unsigned char** arenas;    // per layout; at least one
   void** owned;              // per layout: what host->allocate gave for it, or null
+  onnxc_run_memory memory;
 };
 
 // Rank of an output whose dims are not known yet.
@@ -276,7 +278,8 @@ inline onnxc_frame make_frame(Shared& shared, int32_t thread, int32_t threads) {
           run.table,
           run.arenas,
           &run,
-          &begin_later_stage};
+          &begin_later_stage,
+          &run.memory};
 }
 
 inline void run_thread(void* argument, int32_t thread, int32_t threads) {
@@ -441,6 +444,7 @@ inline onnxc_status run_values(Run& run) {
   for (uint32_t s = 0; s < stages; ++s) run.owned[s] = run.arenas[s] = nullptr;
   const onnxc_status status = run_stages(run);
   const onnxc_host& host = run.session->host;
+  release_run_memory(host, run.memory);
   for (uint32_t s = stages; s-- > 0;)
     if (run.owned[s]) host.release(host.user, run.owned[s]);
   for (uint32_t i = 0; status != ONNXC_OK && i < info->num_outputs; ++i) {
@@ -537,7 +541,8 @@ ONNXC_ENTRY onnxc_status onnxc_entry_run(onnxc_session* session, const onnxc_run
                           flags + outputs,
                           table,
                           reinterpret_cast<unsigned char**>(memory),
-                          memory + stages};
+                          memory + stages,
+                          {}};
   return onnxc_entry::run_values(run);
 }
 

@@ -5,6 +5,7 @@
 
 #include "frame.h"
 #include "message.h"
+#include "run_memory.h"
 
 // Whether this is the first failure of the run, whose status stands and which may write the message.
 static inline bool onnxc_first_failure(const onnxc_frame* frame, int32_t status) {
@@ -42,14 +43,23 @@ ONNXC_ENTRY int32_t onnxc_layout_refused(const onnxc_frame* frame, const char* t
 // A kernel that may fail returned `code` != 0 (runtime_lib/kernels/README.md lists them). `operation`: kernel and ONNX
 // nodes.
 ONNXC_ENTRY int32_t onnxc_step_failed(const onnxc_frame* frame, const char* operation, int32_t code) {
-  if (!onnxc_first_failure(frame, ONNXC_FAILED)) return ONNXC_FAILED;
+  const int32_t status = code == 2 ? ONNXC_OUT_OF_MEMORY : ONNXC_FAILED;
+  if (!onnxc_first_failure(frame, status)) return status;
   onnxc_entry::Message message(frame->message);
   message << operation << ": ";
   if (code == 1)
     message << "an index is out of range";
+  else if (code == 2 && (!frame->host || !frame->host->allocate))
+    message << "needs memory during the run: give the session a host with `allocate`";
+  else if (code == 2)
+    message << "the host could not allocate memory during the run";
+  else if (code == 3)
+    message << "a text is no number";
+  else if (code == 4)
+    message << "a text is not valid UTF-8";
   else
     message << "failed with code " << static_cast<int64_t>(code);
-  return ONNXC_FAILED;
+  return status;
 }
 
 }  // extern "C"

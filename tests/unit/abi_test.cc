@@ -136,6 +136,46 @@ TEST_F(AbiTest, TakesMemoryFromTheHostAndGivesItBack) {
   EXPECT_EQ(heap.live, 0);
 }
 
+// y = 2 x, by way of memory of the run: many small pieces and one that is larger than a block.
+int32_t copying_body(onnxc_frame* frame) {
+  const float* x = static_cast<const float*>(frame->inputs[0]);
+  float* pieces[1001] = {};
+  for (int i = 0; i <= 1000; ++i) {
+    const int64_t bytes = i < 1000 ? 40 : 100000;
+    pieces[i] = static_cast<float*>(onnxc_run_allocate(frame, bytes));
+    if (!pieces[i] || reinterpret_cast<uintptr_t>(pieces[i]) % ONNXC_RUN_ALIGNMENT)
+      return onnxc_step_failed(frame, "copies (Mul_1)", 2);
+    std::memset(pieces[i], i, static_cast<size_t>(bytes));
+  }
+  for (int i = 0; i < 6; ++i) pieces[0][i] = x[i];
+  for (int i = 1; i < 1000; ++i)
+    if (*reinterpret_cast<unsigned char*>(pieces[i] + 9) != i % 256) return ONNXC_INTERNAL;
+  for (int i = 0; i < 6; ++i) static_cast<float*>(frame->outputs[0])[i] = 2 * pieces[0][i];
+  return ONNXC_OK;
+}
+
+TEST_F(AbiTest, MemoryOfARunComesFromTheHostAndGoesWithTheRun) {
+  Heap heap;
+  const onnxc_host host = heap.host();
+  create_args.host = &host;
+  body = &copying_body;
+  ASSERT_EQ(create(), ONNXC_OK) << text();
+  ASSERT_EQ(run(), ONNXC_OK) << text();
+  EXPECT_EQ(y_data[5], 12);
+  EXPECT_EQ(heap.live, 0);
+  heap.broken = true;
+  EXPECT_EQ(run(), ONNXC_OUT_OF_MEMORY);
+  EXPECT_NE(text().find("copies (Mul_1): the host could not allocate"), std::string::npos) << text();
+  EXPECT_EQ(heap.live, 0);
+}
+
+TEST_F(AbiTest, MemoryOfARunNeedsAHost) {
+  body = &copying_body;
+  ASSERT_EQ(create(), ONNXC_OK) << text();
+  EXPECT_EQ(run(), ONNXC_OUT_OF_MEMORY);
+  EXPECT_NE(text().find("give the session a host with `allocate`"), std::string::npos) << text();
+}
+
 TEST_F(AbiTest, FailureReleasesWhatWasAllocated) {
   Heap heap;
   const onnxc_host host = heap.host();

@@ -47,7 +47,7 @@ constexpr char kEverything[] = R"(program @main {
   scalar rows = dim(%x, 0) from("Shape_1")
   scalar n = element(%count, m - 1)
   alloc %d
-  call conv_f32(out %a, inout %z, in %x, in null, in %wp, scratch %count) {n = 1, size = 2*N, alpha = 0.5, beta = -1e-05, limit = float(inf), shift = -3} may_fail partition(rows, 28, grain = 2, parts = 8, halo = (1, 1)) in_place(%a <- %x, %z <- %z) from("conv1", "relu \"1\"") note("as \"small\" as can be")
+  call conv_f32(out %a, inout %z, in %x, in null, in %wp, scratch %count) {n = 1, size = 2*N, alpha = 0.5, beta = -1e-05, limit = float(inf), shift = -3} run_memory may_fail partition(rows, 28, grain = 2, parts = 8, halo = (1, 1)) in_place(%a <- %x, %z <- %z) from("conv1", "relu \"1\"") note("as \"small\" as can be")
   call step(out %a) meetings(2*N) partition(units, N)
   nest partition(i, N) from("chain") {
     for i in N {
@@ -104,10 +104,12 @@ TEST(ProgramText, ParsesWhatItSays) {
   EXPECT_EQ(p.buffers[15].name, "");
   const auto& call = std::get<KernelCall>(p.ops[4].node);
   EXPECT_TRUE(call.may_fail);
+  EXPECT_TRUE(call.run_memory);
   EXPECT_EQ(call.ins[1].buffer, kNoBuffer);
   EXPECT_EQ(std::get<double>(call.arguments[4].value), std::numeric_limits<double>::infinity());
   EXPECT_EQ(std::get<Dim>(call.arguments[5].value), Dim(-3));
   EXPECT_FALSE(call.meetings);
+  EXPECT_FALSE(std::get<KernelCall>(p.ops[5].node).run_memory);
   EXPECT_EQ(std::get<KernelCall>(p.ops[5].node).meetings, Dim(2) * Dim::symbol("N"));
   EXPECT_EQ(p.ops[4].partition->halo_after, 1);
   EXPECT_EQ(p.ops[4].origins[1], "relu \"1\"");

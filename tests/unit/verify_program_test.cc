@@ -104,6 +104,7 @@ TEST(VerifyProgram, ReadsAndWrites) {
   expect("fine", "call k(out %a, in %x) call k(inout %a) call k(out %y, in %a)");
   expect("is an operand too", "call k(out %y, inout %b, in %x, scratch %b)");
   expect("scratch %x (#0) is not arena", "call k(out %y, scratch %x)");
+  expect("takes memory of the run cannot fail", "call k(out %y, in %x) run_memory");
   expect("threads meet in a call that may fail", "call k(out %y, in %x) meetings(2) may_fail");
 }
 

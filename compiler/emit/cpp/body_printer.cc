@@ -181,6 +181,7 @@ Status BodyPrinter::function(const std::string& kind, const Operation& op, Lines
     arguments += is_joint(op)    ? ", share.begin, share.end, frame"
                  : is_shared(op) ? ", share.begin, share.end"
                                  : ", /*begin=*/0, /*end=*/" + dim_text(op.partition->extent, names_);
+  if (printed.takes_frame) arguments += ", frame";
   const std::string call = found->second + "(" + arguments + ")";
   if (!printed.may_fail) {
     lines.add(call + ";");

@@ -226,7 +226,7 @@ std::string NestPrinter::operand(const Operand& operand, Lines& lines) {
   return offset == "0" ? pointer : pointer + " + " + offset;
 }
 
-void NestPrinter::kernel_call(const KernelCall& call, const Share* share, Lines& lines) {
+void NestPrinter::kernel_call(const KernelCall& call, const Share* share, Lines& lines, const std::string& frame) {
   std::vector<Expr> roots;
   for (const auto* list : {&call.outs, &call.inouts, &call.ins})
     for (const Operand& o : *list) roots.insert(roots.end(), o.at.begin(), o.at.end());
@@ -249,6 +249,7 @@ void NestPrinter::kernel_call(const KernelCall& call, const Share* share, Lines&
     args.push_back(joint ? "&onnxc_meet" : "/*meet=*/nullptr");
     args.push_back("/*team=*/" + (joint ? share->team : "nullptr"));
   }
+  if (call.run_memory) args.insert(args.end(), {"&onnxc_run_allocate", frame});
   // Filled to lines of about 100 characters.
   std::string function = "onnxc_" + call.kernel + "(",
               line = call.may_fail ? "if (int32_t code = " + function : function;

@@ -22,7 +22,8 @@ class NestPrinter {
   void block(const Block& block, Lines& lines);
   // The turns of the nest's only outermost loop that are in the share.
   void share_of_nest(const Block& nest, const Share& share, Lines& lines);
-  void kernel_call(const KernelCall& call, const Share* share, Lines& lines);
+  // `frame`: its name, where the call takes memory of the run.
+  void kernel_call(const KernelCall& call, const Share* share, Lines& lines, const std::string& frame = {});
   // Whether a printed statement may leave the function with a code: it returns int32_t then.
   bool may_fail() const { return may_fail_; }
 

@@ -95,7 +95,7 @@ std::vector<Parameter> parameters_of(const Plan& plan, const Operation& op, Name
 
 // "(float* __restrict y,  // f32[2, 3]\n ...) {"
 std::string signature(const Plan& plan, const std::vector<Parameter>& params, const std::vector<std::string>& scalars,
-                      const std::optional<NestPrinter::Share>& share, bool neutral) {
+                      const std::optional<NestPrinter::Share>& share, const std::string& frame, bool neutral) {
   std::vector<std::pair<std::string, std::string>> rows;
   for (const Parameter& p : params)
     rows.push_back({(p.written ? "" : "const ") + p.type + "* " + (p.restricted ? "__restrict " : "") + p.name,
@@ -106,6 +106,7 @@ std::string signature(const Plan& plan, const std::vector<Parameter>& params, co
     rows.push_back({"int64_t " + share->end, ""});
     if (!share->team.empty()) rows.push_back({"onnxc_frame* " + share->team, ""});
   }
+  if (!frame.empty()) rows.push_back({"onnxc_frame* " + frame, ""});
   std::string text = "(";
   for (size_t i = 0; i < rows.size(); ++i) {
     const std::string end = i + 1 < rows.size() ? "," : ") {";
@@ -124,6 +125,11 @@ struct PrintedBody {
 // Kernels take their share even where one thread runs all of it, so that calls of one kernel share a function.
 bool takes_share(const Plan& plan, const Operation& op) {
   return plan.threads && op.partition && (is_shared(op) || std::holds_alternative<KernelCall>(op.node));
+}
+
+bool takes_frame(const Operation& op) {
+  const auto* call = std::get_if<KernelCall>(&op.node);
+  return call && call->run_memory;
 }
 
 PrintedBody print_body(const Plan& plan, const Operation& op, bool neutral) {
@@ -150,10 +156,11 @@ PrintedBody print_body(const Plan& plan, const Operation& op, bool neutral) {
   std::optional<NestPrinter::Share> share;
   if (takes_share(plan, op)) share = NestPrinter::Share{names.fresh("begin"), names.fresh("end"), {}};
   if (plan.threads && is_joint(op)) share->team = names.fresh("frame");
+  const std::string frame = takes_frame(op) ? names.fresh("frame") : "";
   if (const auto* call = std::get_if<KernelCall>(&op.node)) {
     std::optional<NestPrinter::Share> all;
     if (op.partition) all = NestPrinter::Share{"0", dim_text(op.partition->extent, names), {}};
-    printer.kernel_call(*call, share ? &*share : all ? &*all : nullptr, lines);
+    printer.kernel_call(*call, share ? &*share : all ? &*all : nullptr, lines, frame);
   } else if (share) {
     printer.share_of_nest(std::get<Nest>(op.node).body, *share, lines);
   } else {
@@ -162,7 +169,7 @@ PrintedBody print_body(const Plan& plan, const Operation& op, bool neutral) {
   if (printer.may_fail()) lines.add("return 0;");
   std::vector<std::string> scalar_names;
   for (const std::string& s : names.undeclared()) scalar_names.push_back(names.of(s));
-  return {signature(plan, params, scalar_names, share, neutral) + lines.text() + "}\n", names.undeclared(),
+  return {signature(plan, params, scalar_names, share, frame, neutral) + lines.text() + "}\n", names.undeclared(),
           printer.may_fail()};
 }
 
@@ -211,8 +218,13 @@ std::string pointer_text(const Plan& plan, BufferId buffer) {
 
 PrintedOperation print_operation(const Plan& plan, const Operation& op) {
   const PrintedBody body = print_body(plan, op, false);
-  PrintedOperation printed{
-      print_body(plan, op, true).text, body.text, "", body.scalars, body.may_fail, takes_share(plan, op)};
+  PrintedOperation printed{print_body(plan, op, true).text,
+                           body.text,
+                           "",
+                           body.scalars,
+                           body.may_fail,
+                           takes_frame(op),
+                           takes_share(plan, op)};
   Names names;
   std::vector<std::string> arguments;
   for (const Parameter& p : parameters_of(plan, op, names)) arguments.push_back("/*" + p.name + "=*/" + p.pointer);

@@ -16,6 +16,7 @@ struct PrintedOperation {
   std::string arguments;             // of the call
   std::vector<std::string> scalars;  // names of Scalars that the call passes, the last arguments
   bool may_fail = false;
+  bool takes_frame = false;  // the last parameter, where no share is taken
   bool takes_share = false;  // the last two parameters are the bounds of the partition's axis
 };
 

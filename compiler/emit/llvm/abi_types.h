@@ -26,7 +26,8 @@ struct AbiTypes {
     kFrameTable,
     kFrameArenas,
     kFrameRun,
-    kFrameBeginStage
+    kFrameBeginStage,
+    kFrameMemory
   };
   static constexpr unsigned kValueRank = 3, kValueDims = 4;
 

@@ -51,7 +51,7 @@ std::vector<CallEmitter::Actual> CallEmitter::actuals(const KernelCall& call, co
     numbers.emplace_back(Dim(0));
     numbers.emplace_back(partition->extent);
   }
-  const size_t others = (partition && share ? 2 : 0) + (call.meetings ? 2 : 0);
+  const size_t others = (partition && share ? 2 : 0) + (call.meetings ? 2 : 0) + (call.run_memory ? 2 : 0);
   if (out.size() + numbers.size() + others != kernel.arg_size()) {
     context_.fail(ErrorKind::Internal, "kernel " + call.kernel + " takes " + std::to_string(kernel.arg_size()) +
                                            " parameters, the call has " + std::to_string(out.size()) + " buffers and " +
@@ -81,6 +81,10 @@ std::vector<CallEmitter::Actual> CallEmitter::actuals(const KernelCall& call, co
     const bool joint = share && share->team;
     out.push_back({nullptr, joint ? context_.kernels.declare(context_.module, "onnxc_meet") : null});
     out.push_back(joint ? Actual{share->team, nullptr} : Actual{nullptr, null});
+  }
+  if (call.run_memory) {
+    out.push_back({nullptr, context_.kernels.declare(context_.module, "onnxc_run_allocate")});
+    out.push_back({frame_, nullptr});
   }
   return out;
 }

@@ -18,6 +18,8 @@ struct Share {
 class CallEmitter {
  public:
   explicit CallEmitter(EmitContext& context) : context_(context) {}
+  // What calls that take memory of the run pass.
+  void set_frame(llvm::Value* frame) { frame_ = frame; }
 
   // The call at the builder's place; the value is the kernel's status, or null when it returns none. A partitioned call
   // runs `share`, or the whole axis when null.
@@ -37,6 +39,7 @@ class CallEmitter {
   llvm::Function* specialise(const std::string& name, llvm::Function& kernel, const std::vector<Actual>& actuals);
 
   EmitContext& context_;
+  llvm::Value* frame_ = nullptr;
   std::map<std::string, llvm::Function*> specialised_;
   std::map<std::string, int> count_;  // per kernel
 };

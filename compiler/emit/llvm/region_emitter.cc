@@ -34,6 +34,7 @@ llvm::Function* RegionEmitter::emit_body() {
   body_->addFnAttr(llvm::Attribute::NoUnwind);
   context_.set_target_attributes(*body_);
   body_->getArg(0)->setName("frame");
+  calls_.set_frame(body_->getArg(0));
   b_.SetInsertPoint(llvm::BasicBlock::Create(context_.llvm(), "entry", body_));
   enter_stage(0);
   if (context_.plan.debug) {
