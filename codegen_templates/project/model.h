@@ -9,7 +9,7 @@
  * C: {{{name}}}_get_model() and the functions of <onnxc/onnxc.h>. C++17: also what stands below. */
 {{/fixed}}
 {{^fixed}}
- * {{{name}}}_get_model() and the functions of <onnxc/onnxc.h>: some dims are known only in a run. */
+ * {{{name}}}_get_model() and the functions of <onnxc/onnxc.h>: some dims are known only in a run, or values are no tensors. */
 {{/fixed}}
 #ifndef ONNXC_MODEL_{{{name}}}_H
 #define ONNXC_MODEL_{{{name}}}_H

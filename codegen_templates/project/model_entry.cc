@@ -22,7 +22,7 @@ constexpr const char* {{{group}}}_{{{index}}}_dim_names[] = { {{{dim_names}}} };
 
 constexpr onnxc_value_info inputs[] = {
 {{#inputs}}
-    {sizeof(onnxc_value_info), ONNXC_TENSOR, {{{quoted_name}}}, {{{elem}}}, {{{rank}}}, {{{group}}}_{{{index}}}_dims, {{{group}}}_{{{index}}}_dim_names, -1, {{{flags}}}},
+    {sizeof(onnxc_value_info), {{{kind}}}, {{{quoted_name}}}, {{{elem}}}, {{{rank}}}, {{{group}}}_{{{index}}}_dims, {{{group}}}_{{{index}}}_dim_names, -1, {{{flags}}}},
 {{/inputs}}
 {{^inputs}}
     {},
@@ -30,7 +30,7 @@ constexpr onnxc_value_info inputs[] = {
 };
 constexpr onnxc_value_info outputs[] = {
 {{#outputs}}
-    {sizeof(onnxc_value_info), ONNXC_TENSOR, {{{quoted_name}}}, {{{elem}}}, {{{rank}}}, {{{group}}}_{{{index}}}_dims, {{{group}}}_{{{index}}}_dim_names, {{{alias_of}}}, {{{flags}}}},
+    {sizeof(onnxc_value_info), {{{kind}}}, {{{quoted_name}}}, {{{elem}}}, {{{rank}}}, {{{group}}}_{{{index}}}_dims, {{{group}}}_{{{index}}}_dim_names, {{{alias_of}}}, {{{flags}}}},
 {{/outputs}}
 {{^outputs}}
     {},

@@ -6,6 +6,7 @@
 #include "compiler/driver/compile.h"
 #include "compiler/import/function_bodies.h"
 #include "compiler/ops/op.h"
+#include "compiler/ops/sequence.h"
 #include "compiler/passes/pass.h"
 
 namespace onnxc {
@@ -14,14 +15,15 @@ namespace {
 using nlohmann::json;
 
 json describe(const Value& value) {
-  json out{{"name", value.name}, {"elem", onnx_elem_name(value.type.elem)}, {"type", value.type.str()}};
-  if (value.type.is_tensor() && value.type.shape) {
+  const Type& tensor = element_type(value.type);
+  json out{{"name", value.name}, {"elem", onnx_elem_name(tensor.elem)}, {"type", value.type.str()}};
+  if (tensor.is_tensor() && tensor.shape) {
     json dims = json::array();
-    for (const Dim& d : *value.type.shape) {
+    for (const Dim& d : *tensor.shape) {
       const auto symbol = d.as_symbol();
       if (d.is_const())
         dims.push_back(d.value());
-      else if (symbol && symbol->find('.') == std::string::npos)
+      else if (symbol && d != varying_dim() && symbol->find('.') == std::string::npos)
         dims.push_back(*symbol);
       else
         dims.push_back(nullptr);

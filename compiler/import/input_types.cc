@@ -4,6 +4,8 @@
 #include <cctype>
 #include <set>
 
+#include "compiler/ops/sequence.h"
+
 namespace onnxc {
 namespace {
 
@@ -72,11 +74,23 @@ Result<Elem> elem_from_proto(int type, const std::string& value) {
   return static_cast<Elem>(type);
 }
 
+// Of the elements of a sequence or an optional: each may have dims of its own where these are not numbers.
+Result<Type> element_type(const onnx::TypeProto::Tensor& proto, const std::string& value) {
+  ONNXC_ASSIGN(const Elem elem, elem_from_proto(proto.elem_type(), value));
+  if (!proto.has_shape()) return Type::unranked(elem);
+  DimNames names;
+  ONNXC_ASSIGN(Shape shape, shape_from_proto(proto.shape(), value, names));
+  for (Dim& dim : shape)
+    if (!dim.is_const()) dim = varying_dim();
+  return Type::tensor(elem, std::move(shape));
+}
+
 Result<Type> nested_type(const onnx::TypeProto& proto, const std::string& value, DimNames* names, int depth) {
   if (depth > 16) return Error(ErrorKind::InvalidModel, "its type is nested too deeply", "input \"" + value + "\"");
   switch (proto.value_case()) {
     case onnx::TypeProto::kTensorType: {
       ONNXC_ASSIGN(const Elem elem, elem_from_proto(proto.tensor_type().elem_type(), value));
+      if (depth > 0) return element_type(proto.tensor_type(), value);
       if (names == nullptr || !proto.tensor_type().has_shape()) return Type::unranked(elem);
       ONNXC_ASSIGN(Shape shape, shape_from_proto(proto.tensor_type().shape(), value, *names));
       return Type::tensor(elem, std::move(shape));

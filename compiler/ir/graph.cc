@@ -54,6 +54,10 @@ bool Type::operator==(const Type& o) const {
   return inner == o.inner || (inner && o.inner && *inner == *o.inner);
 }
 
+Type Type::stored() const {
+  return kind == Kind::Sequence || kind == Kind::Optional ? tensor(Elem::I64, {Dim(2)}) : *this;
+}
+
 std::string Type::str() const {
   switch (kind) {
     case Kind::Tensor: return std::string(elem_name(elem)) + (shape ? shape_str(*shape) : "[*]");

@@ -36,6 +36,9 @@ struct Type {
   static Type map(Elem key, Type v) { return {Kind::Map, key, {}, std::make_shared<Type>(std::move(v))}; }
   bool is_tensor() const { return kind == Kind::Tensor; }
   bool is_static_tensor() const { return is_tensor() && shape && is_static(*shape); }
+  // The tensor as which a value of this type lies in memory: a sequence or an optional is two integers
+  // (runtime_lib/abi/sequence.h).
+  Type stored() const;
   bool operator==(const Type& o) const;
   std::string str() const;  // "f32[1, N, 4]", "f32[*]" unranked, "seq(f32[*])", "optional(..)", "map(i64, f32[*])", "?"
 };

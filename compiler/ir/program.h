@@ -255,12 +255,20 @@ bool is_shared(const Operation& op);
 // then and all of them come.
 bool is_joint(const Operation& op);
 
+// What a sequence or an optional holds: tensors of this type. Dims that are no constants may be anything.
+struct HeldValues {
+  bool optional = false, sequence = false;
+  Elem elem = Elem::F32;
+  std::optional<Shape> dims;  // nothing: of any rank
+};
+
 struct ProgramValue {  // a model input or output as the caller sees it
   std::string name;
   Elem elem = Elem::F32;
   std::vector<std::string> dim_names;  // symbol or "" per dim
   Shape dims;
   BufferId buffer = kNoBuffer;
+  std::optional<HeldValues> held;  // a sequence or an optional, which `buffer` describes (runtime_lib/abi/sequence.h)
 };
 
 struct Program {

@@ -263,6 +263,14 @@ class Parser {
       }
       cursor_.next();
     }
+    if (cursor_.take_name("holds")) {
+      HeldValues& held = v.held.emplace();
+      held.optional = cursor_.take_name("optional");
+      held.sequence = cursor_.take_name("seq");
+      const bool ranked = !cursor_.take_name("unranked");
+      ONNXC_TRY(typed(held.elem, held.dims.emplace()));
+      if (!ranked) held.dims.reset();
+    }
     ONNXC_TRY(cursor_.expect_name("at"));
     if (!cursor_.take_name("null")) {
       ONNXC_ASSIGN(Reference at, reference(list.size(), true));

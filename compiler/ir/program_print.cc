@@ -124,6 +124,14 @@ class Printer {
     line(text);
   }
 
+  static std::string held_text(const HeldValues& held) {
+    std::string text = " holds";
+    if (held.optional) text += " optional";
+    if (held.sequence) text += " seq";
+    if (!held.dims) text += " unranked";
+    return text + typed(held.elem, held.dims.value_or(Shape{}));
+  }
+
   void value_line(const char* what, const ProgramValue& v) {
     std::string text = what + quoted(v.name) + typed(v.elem, v.dims);
     if (!v.dim_names.empty()) {
@@ -131,6 +139,7 @@ class Printer {
       for (size_t i = 0; i < v.dim_names.size(); ++i) text += (i ? ", " : "") + quoted(v.dim_names[i]);
       text += ")";
     }
+    if (v.held) text += held_text(*v.held);
     line(text + " at " + buffer(v.buffer));
   }
 

@@ -94,7 +94,9 @@ class GraphLowering {
   BufferId new_buffer(const Value* value, Layout layout);
   // A buffer with the value in `layout`, seen as `rank` >= its own rank; converts or materialises when needed.
   Result<BufferId> home(const Value* value, Layout layout, size_t rank);
-  Result<BufferId> home(const Value* value, Layout layout) { return home(value, layout, value->type.shape->size()); }
+  Result<BufferId> home(const Value* value, Layout layout) {
+    return home(value, layout, value->type.stored().shape->size());
+  }
   BufferId constant_buffer(Tensor tensor, Packing packing, std::string name);
   BufferId constant_home(const Value* value, Layout layout, size_t rank);
   void convert_to_blocked(BufferId from, BufferId to, const Shape& shape, Layout layout, const Node* origin);

@@ -32,8 +32,9 @@ int GraphLowering::output_index(const Value* value) const {
 BufferId GraphLowering::new_buffer(const Value* value, Layout layout) {
   Buffer b;
   b.name = value->name;
-  b.elem = value->type.elem;
-  b.dims = physical_shape(*value->type.shape, layout);
+  const Type stored = value->type.stored();
+  b.elem = stored.elem;
+  b.dims = physical_shape(*stored.shape, layout);
   b.layout = layout;
   if (!layout.plain()) b.pad_lanes = PadLanes::Unspecified;
   if (const int index = output_index(value); index >= 0 && layout.plain()) {
@@ -45,7 +46,7 @@ BufferId GraphLowering::new_buffer(const Value* value, Layout layout) {
 
 bool GraphLowering::place_in(const Value* value, Layout layout, BufferId whole, const Dim& offset) {
   const auto& homes = homes_[value];
-  const auto found = homes.find({layout, value->type.shape->size()});
+  const auto found = homes.find({layout, value->type.stored().shape->size()});
   if (found == homes.end()) return false;
   Buffer& b = program_.buffers[found->second];
   if (b.storage != Buffer::Storage::Arena || !b.strides.empty() || !b.halo.empty()) return false;
@@ -101,7 +102,7 @@ Result<BufferId> GraphLowering::home(const Value* value, Layout layout, size_t r
   if (homes.empty())
     return Error(ErrorKind::Internal, "value \"" + value->name + "\" is read before it was computed",
                  value->producer ? value->producer->where() : "");
-  const Shape own = *value->type.shape;
+  const Shape own = *value->type.stored().shape;
   Shape shape = own;
   shape.insert(shape.begin(), rank - own.size(), Dim(1));
   if (rank != own.size()) {  // a view with leading 1s of the plain buffer

@@ -11,6 +11,33 @@ namespace {
 
 constexpr int64_t kLikelyDim = 128;  // of an input, not its first
 
+std::optional<HeldValues> held_by(const Type& type) {
+  if (type.is_tensor()) return std::nullopt;
+  HeldValues held;
+  held.optional = type.kind == Type::Kind::Optional;
+  const Type& inner = held.optional ? *type.inner : type;
+  held.sequence = inner.kind == Type::Kind::Sequence;
+  const Type& element = held.sequence ? *inner.inner : inner;
+  held.elem = element.elem;
+  held.dims = element.shape;
+  return held;
+}
+
+// Why a value of this type cannot be in a Program yet; empty: it can.
+std::string unsupported_type(const Type& type) {
+  const bool list = type.kind == Type::Kind::Sequence || type.kind == Type::Kind::Optional;
+  const Type* element = &type;
+  while (element->inner) element = element->inner.get();
+  if (!element->is_tensor() || type.kind == Type::Kind::Map)
+    return "only tensors, sequences and optionals are supported";
+  if (!list && !type.shape) return "only tensors of known rank are supported yet";
+  if (list && is_sub_byte(element->elem))
+    return "elements below one byte are not supported yet in a sequence or optional";
+  if (element->elem == Elem::String || element->elem == Elem::C64 || element->elem == Elem::C128)
+    return "strings and complex numbers are not supported yet";
+  return {};
+}
+
 }  // namespace
 
 std::string GraphLowering::fresh(const std::string& stem) {
@@ -41,19 +68,22 @@ void GraphLowering::add_inputs() {
     // The first dim is a batch, most often of one.
     program_.likely[name] = axis == 0 && program_.buffers[input].dims.size() > 1 ? 1 : kLikelyDim;
   };
-  for (const Value* v : graph_.inputs)
-    for (const Dim& dim : *v->type.shape) dim.collect_symbols(symbols_);
+  for (const Value* v : graph_.inputs) {
+    const Type stored = v->type.stored();
+    for (const Dim& dim : *stored.shape) dim.collect_symbols(symbols_);
+  }
   for (size_t i = 0; i < graph_.inputs.size(); ++i) {
     const Value* v = graph_.inputs[i];
     Buffer b;
     b.name = v->name;
-    b.elem = v->type.elem;
-    b.dims = *v->type.shape;
+    const Type stored = v->type.stored();
+    b.elem = stored.elem;
+    b.dims = *stored.shape;
     b.storage = Buffer::Storage::Input;
     b.index = static_cast<int64_t>(i);
     const BufferId id = program_.add_buffer(b);
     set_home(v, {}, b.dims.size(), id);
-    ProgramValue pv{v->name, b.elem, {}, b.dims, id};
+    ProgramValue pv{v->name, b.elem, {}, b.dims, id, held_by(v->type)};
     for (size_t d = 0; d < b.dims.size(); ++d) {
       const auto symbol = b.dims[d].as_symbol();
       pv.dim_names.push_back(symbol.value_or(""));
@@ -141,11 +171,10 @@ bool GraphLowering::knows(const Dim& dim) const {
 
 Status GraphLowering::check_output(const Node& node, const Value& out) const {
   const std::string what = "output \"" + out.name + "\" has the type " + out.type.str();
-  if (!out.type.is_tensor() || !out.type.shape)
-    return Error(ErrorKind::Unsupported, what + "; only tensors of known rank are supported yet", node.where());
-  if (out.type.elem == Elem::String || out.type.elem == Elem::C64 || out.type.elem == Elem::C128)
-    return Error(ErrorKind::Unsupported, what + "; strings and complex numbers are not supported yet", node.where());
-  for (const Dim& d : *out.type.shape)
+  if (const std::string why = unsupported_type(out.type); !why.empty())
+    return Error(ErrorKind::Unsupported, what + "; " + why, node.where());
+  const Type stored = out.type.stored();
+  for (const Dim& d : *stored.shape)
     if (!knows(d))
       return Error(ErrorKind::Unsupported, what + ", which depends on values that are known only at run time",
                    node.where(), "make the inputs that its shape is computed from constant");
@@ -179,19 +208,20 @@ Status GraphLowering::finish_outputs() {
   for (size_t i = 0; i < graph_.outputs.size(); ++i) {
     const Value* v = graph_.outputs[i];
     ONNXC_ASSIGN(BufferId b, home(v, {}));
+    const Type stored = v->type.stored();
     const Buffer& have = program_.buffers[b];
     if (have.storage != Buffer::Storage::Output || have.index != static_cast<int64_t>(i)) {
       Buffer out;
       out.name = v->name;
-      out.elem = v->type.elem;
-      out.dims = *v->type.shape;
+      out.elem = stored.elem;
+      out.dims = *stored.shape;
       out.storage = Buffer::Storage::Output;
       out.index = static_cast<int64_t>(i);
       const BufferId id = program_.add_buffer(std::move(out));
-      copy(b, id, *v->type.shape, v->producer);
+      copy(b, id, *stored.shape, v->producer);
       b = id;
     }
-    ProgramValue pv{v->name, v->type.elem, {}, *v->type.shape, b};
+    ProgramValue pv{v->name, stored.elem, {}, *stored.shape, b, held_by(v->type)};
     for (const Dim& d : pv.dims) pv.dim_names.push_back(d.as_symbol().value_or(""));
     program_.outputs.push_back(std::move(pv));
   }
@@ -205,14 +235,10 @@ Result<Program> GraphLowering::run() {
     if (value->is_constant()) model_bytes_ += static_cast<int64_t>(value->constant->bytes());
   std::vector<Diagnostic> problems;
   for (const Value* v : graph_.inputs)
-    if (v->type.is_tensor() &&
-        (v->type.elem == Elem::String || v->type.elem == Elem::C64 || v->type.elem == Elem::C128))
+    if (const std::string why = unsupported_type(v->type); !why.empty())
       problems.push_back({ErrorKind::Unsupported, "input \"" + v->name + "\"",
-                          "its type is " + v->type.str() + "; strings and complex numbers are not supported yet", ""});
-    else if (!v->type.is_tensor() || !v->type.shape)
-      problems.push_back({ErrorKind::Unsupported, "input \"" + v->name + "\"",
-                          "its type is " + v->type.str() + "; only tensors of known rank are supported yet",
-                          "give its shape: --shape " + v->name + "=..."});
+                          "its type is " + v->type.str() + "; " + why,
+                          v->type.is_tensor() && !v->type.shape ? "give its shape: --shape " + v->name + "=..." : ""});
   if (!problems.empty()) return Error(std::move(problems));
   find_element_names();
   add_inputs();

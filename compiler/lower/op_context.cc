@@ -14,7 +14,7 @@ int64_t OpContext::model_bytes() const { return lowering_.model_bytes_; }
 BufferId OpContext::out(size_t i, Layout layout) {
   const Value* v = node_ptr->output(i);
   const BufferId b = lowering_.new_buffer(v, layout);
-  lowering_.set_home(v, layout, v->type.shape->size(), b);
+  lowering_.set_home(v, layout, v->type.stored().shape->size(), b);
   return b;
 }
 

@@ -45,7 +45,7 @@ std::vector<Operation> GraphLowering::end_region() {
 
 Result<std::vector<BufferId>> GraphLowering::lower_body(const Graph& body, const std::vector<BufferId>& inputs) {
   for (size_t i = 0; i < body.inputs.size(); ++i)
-    set_home(body.inputs[i], {}, body.inputs[i]->type.shape->size(), inputs[i]);
+    set_home(body.inputs[i], {}, body.inputs[i]->type.stored().shape->size(), inputs[i]);
   for (const auto& node : body.nodes()) ONNXC_TRY(lower_node(*node));
   std::vector<BufferId> outputs;
   for (const Value* v : body.outputs) {

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "compiler/ops/indexing.h"
+#include "compiler/ops/sequence.h"
 #include "compiler/ops/whole_floats.h"
 
 namespace onnxc {
@@ -304,6 +305,7 @@ bool numeric_cast(const Node& n) {
 }
 
 Result<Expr> compute_identity(ComputeContext& c, std::span<const Expr> idx) { return c.load(0, idx); }
+bool is_tensor_identity(const Node& n) { return n.input(0)->type.is_tensor(); }
 Status infer_identity(InferContext& c) {
   if (!c.has_input(0)) return c.invalid("input 0 is missing");
   c.outputs[0] = c.in(0);
@@ -586,7 +588,11 @@ OP(Where) = make("Where", infer_where, compute_where);
 OP(Clip) = with(make("Clip", infer_clip, compute_clip), {{10, upgrade_clip_6}});
 OP(Cast) = conditional(make("Cast", infer_cast, compute_cast), numeric_cast);
 OP(CastLike) = opaque(conditional(make("CastLike", infer_cast_like, compute_cast), numeric_cast));
-OP(Identity) = make("Identity", infer_identity, compute_identity);
+OP(Identity) = [] {
+  OpDef d = conditional(make("Identity", infer_identity, compute_identity), is_tensor_identity);
+  d.lower = lower_list_identity;
+  return d;
+}();
 OP(Dropout) = [] {
   OpDef d = conditional(make("Dropout", infer_dropout, compute_dropout), dropout_at_inference);
   d.random = true;

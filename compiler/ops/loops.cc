@@ -7,6 +7,7 @@
 
 #include "compiler/ops/control_flow.h"
 #include "compiler/ops/indexing.h"
+#include "compiler/ops/sequence.h"
 
 namespace onnxc {
 namespace {
@@ -19,6 +20,7 @@ using expr::operator+;
 
 // What holds for values of both types. Dims that differ become unknown, once and for all.
 Type joined(const InferContext& c, const Type& a, const Type& b, size_t carried) {
+  if (is_joinable(a, b)) return joined_lists(a, b);
   if (!a.is_tensor() || !b.is_tensor() || a == b) return a;
   if (!a.shape || !b.shape || a.shape->size() != b.shape->size()) return Type::unranked(a.elem);
   Type out = a;
@@ -58,7 +60,8 @@ Result<bool> settle_types(const InferContext& c, Graph& body, size_t first_input
       Value* in = body.inputs[first_input + i];
       const Type& after = body.outputs[first_output + i]->type;
       if (after.kind == Type::Kind::None) return false;
-      if (after.kind != in->type.kind || (after.is_tensor() && after.elem != in->type.elem))
+      if (!is_joinable(after, in->type) &&
+          (after.kind != in->type.kind || (after.is_tensor() && after.elem != in->type.elem)))
         return c.invalid("carried value \"" + in->name + "\" has the type " + in->type.str() + " before a turn and " +
                          after.str() + " after it");
       if (fixed) {
@@ -160,12 +163,13 @@ class LoopWriter {
   // A buffer for input `at` of the body.
   Result<BufferId> own(size_t at) {
     const Value& v = *body_.inputs[at];
-    const auto& shape = v.type.shape;
-    if (!v.type.is_tensor() || v.type.elem == Elem::String || !shape ||
+    const Type type = v.type.stored();
+    const auto& shape = type.shape;
+    if (!type.is_tensor() || type.elem == Elem::String || !shape ||
         !std::ranges::all_of(*shape, [&](const Dim& d) { return c_.knows(d); }))
       return c_.unsupported("\"" + v.name + "\" has the type " + v.type.str() + " in the body; only tensors of one " +
                             "shape in all turns are supported yet");
-    return c_.temporary(v.type.elem, *shape);
+    return c_.temporary(type.elem, *shape);
   }
   Status begin() { return c_.begin_region(body_); }
   // One more carried value, after the others: how many turns there were.
@@ -226,7 +230,7 @@ class LoopWriter {
 };
 
 BufferId result(LowerContext& c, size_t output, const Type& type) {
-  return c.node().output(output) ? c.out(output) : c.temporary(type.elem, *type.shape);
+  return c.node().output(output) ? c.out(output) : c.temporary(type.stored().elem, *type.stored().shape);
 }
 
 // A Bool whose value `f` says.
@@ -394,6 +398,10 @@ Status infer_if(InferContext& c) {
     if (first.kind == Type::Kind::None || (!known && other.kind == Type::Kind::None)) return c.waits = true, ok();
     c.outputs[o] = first;
     if (known || then == other) continue;
+    if (is_joinable(then, other)) {
+      c.outputs[o] = joined_lists(then, other);
+      continue;
+    }
     if (then.kind != other.kind || (then.is_tensor() && then.elem != other.elem))
       return c.invalid("output " + std::to_string(o) + " is " + then.str() + " of one branch and " + other.str() +
                        " of the other");
@@ -489,7 +497,7 @@ Status lower_if(LowerContext& c) {
     ONNXC_TRY(c.begin_region(body));
     ONNXC_ASSIGN(const std::vector<BufferId> outputs, c.lower_graph(body, {}));
     for (size_t o = 0; o < n.num_outputs(); ++o)
-      if (n.output(o)) region->yields.push_back(dense(c, outputs[o], c.out_shape(o)));
+      if (n.output(o)) region->yields.push_back(dense(c, outputs[o], *n.output(o)->type.stored().shape));
     region->ops = c.end_region();
   }
   Operation op;

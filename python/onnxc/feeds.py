@@ -12,9 +12,9 @@ _INVALID_ARGUMENT, _CANCELLED = 1, 5  # onnxc_status
 _ADVICE = " Please fix either the inputs/outputs or the model."
 
 
-def check_names(inputs: dict[str, int], feed: dict[str, object]) -> None:
+def check_names(args: list[NodeArg], feed: dict[str, object]) -> None:
     given = list(feed.keys())
-    missing = [name for name in inputs if name not in feed]
+    missing = [arg.name for arg in args if arg.name not in feed and not arg.is_optional]
     if missing:
         raise ValueError(f"Required inputs ({missing}) are missing from input feed ({given}).")
     if not all(isinstance(name, str) for name in given):
@@ -35,14 +35,35 @@ def to_arrays(args: list[NodeArg], index: dict[str, int], feed: dict[str, object
     fitting = [value for arg in args if _fits(value := feed.get(arg.name), arg)]
     if len(fitting) == len(args) == len(feed):
         return fitting
-    given = {name: _as_array(name, value, args[index[name]] if name in index else None) for name, value in feed.items()}
-    arrays: list = [None] * len(args)
-    for name, array in given.items():
+    given = {name: _as_value(name, value, args[index[name]] if name in index else None) for name, value in feed.items()}
+    values: list = [None] * len(args)
+    for name, value in given.items():
         if name not in index:
             raise errors.InvalidArgument.of(f"Invalid input name: {name}")
-        _check(args[index[name]], array)
-        arrays[index[name]] = numpy.require(array, elements.DTYPES[args[index[name]].elem], ("C", "A"))
-    return arrays
+        values[index[name]] = _ready(args[index[name]], value)
+    return values
+
+
+def _as_value(name: str, value: object, arg: NodeArg | None) -> numpy.ndarray | list[numpy.ndarray] | None:
+    """An array; of a sequence a list of arrays; None where an optional holds nothing."""
+    if arg is not None and arg.is_optional and value is None:
+        return None
+    if arg is None or not arg.is_sequence:
+        return _as_array(name, value, arg)
+    if not isinstance(value, list):
+        raise RuntimeError(
+            f"Unable to handle object of type {type(value)}: input '{name}' is a sequence, fed as a list"
+        )
+    return [_as_array(name, element, arg) for element in value]
+
+
+def _ready(arg: NodeArg, value: numpy.ndarray | list[numpy.ndarray] | None):
+    if value is None:
+        return None
+    if isinstance(value, list):
+        return [_ready(arg, element) for element in value]
+    _check(arg, value)
+    return numpy.require(value, elements.DTYPES[arg.elem], ("C", "A"))
 
 
 def _fits(value: object, arg: NodeArg) -> bool:
@@ -70,7 +91,7 @@ def _as_array(name: str, value: object, arg: NodeArg | None) -> numpy.ndarray:
 
 def _check(arg: NodeArg, array: numpy.ndarray) -> None:
     actual = elements.name_of_dtype(array.dtype)
-    if arg.type != f"tensor({actual})":
+    if arg.elem != elements.NUMBERS.get(actual):
         raise errors.InvalidArgument.of(
             f"Unexpected input data type. Actual: (tensor({actual})) , expected: ({arg.type})"
         )

@@ -8,14 +8,17 @@ from onnxc import elements
 class NodeArg:
     """An input or output: name, type as ONNX Runtime spells it, shape (a named dim is a str, an unnamed free one None)."""
 
-    __slots__ = ("_name", "_type", "dims", "elem", "dtype", "static_shape")
+    __slots__ = ("_name", "_type", "dims", "elem", "dtype", "static_shape", "is_sequence", "is_optional")
 
-    def __init__(self, name: str, type: str, dims: list | None, elem: int):
+    def __init__(
+        self, name: str, type: str, dims: list | None, elem: int, is_sequence: bool = False, is_optional: bool = False
+    ):
         self._name, self._type = name, type
-        self.dims = dims  # None: not even the rank is known
-        self.elem = elem  # the number of the element type; 0 for other kinds of values
+        self.is_sequence, self.is_optional = is_sequence, is_optional
+        self.dims = dims  # None: not even the rank is known; of a sequence or optional: of its elements
+        self.elem = elem  # the number of the element type
         self.dtype = elements.DTYPES.get(elem)
-        self.static_shape = tuple(dims) if self.is_static() else None
+        self.static_shape = tuple(dims) if self.is_static() and not self.is_list else None
 
     @property
     def name(self) -> str:
@@ -27,10 +30,16 @@ class NodeArg:
 
     @property
     def shape(self) -> list:
-        return list(self.dims or [])
+        return [] if self.is_sequence else list(self.dims or [])
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a sequence or an optional."""
+        return self.is_sequence or self.is_optional
 
     def is_static(self) -> bool:
-        return self.dims is not None and all(isinstance(dim, int) for dim in self.dims)
+        """Whether the model can be compiled without seeing it."""
+        return self.is_list or self.dims is not None and all(isinstance(dim, int) for dim in self.dims)
 
     def __repr__(self) -> str:
         return f"NodeArg(name='{self.name}', type='{self.type}', shape={self.shape})"
@@ -47,5 +56,10 @@ class ModelMetadata:
     custom_metadata_map: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-def tensor_arg(name: str, elem: int, dims: list | None) -> NodeArg:
-    return NodeArg(name, f"tensor({elements.NAMES[elem]})", dims, elem)
+def list_arg(name: str, elem: int, dims: list | None, is_sequence: bool, is_optional: bool) -> NodeArg:
+    type = f"tensor({elements.NAMES[elem]})"
+    if is_sequence:
+        type = f"seq({type})"
+    if is_optional:
+        type = f"optional({type})"
+    return NodeArg(name, type, dims, elem, is_sequence, is_optional)

@@ -14,11 +14,12 @@ from collections.abc import Sequence
 import numpy
 
 from onnxc import _runtime, cache, compiler, elements, errors, feeds, identity
-from onnxc.model_info import ModelMetadata, NodeArg, tensor_arg
+from onnxc.model_info import ModelMetadata, NodeArg, list_arg
 from onnxc.options import RunOptions, SessionOptions
 
 _PROVIDERS = ["CPUExecutionProvider"]
 _ELF = b"\x7fELF"
+_SEQUENCE, _OPTIONAL, _OF_SEQUENCE = 3, 5, 2  # onnxc_kind, onnxc_value_info.flags
 
 
 def get_available_providers() -> list[str]:
@@ -85,7 +86,7 @@ class InferenceSession:
         input_feed: dict[str, object],
         run_options: RunOptions | None = None,
     ) -> list[numpy.ndarray]:
-        feeds.check_names(self._input_index, input_feed)
+        feeds.check_names(self._inputs, input_feed)
         wanted = feeds.wanted_outputs(output_names, self._output_names)
         if run_options is not None and not isinstance(run_options, RunOptions):
             raise TypeError(f"run(): incompatible function arguments: run_options is a {type(run_options).__name__}")
@@ -148,7 +149,7 @@ class InferenceSession:
         program = self._programs.get(())
         if program is not None:
             return program
-        key = tuple(array.shape for array in arrays)
+        key = tuple(None if arg.is_list else array.shape for arg, array in zip(self._inputs, arrays, strict=True))
         program = self._programs.get(key)
         if program is not None:
             return program
@@ -177,7 +178,7 @@ class _Program:
             self._session = _runtime.Session(self.model, options.intra_op_num_threads)
         except _runtime.ModelError as error:
             raise errors.Fail.of(f"Load model from {path} failed:{error.args[1]}") from None
-        self._dtypes = [elements.DTYPES[elem] for _, _, elem, _ in self.model.outputs]
+        self._dtypes = [elements.DTYPES[elem] for _, _, elem, *_ in self.model.outputs]
 
     def run(self, arrays: list[numpy.ndarray]) -> list[numpy.ndarray]:
         try:
@@ -199,14 +200,15 @@ def _read(path: str) -> bytes:
         raise errors.Fail.of(f"Load model from {path} failed:{error.strerror}") from None
 
 
-def _arg_of_info(name: str, kind: int, elem: int, dims: list | None) -> NodeArg:
-    return tensor_arg(name, elem, dims)
+def _arg_of_info(name: str, kind: int, elem: int, dims: list | None, flags: int) -> NodeArg:
+    optional = kind == _OPTIONAL
+    sequence = bool(flags & _OF_SEQUENCE) if optional else kind == _SEQUENCE
+    return list_arg(name, elem, dims, sequence, optional)
 
 
 def _arg_of_json(value: dict) -> NodeArg:
-    if not value["type"].startswith(("seq(", "map(", "optional(")):
-        return tensor_arg(value["name"], elements.NUMBERS[value["elem"]], value.get("dims"))
-    return NodeArg(value["name"], value["type"], None, 0)
+    sequence, optional = "seq(" in value["type"], value["type"].startswith("optional(")
+    return list_arg(value["name"], elements.NUMBERS[value["elem"]], value.get("dims"), sequence, optional)
 
 
 def _metadata(pairs: dict[str, str]) -> ModelMetadata:

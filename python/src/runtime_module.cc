@@ -6,6 +6,8 @@
 #include <pybind11/stl.h>
 
 #include <cstdlib>
+#include <cstring>
+#include <deque>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,7 +25,7 @@ using onnxc_entry::pack;
 using onnxc_entry::packed_bytes;
 using onnxc_entry::unpack;
 
-// (name, kind, element type, dims or None when the rank is unknown); a dim is an int, a symbol's name, or None.
+// (name, kind, element type, dims or None when the rank is unknown, flags); a dim is an int, a symbol's name, or None.
 py::tuple describe(const onnxc_value_info& info) {
   py::object dims = py::none();
   if (info.rank >= 0) {
@@ -40,7 +42,7 @@ py::tuple describe(const onnxc_value_info& info) {
     }
     dims = list;
   }
-  return py::make_tuple(py::str(info.name), info.kind, info.elem, dims);
+  return py::make_tuple(py::str(info.name), info.kind, info.elem, dims, info.flags);
 }
 
 py::list describe_all(const onnxc_value_info* infos, uint32_t count) {
@@ -75,10 +77,12 @@ onnxc_value value_of(const onnxc_value_info& info, const py::ssize_t* dims, size
   return value;
 }
 
+bool is_list(const onnxc_value_info& info) { return info.kind == ONNXC_SEQUENCE || info.kind == ONNXC_OPTIONAL; }
+
 // One run: what must stay alive while it lasts.
 class Run {
  public:
-  Run(const ModelSession& session, const std::vector<py::array>& inputs, const std::vector<py::dtype>& dtypes)
+  Run(const ModelSession& session, const std::vector<py::object>& inputs, const std::vector<py::dtype>& dtypes)
       : info_(session.model().info()), host_(session.host()), dtypes_(dtypes) {
     if (inputs.size() != info_.num_inputs || dtypes.size() != info_.num_outputs)
       throw ModelError(ONNXC_INVALID_ARGUMENT, "wrong number of inputs or of output types");
@@ -106,8 +110,10 @@ class Run {
   }
 
  private:
-  void add_input(size_t i, const py::array& array) {
+  void add_input(size_t i, const py::object& object) {
     const onnxc_value_info& info = info_.inputs[i];
+    if (is_list(info)) return inputs_.push_back(list_value(info, object));
+    const auto array = py::cast<py::array>(object);
     onnxc_value value = value_of(info, array.shape(), static_cast<size_t>(array.ndim()));
     const size_t count = static_cast<size_t>(array.size());
     if (is_sub_byte(info.elem)) {
@@ -119,6 +125,29 @@ class Run {
     }
     value.capacity = packed_bytes(info.elem, count);
     inputs_.push_back(value);
+  }
+
+  static onnxc_value tensor_value(const onnxc_value_info& info, const py::array& array) {
+    onnxc_value value = value_of(info, array.shape(), static_cast<size_t>(array.ndim()));
+    value.kind = ONNXC_TENSOR;
+    value.data = const_cast<void*>(array.data());
+    value.capacity = static_cast<uint64_t>(array.nbytes());
+    return value;
+  }
+
+  // None, an array, or a list of arrays.
+  onnxc_value list_value(const onnxc_value_info& info, const py::object& object) {
+    onnxc_value value = value_of(info, nullptr, 0);
+    value.kind = ONNXC_OPTIONAL;
+    if (object.is_none()) return value;
+    if (!py::isinstance<py::list>(object)) return tensor_value(info, py::cast<py::array>(object));
+    std::vector<onnxc_value>& elements = elements_.emplace_back();
+    for (const py::handle element : object) elements.push_back(tensor_value(info, py::cast<py::array>(element)));
+    value.kind = ONNXC_SEQUENCE;
+    value.rank = 1;
+    value.dims[0] = static_cast<int64_t>(elements.size());
+    value.data = elements.data();
+    return value;
   }
 
   // Static outputs are written into numpy's memory; the others get theirs from the host when their dims are known.
@@ -144,8 +173,32 @@ class Run {
     arrays_.push_back(std::move(array));
   }
 
-  py::array result(size_t i) {
+  static py::array copy_of(const onnxc_value& value, const py::dtype& dtype) {
+    const std::vector<py::ssize_t> dims(value.dims, value.dims + value.rank);
+    py::array array(dtype, dims);
+    if (value.data) std::memcpy(array.mutable_data(), value.data, static_cast<size_t>(array.nbytes()));
+    return array;
+  }
+
+  py::object list_result(size_t i) {
+    const onnxc_value& value = outputs_[i];
+    if (value.kind == ONNXC_OPTIONAL) return py::none();
+    py::object result;
+    if (value.kind == ONNXC_SEQUENCE) {
+      py::list list;
+      for (int64_t k = 0; k < value.dims[0]; ++k)
+        list.append(copy_of(static_cast<const onnxc_value*>(value.data)[k], dtypes_[i]));
+      result = list;
+    } else {
+      result = copy_of(value, dtypes_[i]);
+    }
+    if (value.data) host_.release(host_.user, value.data);
+    return result;
+  }
+
+  py::object result(size_t i) {
     onnxc_value& value = outputs_[i];
+    if (is_list(info_.outputs[i])) return list_result(i);
     if (info_.outputs[i].flags & ONNXC_STATIC) {
       if (is_sub_byte(value.elem)) unpack_into(arrays_[i], value);
       return arrays_[i];
@@ -176,10 +229,12 @@ class Run {
   std::vector<onnxc_value> inputs_, outputs_;
   std::vector<py::array> arrays_;
   std::vector<std::vector<uint8_t>> packed_inputs_, packed_outputs_;
+  std::deque<std::vector<onnxc_value>> elements_;  // of the sequences among the inputs
 };
 
-// `inputs` in the model's order, each C-contiguous, aligned, and of its declared element type.
-py::list run(ModelSession& session, const std::vector<py::array>& inputs, const std::vector<py::dtype>& dtypes) {
+// `inputs` in the model's order: arrays, each C-contiguous, aligned, and of its declared element type; lists of such
+// arrays; None.
+py::list run(ModelSession& session, const std::vector<py::object>& inputs, const std::vector<py::dtype>& dtypes) {
   Run call(session, inputs, dtypes);
   call.execute(session);
   return call.results();

@@ -14,6 +14,7 @@
 #include "frame.h"
 #include "message.h"
 #include "run_memory.h"
+#include "sequence.h"
 #include "step.h"
 #include "sub_byte.h"
 #include "weights_header.h"
@@ -108,18 +109,18 @@ struct Run {
   unsigned char** arenas;    // per layout; at least one
   void** owned;              // per layout: what host->allocate gave for it, or null
   onnxc_run_memory memory;
+  onnxc_sequence* lists;  // per input, then per output: what the body sees of a sequence or an optional
 };
 
 // Rank of an output whose dims are not known yet.
 constexpr uint32_t kUnknownRank = ~0u;
 
 // Arrays of values may have been made with a longer struct than is known here.
-inline const onnxc_value& value_at(const onnxc_value* values, uint32_t i) {
-  return *reinterpret_cast<const onnxc_value*>(reinterpret_cast<const char*>(values) +
-                                               uint64_t{i} * values->struct_size);
+inline const onnxc_value& value_at(const onnxc_value* values, uint64_t i) {
+  return *reinterpret_cast<const onnxc_value*>(reinterpret_cast<const char*>(values) + i * values->struct_size);
 }
-inline onnxc_value& value_at(onnxc_value* values, uint32_t i) {
-  return *reinterpret_cast<onnxc_value*>(reinterpret_cast<char*>(values) + uint64_t{i} * values->struct_size);
+inline onnxc_value& value_at(onnxc_value* values, uint64_t i) {
+  return *reinterpret_cast<onnxc_value*>(reinterpret_cast<char*>(values) + i * values->struct_size);
 }
 
 inline uint64_t count_elements(const onnxc_value& value) {
@@ -134,19 +135,18 @@ inline bool misaligned(const void* data, int32_t elem) {
   return alignment > 1 && reinterpret_cast<uintptr_t>(data) % alignment;
 }
 
-inline onnxc_status check_input(const onnxc_value_info& info, const onnxc_value& value, onnxc_message* out) {
-  Message message(out);
-  message << "input '" << info.name << "': ";
-  if (value.kind != info.kind) {
-    message << "is of kind " << static_cast<int64_t>(value.kind) << ", the model wants kind "
-            << static_cast<int64_t>(info.kind);
-    return ONNXC_INVALID_ARGUMENT;
-  }
-  if (info.kind != ONNXC_TENSOR) {
-    if (value.object) return ONNXC_OK;
-    message << "its object is null";
-    return ONNXC_INVALID_ARGUMENT;
-  }
+inline bool is_list(const onnxc_value_info& info) { return info.kind == ONNXC_SEQUENCE || info.kind == ONNXC_OPTIONAL; }
+
+inline onnxc_status check_kind(uint32_t kind, uint32_t wanted, Message& message) {
+  if (kind == wanted) return ONNXC_OK;
+  message << "is of kind " << static_cast<int64_t>(kind) << ", the model wants kind " << static_cast<int64_t>(wanted);
+  return ONNXC_INVALID_ARGUMENT;
+}
+
+// The tensor of an input, or one within it.
+inline onnxc_status check_tensor(const onnxc_value_info& info, const onnxc_value& value, Message& message) {
+  const onnxc_status kind = check_kind(value.kind, ONNXC_TENSOR, message);
+  if (kind != ONNXC_OK) return kind;
   if (value.elem != info.elem) {
     message << "has elements of type " << elem_label(value.elem) << ", the model wants " << elem_label(info.elem);
     return ONNXC_INVALID_ARGUMENT;
@@ -170,6 +170,37 @@ inline onnxc_status check_input(const onnxc_value_info& info, const onnxc_value&
   if (misaligned(value.data, value.elem)) {
     message << "its data pointer is not aligned to its elements";
     return ONNXC_INVALID_ARGUMENT;
+  }
+  return ONNXC_OK;
+}
+
+inline onnxc_status check_input(const onnxc_value_info& info, const onnxc_value& value, onnxc_message* out) {
+  Message message(out);
+  message << "input '" << info.name << "': ";
+  if (info.kind == ONNXC_TENSOR) return check_tensor(info, value, message);
+  if (!is_list(info)) {
+    const onnxc_status kind = check_kind(value.kind, info.kind, message);
+    if (kind != ONNXC_OK || value.object) return kind;
+    message << "its object is null";
+    return ONNXC_INVALID_ARGUMENT;
+  }
+  if (info.kind == ONNXC_OPTIONAL) {
+    if (value.kind == ONNXC_OPTIONAL) return ONNXC_OK;
+    if (!(info.flags & ONNXC_OF_SEQUENCE)) return check_tensor(info, value, message);
+  }
+  const onnxc_status kind = check_kind(value.kind, ONNXC_SEQUENCE, message);
+  if (kind != ONNXC_OK) return kind;
+  const onnxc_value* elements = static_cast<const onnxc_value*>(value.data);
+  if (value.rank != 1 || value.dims[0] < 0 ||
+      (value.dims[0] > 0 && (!elements || elements->struct_size < sizeof(onnxc_value)))) {
+    message << "a sequence has rank 1, dims[0] elements, and these at its data pointer";
+    return ONNXC_INVALID_ARGUMENT;
+  }
+  for (int64_t i = 0; i < value.dims[0]; ++i) {
+    Message element(out);
+    element << "input '" << info.name << "': element " << i << " ";
+    const onnxc_status status = check_tensor(info, value_at(elements, static_cast<uint64_t>(i)), element);
+    if (status != ONNXC_OK) return status;
   }
   return ONNXC_OK;
 }
@@ -421,6 +452,91 @@ inline onnxc_status run_stages(Run& run) {
   return run_body(run);
 }
 
+// What the body sees of input `i`, a sequence or an optional.
+inline onnxc_status list_input(Run& run, uint32_t i, const onnxc_value& value) {
+  onnxc_sequence& list = run.lists[i];
+  const bool whole = value.kind == ONNXC_SEQUENCE;
+  list.length = whole ? value.dims[0] : value.kind == ONNXC_TENSOR ? 1 : -1;
+  list.list = 0;
+  if (list.length < 1) return ONNXC_OK;
+  Shared alone = {&run, ONNXC_OK, nullptr};
+  onnxc_frame frame = make_frame(alone, 0, 1);
+  int64_t bytes = 0;
+  void* memory = nullptr;
+  if (!__builtin_mul_overflow(list.length, static_cast<int64_t>(sizeof(onnxc_value)), &bytes) &&
+      bytes < ONNXC_MAX_BYTES)
+    memory = onnxc_run_allocate(&frame, bytes + static_cast<int64_t>(sizeof(onnxc_list)));
+  if (!memory) {
+    Message(run.out) << "input '" << run.session->info->inputs[i].name << "': the host has no memory to list "
+                     << list.length << " elements";
+    return ONNXC_OUT_OF_MEMORY;
+  }
+  onnxc_list& elements = *static_cast<onnxc_list*>(memory);
+  elements.used = elements.capacity = list.length;
+  const onnxc_value* given = whole ? static_cast<const onnxc_value*>(value.data) : &value;
+  for (int64_t k = 0; k < list.length; ++k) {
+    elements.values[k] = whole ? value_at(given, static_cast<uint64_t>(k)) : value;
+    elements.values[k].capacity = packed_bytes(elements.values[k].elem, count_elements(elements.values[k]));
+  }
+  list.list = static_cast<int64_t>(reinterpret_cast<intptr_t>(memory));
+  return ONNXC_OK;
+}
+
+inline uint64_t to_cache_line(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+// Gives the caller what the body made of output `i`, a sequence or an optional, in one piece of memory.
+inline onnxc_status give_list(Run& run, uint32_t i) {
+  const onnxc_value_info& info = run.session->info->outputs[i];
+  const onnxc_host& host = run.session->host;
+  const onnxc_sequence& list = run.lists[run.session->info->num_inputs + i];
+  onnxc_value& value = value_at(run.args->outputs, i);
+  const onnxc_list* from = reinterpret_cast<const onnxc_list*>(static_cast<intptr_t>(list.list));
+  if (list.length < 0) return ONNXC_OK;  // an optional that holds nothing
+  const bool sequence = info.kind == ONNXC_SEQUENCE || (info.flags & ONNXC_OF_SEQUENCE);
+  const uint64_t count = static_cast<uint64_t>(list.length);
+  uint64_t bytes = sequence ? to_cache_line(count * sizeof(onnxc_value)) : 0;
+  for (uint64_t k = 0; k < count; ++k) bytes += to_cache_line(from->values[k].capacity);
+  unsigned char* memory = nullptr;
+  if (bytes) memory = static_cast<unsigned char*>(host.allocate ? host.allocate(host.user, bytes, 64) : nullptr);
+  if (bytes && !memory) {
+    Message(run.out) << "output '" << info.name
+                     << "': " << (host.allocate ? "the host could not allocate " : "there is no allocator for ")
+                     << static_cast<int64_t>(bytes) << " bytes";
+    return ONNXC_OUT_OF_MEMORY;
+  }
+  if (sequence) {
+    value.kind = ONNXC_SEQUENCE;
+    value.rank = 1;
+    value.dims[0] = list.length;
+  }
+  unsigned char* next = memory + (sequence ? to_cache_line(count * sizeof(onnxc_value)) : 0);
+  for (uint64_t k = 0; k < count; ++k) {
+    onnxc_value element = from->values[k];
+    element.struct_size = sizeof element;
+    if (element.capacity) __builtin_memcpy(next, element.data, element.capacity);
+    element.data = element.capacity ? next : nullptr;
+    next += to_cache_line(element.capacity);
+    if (sequence) {
+      reinterpret_cast<onnxc_value*>(memory)[k] = element;
+      continue;
+    }
+    element.struct_size = value.struct_size;
+    value = element;
+  }
+  value.data = memory;
+  value.capacity = bytes;
+  run.allocated[i] = memory != nullptr;
+  return ONNXC_OK;
+}
+
+inline onnxc_status give_lists(Run& run) {
+  for (uint32_t i = 0; i < run.session->info->num_outputs; ++i) {
+    const onnxc_status status = is_list(run.session->info->outputs[i]) ? give_list(run, i) : ONNXC_OK;
+    if (status != ONNXC_OK) return status;
+  }
+  return ONNXC_OK;
+}
+
 inline onnxc_status run_values(Run& run) {
   const onnxc_model_info* info = run.session->info;
   for (uint32_t i = 0; i < info->num_inputs; ++i) {
@@ -429,6 +545,7 @@ inline onnxc_status run_values(Run& run) {
     if (status != ONNXC_OK) return status;
     run.input_values[i] = value;
     run.inputs[i] = info->inputs[i].kind == ONNXC_TENSOR ? value.data : value.object;
+    if (is_list(info->inputs[i])) run.inputs[i] = &run.lists[i];
   }
   for (uint32_t i = 0; i < info->num_outputs; ++i) {
     onnxc_value& value = value_at(run.args->outputs, i);
@@ -439,10 +556,21 @@ inline onnxc_status run_values(Run& run) {
     run.outputs[i] = nullptr;
     run.prepared[i] = info->outputs[i].kind != ONNXC_TENSOR;  // the body makes it
     run.allocated[i] = 0;
+    if (!is_list(info->outputs[i])) continue;
+    value.data = nullptr;
+    value.capacity = 0;
+    onnxc_sequence& list = run.lists[info->num_inputs + i];
+    list.length = -1;
+    list.list = 0;
+    run.outputs[i] = &list;
   }
   const uint32_t stages = run.session->code->num_layouts ? run.session->code->num_layouts : 1;
   for (uint32_t s = 0; s < stages; ++s) run.owned[s] = run.arenas[s] = nullptr;
-  const onnxc_status status = run_stages(run);
+  onnxc_status status = ONNXC_OK;
+  for (uint32_t i = 0; status == ONNXC_OK && i < info->num_inputs; ++i)
+    if (is_list(info->inputs[i])) status = list_input(run, i, run.input_values[i]);
+  if (status == ONNXC_OK) status = run_stages(run);
+  if (status == ONNXC_OK) status = give_lists(run);
   const onnxc_host& host = run.session->host;
   release_run_memory(host, run.memory);
   for (uint32_t s = stages; s-- > 0;)
@@ -530,6 +658,8 @@ ONNXC_ENTRY onnxc_status onnxc_entry_run(onnxc_session* session, const onnxc_run
   int64_t* table = static_cast<int64_t*>(__builtin_alloca(session->code->table_length * sizeof(int64_t) + 1));
   const uint32_t stages = session->code->num_layouts ? session->code->num_layouts : 1;
   void** memory = static_cast<void**>(__builtin_alloca(2 * stages * sizeof(void*)));
+  onnxc_sequence* lists =
+      static_cast<onnxc_sequence*>(__builtin_alloca((inputs + outputs) * sizeof(onnxc_sequence) + 1));
   onnxc_entry::Run run = {session,
                           args,
                           out,
@@ -542,7 +672,8 @@ ONNXC_ENTRY onnxc_status onnxc_entry_run(onnxc_session* session, const onnxc_run
                           table,
                           reinterpret_cast<unsigned char**>(memory),
                           memory + stages,
-                          {}};
+                          {},
+                          lists};
   return onnxc_entry::run_values(run);
 }
 

@@ -57,6 +57,12 @@ ONNXC_ENTRY int32_t onnxc_step_failed(const onnxc_frame* frame, const char* oper
     message << "a text is no number";
   else if (code == 4)
     message << "a text is not valid UTF-8";
+  else if (code == 5)
+    message << "an element of the sequence has another type or shape than is needed there";
+  else if (code == 6)
+    message << "the optional value has no element";
+  else if (code == 7)
+    message << "the parts are not the whole";
   else
     message << "failed with code " << static_cast<int64_t>(code);
   return status;

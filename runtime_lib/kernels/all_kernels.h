@@ -19,6 +19,7 @@
 #include "recurrent.h"
 #include "resize_taps.h"
 #include "rows.h"
+#include "sequence.h"
 #include "transpose.h"
 #include "unique.h"
 

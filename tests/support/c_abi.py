@@ -12,6 +12,7 @@ import numpy as np
 from . import elements
 
 MAX_RANK = 8
+TENSOR, SEQUENCE, OPTIONAL = 1, 3, 5  # onnxc_kind
 STATUS = {
     0: "ok",
     1: "invalid argument",
@@ -232,20 +233,28 @@ class CompiledModel:
     def prepare_inputs(self, feeds):
         ins, keep = (Value * len(self.inputs))(), []
         for value, info in zip(ins, self.inputs):
-            array = feeds[info.name.decode()]
-            if info.kind != 1:
-                raise ModelError(f"input {info.name.decode()}: only tensors can be given here")
-            data = elements.pack(np.asarray(array))
+            self.fill_value(value, feeds[info.name.decode()], keep)
+        return ins, keep
+
+    def fill_value(self, value, given, keep):
+        """A tensor of an array, a sequence of a list, an empty optional of None."""
+        value.struct_size = C.sizeof(Value)
+        if given is None:
+            value.kind = OPTIONAL
+        elif isinstance(given, (list, tuple)):
+            items = (Value * len(given))()
+            keep.append(items)
+            value.kind, value.rank, value.dims[0] = SEQUENCE, 1, len(given)
+            value.data = C.addressof(items)
+            for item, array in zip(items, given):
+                self.fill_value(item, array, keep)
+        else:
+            array = np.asarray(given)
+            data = elements.pack(array)
             keep.append(data)
-            value.struct_size, value.kind, value.elem, value.rank = (
-                C.sizeof(Value),
-                1,
-                elements.elem_of(array),
-                array.ndim,
-            )
+            value.kind, value.elem, value.rank = TENSOR, elements.elem_of(array), array.ndim
             value.dims[: array.ndim] = array.shape
             value.data, value.capacity = data.ctypes.data, data.nbytes
-        return ins, keep
 
     def prepare_outputs(self):
         outs, buffers = (Value * len(self.outputs))(), []
@@ -253,7 +262,7 @@ class CompiledModel:
             value.struct_size, value.kind, value.elem = C.sizeof(Value), info.kind, info.elem
             if not info.flags & 1:
                 if self.host is None:
-                    raise ModelError(f"output {info.name.decode()}: its dims are not known before the run")
+                    raise ModelError(f"output {info.name.decode()}: what it takes is not known before the run")
                 buffers.append(None)
                 continue
             dims = [info.dims[k] for k in range(info.rank)]
@@ -266,14 +275,32 @@ class CompiledModel:
         return outs, buffers
 
     def read_output(self, value, buffer):
+        if value.kind == OPTIONAL:
+            return None
+        if value.kind == SEQUENCE:
+            items = C.cast(value.data, C.POINTER(Value))
+            read = [self.read_tensor(items[k]) for k in range(value.dims[0])]
+            self.host.release(None, value.data)
+            return read
         shape = tuple(value.dims[: value.rank])
         nbytes = elements.packed_bytes(value.elem, int(np.prod(shape, dtype=np.int64)))
         if buffer is None:
             if not value.data:  # empty
                 return elements.unpack(np.empty(0, np.uint8), value.elem, shape)
-            buffer = np.ctypeslib.as_array(C.cast(value.data, C.POINTER(C.c_uint8)), (nbytes,)).copy()
+            read = self.read_tensor(value)
             self.host.release(None, value.data)
+            return read
         return elements.unpack(buffer[:nbytes], value.elem, shape)
+
+    @staticmethod
+    def read_tensor(value):
+        """A copy of the tensor."""
+        shape = tuple(value.dims[: value.rank])
+        nbytes = elements.packed_bytes(value.elem, int(np.prod(shape, dtype=np.int64)))
+        buffer = np.empty(0, np.uint8)
+        if nbytes:
+            buffer = np.ctypeslib.as_array(C.cast(value.data, C.POINTER(C.c_uint8)), (nbytes,)).copy()
+        return elements.unpack(buffer, value.elem, shape)
 
     def close(self):
         if self.session:

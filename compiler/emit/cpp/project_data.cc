@@ -1,5 +1,6 @@
 #include "compiler/emit/cpp/project_data.h"
 
+#include <algorithm>
 #include <kainjow/mustache.hpp>
 
 #include "codegen_templates/embedded_files.h"
@@ -7,6 +8,7 @@
 #include "compiler/emit/cpp/compiler_flags.h"
 #include "compiler/emit/cpp/layout_printer.h"
 #include "compiler/emit/cpp/operation_printer.h"
+#include "compiler/emit/list_info.h"
 #include "runtime_lib/abi/model_entry.h"
 
 namespace onnxc::cpp {
@@ -38,6 +40,24 @@ std::string type_note(Elem e) {
   return "";
 }
 
+// What differs where the value is a sequence or an optional.
+void set_list(data& row, const ProgramValue& value, bool is_input) {
+  const ListInfo info = list_info_of(*value.held, is_input);
+  std::vector<std::string> dims, names;
+  for (int64_t dim : info.dims) dims.push_back(std::to_string(dim)), names.emplace_back("\"\"");
+  if (dims.empty()) dims = {"0"}, names = {"\"\""};  // C++ has no arrays of no elements
+  const std::string element(elem_name(value.held->elem));
+  std::string type = value.held->sequence ? "sequence of " + element : element;
+  if (value.held->optional) type = "optional " + type;
+  row.set("label", comment_text(value.name + ": " + type));
+  row.set("kind", number(info.kind));
+  row.set("elem", number(static_cast<uint64_t>(value.held->elem)));
+  row.set("rank", std::to_string(info.rank));
+  row.set("info_dims", join(dims));
+  row.set("dim_names", join(names));
+  row.set("flags", number(info.flags));
+}
+
 // Rows of one input or output; `struct_names` and `parameters` are distinct within the header.
 data value_row(const Program& program, const ProgramValue& value, size_t index, const char* group, Names& struct_names,
                Names& parameters) {
@@ -57,6 +77,7 @@ data value_row(const Program& program, const ProgramValue& value, size_t index, 
   row.set("index", number(index));
   row.set("label", comment_text(value.name + ": " + std::string(elem_name(value.elem)) + shape_str(value.dims)));
   row.set("quoted_name", quoted(value.name));
+  row.set("kind", "ONNXC_TENSOR");
   row.set("type_name", struct_names.fresh(kind + "_" + stem));
   row.set("id", parameters.fresh(stem));
   row.set("type", is_sub_byte(value.elem) ? "uint8_t" : value_type(value.elem));
@@ -70,6 +91,7 @@ data value_row(const Program& program, const ProgramValue& value, size_t index, 
   row.set("size", number(elements(value)));
   row.set("bytes", number(packed_bytes(value)));
   row.set("alias_of", aliased ? std::to_string(program.buffers[buffer.alias_of].index) : "-1");
+  if (value.held) set_list(row, value, kind == "input");
   return row;
 }
 
@@ -93,6 +115,11 @@ void add_values(const Program& program, data& values) {
   values.set("num_outputs", number(program.outputs.size()));
 }
 
+bool has_lists(const Program& program) {
+  const auto is_list = [](const ProgramValue& v) { return v.held.has_value(); };
+  return std::ranges::any_of(program.inputs, is_list) || std::ranges::any_of(program.outputs, is_list);
+}
+
 data common(const Plan& plan, const ModelIdentity& identity) {
   data values;
   values.set("name", identity.name);
@@ -100,7 +127,7 @@ data common(const Plan& plan, const ModelIdentity& identity) {
   values.set("arena_bytes", number(run_arena_bytes(plan)));
   values.set("session_bytes", number(ONNXC_SESSION_BYTES));
   values.set("has_weights", flag(plan.blob_bytes > 0));
-  values.set("fixed", flag(!has_layout(plan)));
+  values.set("fixed", flag(!has_layout(plan) && !has_lists(plan.program)));
   data layouts(data::type::list);
   for (size_t s = 0; has_layout(plan) && s < plan.stages.size(); ++s) {
     data row;

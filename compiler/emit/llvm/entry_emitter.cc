@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "compiler/emit/list_info.h"
 #include "compiler/emit/llvm/abi_types.h"
 #include "compiler/emit/llvm/layout_emitter.h"
 #include "compiler/emit/llvm/region_emitter.h"
@@ -58,6 +59,21 @@ class EntryEmitter {
     return function;
   }
 
+  llvm::Constant* list_info(const ProgramValue& value, bool is_input) {
+    const ListInfo info = list_info_of(*value.held, is_input);
+    std::vector<llvm::Constant*> dims, names;
+    for (int64_t dim : info.dims) {
+      dims.push_back(b_.getInt64(static_cast<uint64_t>(dim)));
+      names.push_back(text(""));
+    }
+    const auto rank = static_cast<uint64_t>(info.rank);
+    return llvm::ConstantStruct::get(
+        types_.value_info,
+        {i32(sizeof(onnxc_value_info)), i32(info.kind), text(value.name), i32(static_cast<uint64_t>(value.held->elem)),
+         i32(rank), array(b_.getInt64Ty(), dims, "dims"), array(b_.getPtrTy(), names, "dim_names"),
+         i32(static_cast<uint64_t>(-1)), i32(info.flags)});
+  }
+
   llvm::Constant* value_info(const ProgramValue& value) {
     std::vector<llvm::Constant*> dims, names;
     bool all_known = true;
@@ -79,10 +95,11 @@ class EntryEmitter {
                                       i32(static_cast<uint64_t>(alias)), i32(all_known ? ONNXC_STATIC : 0)});
   }
 
-  llvm::Constant* value_infos(const std::vector<ProgramValue>& values, const char* name) {
+  llvm::Constant* value_infos(const std::vector<ProgramValue>& values, bool are_inputs) {
     std::vector<llvm::Constant*> rows;
-    for (const ProgramValue& value : values) rows.push_back(value_info(value));
-    return array(types_.value_info, rows, name);
+    for (const ProgramValue& value : values)
+      rows.push_back(value.held ? list_info(value, are_inputs) : value_info(value));
+    return array(types_.value_info, rows, are_inputs ? "inputs" : "outputs");
   }
 
   uint64_t arena_bytes() {
@@ -130,8 +147,8 @@ class EntryEmitter {
                                                          count(program.outputs),
                                                          count(program.metadata),
                                                          count(program.ops),
-                                                         value_infos(program.inputs, "inputs"),
-                                                         value_infos(program.outputs, "outputs"),
+                                                         value_infos(program.inputs, true),
+                                                         value_infos(program.outputs, false),
                                                          array(types_.metadata, pairs, "metadata"),
                                                          array(b_.getPtrTy(), labels, "operations")});
   }

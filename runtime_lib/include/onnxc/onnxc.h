@@ -42,10 +42,19 @@ typedef enum onnxc_kind {
   ONNXC_OPTIONAL = 5
 } onnxc_kind;
 
-/* One value at the boundary. For ONNXC_TENSOR: row-major bytes at `data`, aligned to the element, no more. The other
- * kinds hold an object of libonnxc_rt in `object`. Outputs: `data` may be null where the model knows the dims
- * beforehand only at run time, or where the host shall allocate; then host->allocate provides it and the caller frees
- * it by host->release. */
+/* One value at the boundary. For ONNXC_TENSOR: row-major bytes at `data`, aligned to the element, no more. Outputs:
+ * `data` may be null where the model knows the dims beforehand only at run time, or where the host shall allocate; then
+ * host->allocate provides it and the caller frees it by host->release.
+ *
+ * ONNXC_SEQUENCE: `data` is an array of dims[0] onnxc_values, tensors, and rank is 1. An input's array and its elements
+ * stay the caller's. An output's come from host->allocate (so the session needs a host), always: array and elements
+ * are one piece of memory, which the caller frees by one host->release(data).
+ *
+ * Where the model's kind is ONNXC_OPTIONAL, the value is what it holds, an ONNXC_TENSOR or (with ONNXC_OF_SEQUENCE) an
+ * ONNXC_SEQUENCE; or, where it holds nothing, an ONNXC_OPTIONAL whose `data` is null. Memory of outputs: as for a
+ * sequence.
+ *
+ * The other kinds hold an object of libonnxc_rt in `object`. */
 typedef struct onnxc_value {
   uint32_t struct_size;
   uint32_t kind; /* onnxc_kind */
@@ -88,7 +97,7 @@ typedef struct onnxc_value_info {
   uint32_t struct_size;
   uint32_t kind;
   const char* name;
-  onnxc_elem elem;
+  onnxc_elem elem;              /* of a sequence and an optional: of its elements, as are rank and dims */
   int32_t rank;                 /* -1: unknown */
   const int64_t* dims;          /* -1: free */
   const char* const* dim_names; /* symbol, or "" */
@@ -96,6 +105,7 @@ typedef struct onnxc_value_info {
   uint32_t flags;               /* ONNXC_STATIC: all dims are known */
 } onnxc_value_info;
 #define ONNXC_STATIC 1u
+#define ONNXC_OF_SEQUENCE 2u /* of an ONNXC_OPTIONAL: it holds a sequence, not a tensor */
 
 typedef struct onnxc_metadata {
   const char* key;
