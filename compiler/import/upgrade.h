@@ -10,7 +10,7 @@
 namespace onnxc {
 
 // The oldest opset that the operators' own rows start from.
-inline constexpr int kOldestOpset = 7;
+inline constexpr int kOldestOpset = 6;
 
 // Brings `model` (without model-local functions) to opset 7 when it is older; else leaves it alone.
 Status convert_ancient(onnx::ModelProto& model);

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "compiler/ops/indexing.h"
+#include "compiler/ops/legacy_broadcast.h"
 #include "compiler/ops/sequence.h"
 #include "compiler/ops/whole_floats.h"
 
@@ -518,7 +519,7 @@ Status decompose_dropout(Graph& g, Node& n) {
   const OpDef op_##name = make(#name, infer_same, compute_unary<ExprOp::op>, Accuracy::Rounding, true)
 #define BINARY(name, op, infer) \
   extern const OpDef op_##name; \
-  const OpDef op_##name = make(#name, infer, compute_binary<ExprOp::op>)
+  const OpDef op_##name = with(make(#name, infer, compute_binary<ExprOp::op>), {{6, upgrade_broadcast_6}})
 #define ACTIVATION(name, fn)    \
   extern const OpDef op_##name; \
   const OpDef op_##name = make(#name, infer_same, fn, Accuracy::Rounding, true)
@@ -561,7 +562,7 @@ BINARY(Sub, Sub, infer_arithmetic<dim_sub>);
 BINARY(Mul, Mul, infer_quotient<dim_mul>);
 BINARY(Div, Div, infer_quotient<dim_div>);
 OP(Mod) = make("Mod", infer_same, compute_mod);
-OP(Pow) = make("Pow", infer_pow, compute_pow, Accuracy::Rounding, true);
+OP(Pow) = with(make("Pow", infer_pow, compute_pow, Accuracy::Rounding, true), {{6, upgrade_broadcast_6}});
 BINARY(And, And, infer_bool);
 BINARY(Or, Or, infer_bool);
 BINARY(Xor, Xor, infer_bool);
@@ -575,7 +576,7 @@ BINARY(LessOrEqual, Le, infer_compare<ExprOp::Le>);
 BINARY(Greater, Gt, infer_compare<ExprOp::Gt>);
 BINARY(GreaterOrEqual, Ge, infer_compare<ExprOp::Ge>);
 OP(PRelu) = [] {
-  OpDef d = make("PRelu", infer_prelu, prelu);
+  OpDef d = with(make("PRelu", infer_prelu, prelu), {{6, upgrade_channel_slope_6}});
   d.decompose = decompose_prelu;
   d.decompose_if = channel_slope;
   return d;

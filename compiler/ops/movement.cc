@@ -456,8 +456,14 @@ Result<bool> view_slice(LowerContext& c) {
 
 Status infer_expand(InferContext& c) {
   if (!c.has_input(0) || !c.has_input(1)) return c.invalid("input and shape are needed");
-  if (const auto rank = c.declared_rank(0)) ONNXC_TRY(c.settle_length(1, *rank));
+  const auto declared = c.declared_rank(0);
+  if (declared && c.has_shape(0) && *declared > c.shape(0).size()) ONNXC_TRY(c.settle_length(1, *declared));
   const auto& wanted = c.in_contents(1);
+  if (!wanted && c.has_shape(0) && declared == c.shape(0).size()) {  // settle_shape makes it known
+    Shape out;
+    for (size_t d = 0; d < c.shape(0).size(); ++d) out.push_back(c.unknown("d" + std::to_string(d)));
+    return c.set(0, c.elem(0), std::move(out)), ok();
+  }
   if (!wanted || !c.has_shape(0)) {
     if (c.has_shape(0) && c.has_shape(1) && c.shape(1).size() == 1 && c.shape(1)[0].is_const() &&
         c.shape(1)[0].value() <= 16) {
@@ -475,6 +481,14 @@ Status infer_expand(InferContext& c) {
       (*out)[0].value() <= static_cast<int64_t>(kMaxContents))
     c.contents[0] = Contents(static_cast<size_t>((*out)[0].value()), (*in)[0]);
   c.set(0, c.elem(0), std::move(out).value());
+  return ok();
+}
+bool has_shape_of_free_length(const Node& n) {
+  return n.input(0)->type.shape && n.output()->type.shape && has_free_length(n.input(1));
+}
+Status settle_shape(Graph& g, Node& n) {
+  GraphWriter writer(g, n);
+  n.set_input(1, short_list(writer, n.input(1), n.input(0)->type.shape->size(), {.fill = 1, .at_end = true}));
   return ok();
 }
 Result<Expr> compute_expand(ComputeContext& c, std::span<const Expr> idx) { return c.load_broadcast(0, idx); }
@@ -558,6 +572,22 @@ Status infer_pad(InferContext& c) {
   c.set(0, c.elem(0), std::move(out));
   return ok();
 }
+bool has_axes_of_free_number(const Node& n) {
+  return n.input(0)->type.shape && has_free_length(n.input(1)) && has_free_length(n.input(3));
+}
+Status settle_pads(Graph& g, Node& n) {
+  GraphWriter writer(g, n);
+  const size_t rank = n.input(0)->type.shape->size();
+  ONNXC_TRY(require_equal(n, (*n.input(1)->type.shape)[0], (*n.input(3)->type.shape)[0] * Dim(2),
+                          "the number of pads is not twice the number of axes"));
+  const Node* halves = writer.node("Split", {n.input(1)}, {{"axis", int64_t{0}}}, 2);
+  n.set_input(
+      1, writer.add("Concat",
+                    {short_list(writer, halves->output(0), rank, {}), short_list(writer, halves->output(1), rank, {})},
+                    {{"axis", int64_t{0}}}));
+  n.set_input(3, short_list(writer, n.input(3), rank, {.fill = kNoAxis}));
+  return ok();
+}
 Result<Expr> compute_pad(ComputeContext& c, std::span<const Expr> idx) {
   const Shape& x = c.in_shape(0);
   ONNXC_ASSIGN(const auto pads, pads_of(c.node(), x.size()));
@@ -639,8 +669,18 @@ OP(Slice) = [] {
   d.view = view_slice;
   return d;
 }();
-OP(Expand) = move("Expand", infer_expand, compute_expand);
+OP(Expand) = [] {
+  OpDef d = move("Expand", infer_expand, compute_expand);
+  d.decompose = settle_shape;
+  d.decompose_if = has_shape_of_free_length;
+  return d;
+}();
 OP(Tile) = move("Tile", infer_tile, compute_tile);
-OP(Pad) = move("Pad", infer_pad, compute_pad, {{10, upgrade_pad_10}});
+OP(Pad) = [] {
+  OpDef d = move("Pad", infer_pad, compute_pad, {{10, upgrade_pad_10}});
+  d.decompose = settle_pads;
+  d.decompose_if = has_axes_of_free_number;
+  return d;
+}();
 
 }  // namespace onnxc

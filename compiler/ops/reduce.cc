@@ -70,7 +70,10 @@ Status infer_reduce(InferContext& c) {
   return ok();
 }
 
-bool has_axes_of_free_length(const Node& n) { return n.input(0)->type.shape && has_free_length(n.input(1)); }
+// Without keepdims their number tells the rank.
+bool has_axes_of_free_length(const Node& n) {
+  return n.input(0)->type.shape && n.attr_int("keepdims", 1) != 0 && has_free_length(n.input(1));
+}
 
 Status settle_axes(Graph& g, Node& n) {
   GraphWriter writer(g, n);

@@ -24,6 +24,13 @@ Status upgrade_resize_10(Graph&, Node& n) {
   n.attrs["nearest_mode"] = std::string("simple");
   return ok();
 }
+Status upgrade_upsample_6(Graph&, Node& n) {
+  if (!n.has("height_scale")) return ok();
+  n.attrs["scales"] = std::vector<float>{1, 1, n.attr_float("height_scale", 1), n.attr_float("width_scale", 1)};
+  n.attrs.erase("height_scale");
+  n.attrs.erase("width_scale");
+  return ok();
+}
 Status upgrade_upsample_8(Graph& g, Node& n) {
   const auto scales = n.attr_floats("scales");
   n.set_input(1, g.add_constant(Tensor::f32({static_cast<int64_t>(scales.size())}, scales)));
@@ -481,7 +488,7 @@ OP(Resize) = [] {
 OP(Upsample) = [] {
   OpDef d;
   d.name = "Upsample";
-  d.upgrades = {{8, upgrade_upsample_8}, {9, upgrade_upsample_9}};
+  d.upgrades = {{6, upgrade_upsample_6}, {8, upgrade_upsample_8}, {9, upgrade_upsample_9}};
   return d;
 }();
 

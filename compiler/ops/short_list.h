@@ -14,6 +14,7 @@ bool has_free_length(const Value* list);
 struct ShortListAttrs {
   int64_t fill = 0;
   bool positions = false;       // 0, 1, 2 ... instead of the entries
+  bool at_end = false;          // the entries come last, the fill before them
   bool all_when_empty = false;  // 0, 1, 2 ... where there is no entry
 };
 // i64[length] before the writer's node; a run with more entries is refused.

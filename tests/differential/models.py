@@ -18,7 +18,7 @@ class RealModel:
     name: str  # as in tables
     file: str  # stem of the file
     feed: str = ""  # id in feeds.py; empty: the name
-    small: bool = True  # through the C++ back end by default too
+    small: bool = True  # seconds through the C++ back end, so by default too
     note: str = ""  # why a comparison is special
 
     def path(self):
@@ -50,19 +50,19 @@ MODELS = [
     RealModel("resnet50thin_opennsfw", "resnet50thin_opennsfw", small=False),
     RealModel("light_resnet50", "resnet50", small=False),
     RealModel("light_densenet121", "densenet121", small=False),
-    RealModel("light_shufflenet", "shufflenet"),
-    RealModel("light_squeezenet", "squeezenet"),
+    RealModel("light_shufflenet", "shufflenet", small=False),
+    RealModel("light_squeezenet", "squeezenet", small=False),
     RealModel("light_inception_v2", "inception_v2", small=False),
     RealModel("yolov8n_nudenet", "yolov8n_nudenet", small=False),
-    RealModel("blazeface_front128", "blazeface_front128"),
-    RealModel("mlsd_tiny_320", "mlsd_tiny_320"),
+    RealModel("blazeface_front128", "blazeface_front128", small=False),
+    RealModel("mlsd_tiny_320", "mlsd_tiny_320", small=False),
     RealModel("vit_s_focus", "vit_s_focus", small=False),
-    RealModel("ppocrv2_cls", "ppocrv2_cls"),
+    RealModel("ppocrv2_cls", "ppocrv2_cls", small=False),
     RealModel("minilm_l6_w8", "minilm_l6_w8"),
     RealModel("silero_vad_openvino_16k", "silero_vad_openvino_16k"),
-    RealModel("oww_embedding", "oww_embedding"),
+    RealModel("oww_embedding", "oww_embedding", small=False),
     RealModel("oww_melspectrogram", "oww_melspectrogram"),
-    RealModel("basic_pitch", "basic_pitch"),
+    RealModel("basic_pitch", "basic_pitch", small=False),
 ]
 
 

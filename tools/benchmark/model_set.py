@@ -78,9 +78,13 @@ MODELS = [
 SHORT_SECONDS, SHORT_GOAL = 1e-4, 2.0  # a model without a goal of its own that the faster peer runs in less than that
 
 
+def fits(name: str, patterns: list[str]) -> bool:
+    """Whether a pattern (shell wildcards) fits, or there is none."""
+    return not patterns or any(fnmatch.fnmatchcase(name, p) for p in patterns)
+
+
 def chosen(patterns: list[str]) -> list[Model]:
-    """Those whose name a pattern fits (shell wildcards); all without patterns."""
-    return [m for m in MODELS if not patterns or any(fnmatch.fnmatchcase(m.name, p) for p in patterns)]
+    return [m for m in MODELS if fits(m.name, patterns)]
 
 
 def free_inputs(model: onnx.ModelProto, feed: dict[str, np.ndarray]) -> list[onnx.ValueInfoProto]:
