@@ -1,10 +1,11 @@
-// Random tensors: RandomUniform, RandomNormal and those shaped like an input (onnx/docs/Operators.md); Bernoulli is a
-// function of ONNX over them. An element is a hash of its number and the node's seed (SplitMix64; Steele et al., Fast
-// splittable pseudorandom number generators, 2014), so that the same model gives the same numbers in every run. A node
-// without a seed takes the name of its output for one. Tested by tests/conformance and tests/differential.
+// Random tensors: RandomUniform, RandomNormal, those shaped like an input, Multinomial (onnx/docs/Operators.md);
+// Bernoulli is a function of ONNX over them. An element is a hash of its number and the node's seed (SplitMix64; Steele
+// et al., Fast splittable pseudorandom number generators, 2014), so that the same model gives the same numbers in every
+// run. A node without a seed takes the name of its output for one. Tested by tests/conformance and tests/differential.
 #include <bit>
 #include <cmath>
 
+#include "compiler/ops/graph_writer.h"
 #include "compiler/ops/indexing.h"
 
 namespace onnxc {
@@ -94,6 +95,39 @@ Result<Expr> compute_normal(ComputeContext& c, std::span<const Expr> idx) {
          num(c.node().attr_float("mean", 0));
 }
 
+// ---- Multinomial
+
+Status infer_multinomial(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 1));
+  const int64_t dtype = c.node.attr_int("dtype", static_cast<int64_t>(Elem::I32));
+  const int64_t samples = c.node.attr_int("sample_size", 1);
+  if (dtype != static_cast<int64_t>(Elem::I32) && dtype != static_cast<int64_t>(Elem::I64))
+    return c.invalid("attribute `dtype` must be int32 or int64");
+  if (samples < 1) return c.invalid("attribute `sample_size` must be positive");
+  if (!c.has_shape(0)) return c.set_unranked(0, static_cast<Elem>(dtype)), ok();
+  if (c.shape(0).size() != 2) return c.invalid("the input must be [batch, classes], not " + shape_str(c.shape(0)));
+  return c.set(0, static_cast<Elem>(dtype), {c.shape(0)[0], Dim(samples)}), ok();
+}
+
+// A sample is the number of classes, but the last, whose cumulated probability is not above a uniform number.
+Status decompose_multinomial(Graph& g, Node& n) {
+  GraphWriter w(g, n);
+  const int64_t samples = n.attr_int("sample_size", 1);
+  GraphWriter::Attrs seed;
+  if (n.has("seed")) seed["seed"] = n.attr_float("seed", 0);
+  Value* const logits = n.input(0);
+  Value* const top = w.add("ReduceMax", {logits, w.ints({1})});
+  Value* const sums = w.add("CumSum", {w.add("Exp", {w.add("Sub", {logits, top})}), w.ints({1})});
+  Value* const total = w.add("Slice", {sums, w.ints({-1}), w.ints({INT64_MAX}), w.ints({1})});
+  Value* const before = w.add("Slice", {sums, w.ints({0}), w.ints({-1}), w.ints({1})});
+  Value* const drawn = w.add("RandomUniformLike", {w.add("Expand", {top, w.ints({1, samples})})}, std::move(seed));
+  Value* const limit = w.add("Unsqueeze", {w.add("Mul", {drawn, total}), w.ints({2})});
+  Value* const passed = w.add("LessOrEqual", {w.add("Unsqueeze", {before, w.ints({1})}), limit});
+  Value* const count = w.add("ReduceSum", {w.cast(passed, Elem::I32), w.ints({2})}, {{"keepdims", int64_t{0}}});
+  w.replace({w.cast(count, static_cast<Elem>(n.attr_int("dtype", static_cast<int64_t>(Elem::I32))))});
+  return ok();
+}
+
 OpDef random(std::string_view name, InferFn infer, ComputeFn compute) {
   OpDef d;
   d.name = name;
@@ -111,5 +145,10 @@ OP(RandomUniform) = random("RandomUniform", infer_shaped, compute_uniform);
 OP(RandomUniformLike) = random("RandomUniformLike", infer_like, compute_uniform);
 OP(RandomNormal) = random("RandomNormal", infer_shaped, compute_normal);
 OP(RandomNormalLike) = random("RandomNormalLike", infer_like, compute_normal);
+OP(Multinomial) = [] {
+  OpDef d = random("Multinomial", infer_multinomial, nullptr);
+  d.decompose = decompose_multinomial;
+  return d;
+}();
 
 }  // namespace onnxc
