@@ -44,6 +44,9 @@ int32_t run(onnxc_frame* frame) {
   [[maybe_unused]] const unsigned char* const weights = frame->weights;
   [[maybe_unused]] const int64_t* const table = frame->table;
   [[maybe_unused]] int32_t status = ONNXC_OK;
+{{#grows}}
+  onnxc_grown grown[{{{num_grown}}}] = {};
+{{/grows}}
 {{#steps}}
 
 {{#comment}}

@@ -184,7 +184,9 @@ Status VerifyScope::check_call(const KernelCall& call, bool in_nest) const {
     }
   for (BufferId b : call.scratch) {
     ONNXC_TRY(check_buffer(b));
-    if (program.buffers[b].storage != Buffer::Storage::Arena) return bug("scratch " + name(b) + " is not arena memory");
+    const Buffer::Storage storage = program.buffers[b].storage;
+    if (storage != Buffer::Storage::Arena && storage != Buffer::Storage::Dynamic)
+      return bug("scratch " + name(b) + " is not arena memory");
     if (!operands.insert(b).second) return bug("scratch " + name(b) + " is an operand too");
   }
   for (const Argument& a : call.arguments)

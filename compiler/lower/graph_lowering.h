@@ -66,6 +66,11 @@ class GraphLowering {
   void require_non_negative(const Dim& value, const std::string& message);
 
   // ---- regions.cc: see LowerContext
+  // What a region's operation writes gets memory before it where the size is known within the region only.
+  void allocate_within(const Operation& op);
+  bool is_sized_within(const Buffer& buffer) const;
+  // Requires in the region what its symbols must fulfil.
+  void require_within();
   Status begin_region(const Graph& body);
   std::vector<Operation> end_region();
   Result<std::vector<BufferId>> lower_body(const Graph& body, const std::vector<BufferId>& inputs);
@@ -113,6 +118,7 @@ class GraphLowering {
     std::unordered_map<const Value*, Pending> pending;
     std::unordered_map<const Value*, std::map<HomeKey, BufferId>> homes;
     std::unordered_map<const Value*, Layout> main_layout;
+    std::set<std::string> required;
   };
 
   const Graph& graph_;
@@ -130,9 +136,12 @@ class GraphLowering {
   std::set<std::string> defined_;        // Scalars
   const std::set<std::string>& needed_;
   std::set<std::string> missing_;
-  std::vector<Operation> required_;     // what the run requires of symbols
-  std::vector<Around> around_;          // of the regions that are being written, the innermost last
-  std::set<std::string> requirements_;  // each once, as text
+  std::vector<Operation> required_;        // what the run requires of symbols
+  std::vector<Around> around_;             // of the regions that are being written, the innermost last
+  std::set<std::string> requirements_;     // each once, as text
+  std::set<std::string> inner_names_;      // what may be told within regions only: as element_names_
+  std::set<std::string> told_within_;      // of these: Scalars by now
+  std::set<std::string> required_within_;  // of the regions that are being written, as text
 };
 
 // Names shared subexpressions of the stores in `block` by Let statements, so that no printer evaluates them twice.

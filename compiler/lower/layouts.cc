@@ -45,6 +45,7 @@ BufferId GraphLowering::new_buffer(const Value* value, Layout layout) {
 }
 
 bool GraphLowering::place_in(const Value* value, Layout layout, BufferId whole, const Dim& offset) {
+  if (!around_.empty() && is_sized_within(program_.buffers[storage_root(program_, whole)])) return false;
   const auto& homes = homes_[value];
   const auto found = homes.find({layout, value->type.stored().shape->size()});
   if (found == homes.end()) return false;

@@ -103,27 +103,45 @@ void GraphLowering::add_inputs() {
   for (const Value* v : graph_.inputs) (void)define_elements(*v);  // they lie in memory already
 }
 
-// Any value that is known to hold an element can tell it.
-void GraphLowering::find_element_names() {
-  const auto add = [this](const Value* v) {
+namespace {
+
+// Symbols that values of `graph` can tell: elements that they are known to hold, and dims that their operators define.
+void add_told(const Graph& graph, std::set<std::string>& names) {
+  const auto add = [&](const Value* v) {
     if (!v || !v->contents || v->type.shape->size() > 1) return;
     for (const Dim& element : *v->contents)
-      if (const auto name = element.as_symbol(); name && name->front() == '~') element_names_.insert(*name);
+      if (const auto name = element.as_symbol(); name && name->front() == '~') names.insert(*name);
   };
-  for (const Value* v : graph_.inputs) add(v);
-  for (const auto& [dim, name] : graph_.named_dims) {
-    element_names_.insert(name);
-    defined_.insert(name);
-  }
-  for (const auto& node : graph_.nodes()) {
+  for (const Value* v : graph.inputs) add(v);
+  for (const auto& node : graph.nodes()) {
     for (const Value* v : node->outputs()) add(v);
     const OpDef* def = find_op(node->domain, node->op);
     if (!def || !(def->dims || def->defines_dims)) continue;
     for (const Value* v : node->outputs())
       if (v && v->type.shape)
         for (const Dim& d : *v->type.shape)
-          if (const auto name = d.as_symbol()) element_names_.insert(*name);
+          if (const auto name = d.as_symbol()) names.insert(*name);
   }
+}
+
+void add_told_within(const Graph& graph, std::set<std::string>& names) {
+  for (const auto& node : graph.nodes())
+    for (const Graph* inner : node->subgraphs()) {
+      add_told(*inner, names);
+      add_told_within(*inner, names);
+    }
+}
+
+}  // namespace
+
+void GraphLowering::find_element_names() {
+  add_told(graph_, element_names_);
+  for (const auto& [dim, name] : graph_.named_dims) {
+    element_names_.insert(name);
+    defined_.insert(name);
+  }
+  add_told_within(graph_, inner_names_);
+  for (const std::string& name : element_names_) inner_names_.erase(name);
 }
 
 void GraphLowering::define(const std::string& name, BufferId buffer, int64_t element, const Node* origin) {
@@ -132,6 +150,9 @@ void GraphLowering::define(const std::string& name, BufferId buffer, int64_t ele
   Operation op;
   op.node = ScalarDef{name, ScalarDef::Element{buffer, Dim(element) * stride}};
   emit(std::move(op), origin);
+  if (around_.empty()) return;
+  told_within_.insert(name);
+  require_within();
 }
 
 Status GraphLowering::define_elements(const Value& value) {
@@ -157,6 +178,7 @@ Operation& GraphLowering::emit(Operation op, const Node* origin) {
     auto pairs = in_place_candidates(program_, nest->body);
     op.in_place.insert(op.in_place.end(), pairs.begin(), pairs.end());
   }
+  if (!around_.empty()) allocate_within(op);
   program_.ops.push_back(std::move(op));
   return program_.ops.back();
 }
@@ -165,8 +187,9 @@ Operation& GraphLowering::emit(Operation op, const Node* origin) {
 bool GraphLowering::knows(const Dim& dim) const {
   std::set<std::string> used;
   dim.collect_symbols(used);
-  return std::ranges::all_of(
-      used, [this](const std::string& s) { return symbols_.contains(s) || element_names_.contains(s); });
+  return std::ranges::all_of(used, [this](const std::string& s) {
+    return symbols_.contains(s) || element_names_.contains(s) || (!around_.empty() && inner_names_.contains(s));
+  });
 }
 
 Status GraphLowering::check_output(const Node& node, const Value& out) const {

@@ -122,7 +122,8 @@ Status GraphLowering::arrange_stages() {
       more = true;
     }
   }
-  std::ranges::set_difference(element_names_, defined_, std::inserter(missing_, missing_.end()));
+  for (const auto* names : {&element_names_, &inner_names_})
+    std::ranges::set_difference(*names, defined_, std::inserter(missing_, missing_.end()));
   std::erase_if(missing_, [&](const std::string& name) { return !used.contains(name); });
   if (std::ranges::includes(needed_, missing_)) {
     if (!missing_.empty())

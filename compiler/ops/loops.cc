@@ -166,10 +166,17 @@ class LoopWriter {
     const Type type = v.type.stored();
     const auto& shape = type.shape;
     if (!type.is_tensor() || type.elem == Elem::String || !shape ||
-        !std::ranges::all_of(*shape, [&](const Dim& d) { return c_.knows(d); }))
+        !std::ranges::all_of(*shape, [&](const Dim& d) { return c_.knows(d) && !changes(d); }))
       return c_.unsupported("\"" + v.name + "\" has the type " + v.type.str() + " in the body; only tensors of one " +
                             "shape in all turns are supported yet");
     return c_.temporary(type.elem, *shape);
+  }
+  // Whether the dim of a carried value is another after a turn: `joined` has named it.
+  bool changes(const Dim& dim) const {
+    std::set<std::string> symbols;
+    dim.collect_symbols(symbols);
+    const std::string mine = "n" + std::to_string(c_.node().id) + ".carried";
+    return std::ranges::any_of(symbols, [&](const std::string& s) { return s.starts_with(mine); });
   }
   Status begin() { return c_.begin_region(body_); }
   // One more carried value, after the others: how many turns there were.

@@ -175,8 +175,7 @@ bool is_too_long(const Dim& d) {
 // An integer tensor that may be a shape, axes, a count ...
 bool may_tell_dims(const Value& v) {
   const Type& type = v.type;
-  if (v.graph->parent || !type.is_static_tensor() || type.shape->size() > 1 || !is_int(type.elem) ||
-      elem_bits(type.elem) < 8)
+  if (!type.is_static_tensor() || type.shape->size() > 1 || !is_int(type.elem) || elem_bits(type.elem) < 8)
     return false;
   return numel(*type.shape).value() <= kMaxListed;
 }
@@ -194,7 +193,7 @@ void name_elements(Value& v, const std::string& stem) {
     if (element.is_overflow())
       element = Dim::symbol(stem + "." + std::to_string(i));
     else if (is_too_long(element))
-      element = v.graph->name_dim(element, true);
+      element = v.graph->parent ? Dim::symbol(stem + "." + std::to_string(i)) : v.graph->name_dim(element, true);
   }
 }
 
@@ -216,7 +215,7 @@ Status infer_node(Node& node) {
     out->type = std::move(c.outputs[i]);
     if (out->type.is_tensor() && out->type.shape)
       for (Dim& d : *out->type.shape)
-        if (is_too_long(d)) d = node.graph->name_dim(d, false);
+        if (is_too_long(d) && !node.graph->parent) d = node.graph->name_dim(d, false);
     out->contents = std::move(c.contents[i]);
     if (out->contents && out->contents->size() > kMaxContents) out->contents.reset();
     name_elements(*out, "~n" + std::to_string(node.id) + "." + std::to_string(i));
@@ -228,8 +227,11 @@ Status infer_graph(Graph& graph) {
   ONNXC_TRY(graph.sort());
   do {
     graph.substitute(std::exchange(graph.learned, {}));
-    for (size_t i = 0; !graph.parent && i < graph.inputs.size(); ++i)
-      name_elements(*graph.inputs[i], "~in" + std::to_string(i));
+    for (size_t i = 0; i < graph.inputs.size(); ++i) {
+      Value& input = *graph.inputs[i];
+      if (graph.parent) input.contents.reset();  // of a turn
+      name_elements(input, graph.parent ? "~v" + std::to_string(input.id) : "~in" + std::to_string(i));
+    }
     for (const auto& node : graph.nodes()) {
       ONNXC_TRY(infer_node(*node));
       if (!graph.learned.empty()) break;

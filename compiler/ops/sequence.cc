@@ -128,6 +128,13 @@ bool is_known_position(const Node& node, size_t i) {
   return !node.input(i) || indexing::ints_of(node.input(i)).has_value();
 }
 
+// In the body of a loop a symbol may stand for another number in each turn.
+Type in_any_turn(const Node& node, Type type) {
+  for (size_t d = 0; node.graph->parent && type.shape && d < type.shape->size(); ++d)
+    if (!(*type.shape)[d].is_const()) (*type.shape)[d] = varying_dim();
+  return type;
+}
+
 // ---- SequenceConstruct, SequenceEmpty
 
 Status infer_sequence_construct(InferContext& c) {
@@ -138,7 +145,7 @@ Status infer_sequence_construct(InferContext& c) {
     // One of unknown rank may have any.
     elements = c.in(i).shape && elements.shape ? joined_elements(elements, c.in(i)) : Type::unranked(elements.elem);
   }
-  return c.outputs[0] = Type::sequence(std::move(elements)), ok();
+  return c.outputs[0] = Type::sequence(in_any_turn(c.node, std::move(elements))), ok();
 }
 
 Status infer_sequence_empty(InferContext& c) {
@@ -153,7 +160,7 @@ Status infer_sequence_insert(InferContext& c) {
   ONNXC_TRY(require_sequence(c, 0));
   ONNXC_TRY(require_element(c, 1, element_type(c.in(0)).elem));
   ONNXC_TRY(require_position(c, 2));
-  return c.outputs[0] = Type::sequence(joined_elements(*c.in(0).inner, c.in(1))), ok();
+  return c.outputs[0] = Type::sequence(joined_elements(*c.in(0).inner, in_any_turn(c.node, c.in(1)))), ok();
 }
 
 bool is_listed_with_position(const Node& node, size_t position) {
@@ -257,7 +264,7 @@ Status infer_split_to_sequence(InferContext& c) {
     for (int64_t p : *parts) sum = sum + Dim(p);
     ONNXC_TRY(c.require_equal(sum, extent, "the parts are not the whole"));
   }
-  return c.outputs[0] = Type::sequence(std::move(elements)), ok();
+  return c.outputs[0] = Type::sequence(in_any_turn(c.node, std::move(elements))), ok();
 }
 
 bool split_to_sequence_decomposes(const Node& node) {

@@ -19,11 +19,25 @@ namespace {
 
 constexpr int64_t kGuardBytes = 64;
 
+// Scalars of regions: what is sized by them is allocated there.
+void add_inner_scalars(const std::vector<Operation>& ops, std::set<std::string>& names) {
+  const auto add = [&](const Region& region) {
+    for (const Operation& op : region.ops)
+      if (const auto* def = std::get_if<ScalarDef>(&op.node)) names.insert(def->name);
+    add_inner_scalars(region.ops, names);
+  };
+  for (const Operation& op : ops) {
+    if (const auto* loop = std::get_if<Loop>(&op.node)) add(loop->body);
+    if (const auto* branch = std::get_if<If>(&op.node)) add(branch->then_region), add(branch->else_region);
+  }
+}
+
 }  // namespace
 
 Status require_known_dims(const Program& program) {
   std::set<std::string> known;
   for (const auto& [symbol, stage] : stage_of_symbol(program)) known.insert(symbol);
+  add_inner_scalars(program.ops, known);
   std::vector<Diagnostic> diagnostics;
   for (const Buffer& buffer : program.buffers) {
     std::set<std::string> symbols;

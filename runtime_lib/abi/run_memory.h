@@ -43,6 +43,27 @@ ONNXC_ENTRY void* onnxc_run_allocate(void* frame, int64_t bytes) {
   return place;
 }
 
+// Memory that one place of the model takes again and again, in turns of a loop; zero at first.
+typedef struct onnxc_grown {
+  void* memory;
+  int64_t bytes;
+} onnxc_grown;
+
+// `bytes` for `place`, which loses what it held; null when the host has none.
+ONNXC_ENTRY void* onnxc_run_grow(void* frame, onnxc_grown* place, int64_t bytes) {
+  if (place->memory && bytes <= place->bytes) return place->memory;
+  const int64_t wanted = bytes < 2 * place->bytes ? 2 * place->bytes : bytes;
+  place->memory = onnxc_run_allocate(frame, wanted);
+  place->bytes = place->memory ? wanted : 0;
+  return place->memory;
+}
+
+// For the bytes of a tensor, dim by dim; what no memory holds, or a negative dim, is INT64_MAX.
+ONNXC_ENTRY int64_t onnxc_times(int64_t bytes, int64_t dim) {
+  int64_t product = 0;
+  return dim < 0 || bytes == INT64_MAX || __builtin_mul_overflow(bytes, dim, &product) ? INT64_MAX : product;
+}
+
 }  // extern "C"
 
 namespace onnxc_entry {

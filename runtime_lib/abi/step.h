@@ -40,6 +40,12 @@ ONNXC_ENTRY int32_t onnxc_layout_refused(const onnxc_frame* frame, const char* t
   return ONNXC_INVALID_ARGUMENT;
 }
 
+// A Require within a loop or branch does not hold.
+ONNXC_ENTRY int32_t onnxc_step_refused(const onnxc_frame* frame, const char* text) {
+  if (onnxc_first_failure(frame, ONNXC_INVALID_ARGUMENT)) onnxc_entry::Message(frame->message) << text;
+  return ONNXC_INVALID_ARGUMENT;
+}
+
 // A kernel that may fail returned `code` != 0 (runtime_lib/kernels/README.md lists them). `operation`: kernel and ONNX
 // nodes.
 ONNXC_ENTRY int32_t onnxc_step_failed(const onnxc_frame* frame, const char* operation, int32_t code) {

@@ -111,6 +111,73 @@ MODELS = {
         }""",
         {"x": np.float32([1, -2, 0.5])},
     ),
+    "elements_of_other_dims_in_each_turn": (
+        """agraph (seq(float[N, 4]) s, float[1, 4] w) => (seq(float[N, 4]) t, float[M, 4] all) {
+          n = SequenceLength (s)
+          none = SequenceEmpty ()
+          t = Loop (n, , none) <body = turn (int64 i, bool c, seq(float[K, 4]) before) => (bool go, seq(float[K, 4]) after) {
+            go = Identity (c)
+            x = SequenceAt (s, i)
+            soft = Softmax <axis = 1> (x)
+            y = Mul (soft, w)
+            after = SequenceInsert (before, y)
+          }>
+          all = ConcatFromSequence <axis = 0> (t)
+        }""",
+        {"s": [ROWS[:k] / 8 for k in (3, 1, 0, 6, 2)], "w": ROWS[1:2]},
+    ),
+    "longer_slices_in_each_turn": (
+        """agraph (float[6, 4] x, int64 n) => (seq(float[N, 4]) t) <int64[1] zero = {0}, int64[1] one = {1}> {
+          none = SequenceEmpty ()
+          t = Loop (n, , none) <body = turn (int64 i, bool c, seq(float[K, 4]) before) => (bool go, seq(float[K, 4]) after) {
+            go = Identity (c)
+            at = Reshape (i, one)
+            end = Add (at, one)
+            part = Slice (x, zero, end, zero)
+            y = Neg (part)
+            after = SequenceInsert (before, y)
+          }>
+        }""",
+        {"x": ROWS, "n": np.array(5)},
+    ),
+    "a_map": (
+        """agraph (seq(float[N, 4]) s, float[4] w) => (seq(float[N]) t, seq(int64[2]) shapes) {
+          t, shapes = SequenceMap (s, w) <body = each (float[K, 4] x, float[4] v) => (float[K] y, int64[2] shape) {
+            y = MatMul (x, v)
+            shape = Shape (x)
+          }>
+        }""",
+        {"s": RAGGED[:2], "w": ROWS[2]},
+    ),
+    "a_map_of_listed_elements": (
+        """agraph (float[6, 4] x) => (seq(float[2]) t) <int64 two = {2}> {
+          s = SplitToSequence <axis = 0> (x, two)
+          t = SequenceMap (s) <body = each (float[K, 4] x) => (float[K] y) {
+            one = Constant <value_ints = [1]> ()
+            y = ReduceMax <keepdims = 0> (x, one)
+          }>
+        }""",
+        {"x": ROWS},
+    ),
+    "kept_rows_in_each_turn": (
+        """agraph (seq(float[N, 4]) s, float[4] x) => (float[4] y, seq(int64[1, M]) where) {
+          n = SequenceLength (s)
+          none = SequenceEmpty <dtype = 7> ()
+          y, where = Loop (n, , x, none) <body = turn (int64 i, bool c, float[4] h, seq(int64[1, K]) before)
+              => (bool go, float[4] next, seq(int64[1, K]) after) {
+            go = Identity (c)
+            zero = Constant <value_ints = [0]> ()
+            rows = SequenceAt (s, i)
+            sums = ReduceSum <keepdims = 0> (rows, zero)
+            next = Sub (sums, h)
+            limit = Constant <value_float = 8.0> ()
+            large = Greater (next, limit)
+            places = NonZero (large)
+            after = SequenceInsert (before, places)
+          }>
+        }""",
+        {"s": [ROWS[:k] for k in (3, 1, 0, 6, 2)], "x": ROWS[1]},
+    ),
     "optional_sequence_of_branches": (
         """agraph (bool c, float[2] a) => (bool has, optional(seq(float[2])) o) {
           o = If (c) <

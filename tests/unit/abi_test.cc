@@ -176,6 +176,77 @@ TEST_F(AbiTest, MemoryOfARunNeedsAHost) {
   EXPECT_NE(text().find("give the session a host with `allocate`"), std::string::npos) << text();
 }
 
+// The output is the input, a sequence or an optional.
+int32_t passing_body(onnxc_frame* frame) {
+  *static_cast<onnxc_sequence*>(frame->outputs[0]) = *static_cast<const onnxc_sequence*>(frame->inputs[0]);
+  return ONNXC_OK;
+}
+
+TEST_F(AbiTest, SequencesComeInOnePieceThatTheCallerReleases) {
+  Heap heap;
+  const onnxc_host host = heap.host();
+  create_args.host = &host;
+  body = &passing_body;
+  in.kind = out.kind = ONNXC_SEQUENCE;
+  in.flags = out.flags = 0;
+  ASSERT_EQ(create(), ONNXC_OK) << text();
+  onnxc_value elements[2] = {x, x};
+  onnxc_value list = {sizeof list, ONNXC_SEQUENCE, 0, 1, {2}, elements, 0, nullptr};
+  run_args.inputs = &list;
+  ASSERT_EQ(run(), ONNXC_OK) << text();
+  EXPECT_EQ(y.kind, uint32_t{ONNXC_SEQUENCE});
+  ASSERT_EQ(y.dims[0], 2);
+  EXPECT_EQ(heap.live, 1);
+  const auto* given = static_cast<const onnxc_value*>(y.data);
+  for (int k = 0; k < 2; ++k) {
+    EXPECT_EQ(given[k].dims[1], 3);
+    EXPECT_NE(given[k].data, x.data);
+    EXPECT_EQ(std::memcmp(given[k].data, x_data, sizeof x_data), 0);
+  }
+  host.release(&heap, y.data);
+  EXPECT_EQ(heap.live, 0);
+
+  list.dims[0] = 0;
+  list.data = nullptr;
+  ASSERT_EQ(run(), ONNXC_OK) << text();
+  EXPECT_EQ(y.dims[0], 0);
+  EXPECT_EQ(heap.live, 0);
+
+  list.dims[0] = 2;
+  EXPECT_EQ(run(), ONNXC_INVALID_ARGUMENT);
+  EXPECT_NE(text().find("a sequence has rank 1"), std::string::npos) << text();
+  list.data = elements;
+  elements[1].elem = 7;
+  EXPECT_EQ(run(), ONNXC_INVALID_ARGUMENT);
+  EXPECT_NE(text().find("element 1 has elements of type int64"), std::string::npos) << text();
+  elements[1].elem = 1;
+  heap.broken = true;
+  EXPECT_EQ(run(), ONNXC_OUT_OF_MEMORY);
+  EXPECT_EQ(heap.live, 0);
+}
+
+TEST_F(AbiTest, OptionalsAreWhatTheyHold) {
+  Heap heap;
+  const onnxc_host host = heap.host();
+  create_args.host = &host;
+  body = &passing_body;
+  in.kind = out.kind = ONNXC_OPTIONAL;
+  in.flags = out.flags = 0;
+  ASSERT_EQ(create(), ONNXC_OK) << text();
+  ASSERT_EQ(run(), ONNXC_OK) << text();
+  EXPECT_EQ(y.kind, uint32_t{ONNXC_TENSOR});
+  EXPECT_EQ(y.dims[0], 2);
+  EXPECT_EQ(std::memcmp(y.data, x_data, sizeof x_data), 0);
+  host.release(&heap, y.data);
+  x.kind = ONNXC_OPTIONAL;
+  ASSERT_EQ(run(), ONNXC_OK) << text();
+  EXPECT_EQ(y.kind, uint32_t{ONNXC_OPTIONAL});
+  EXPECT_EQ(y.data, nullptr);
+  EXPECT_EQ(heap.live, 0);
+  x.kind = ONNXC_SEQUENCE;
+  EXPECT_EQ(run(), ONNXC_INVALID_ARGUMENT);
+}
+
 TEST_F(AbiTest, FailureReleasesWhatWasAllocated) {
   Heap heap;
   const onnxc_host host = heap.host();

@@ -31,10 +31,9 @@ std::string operation_label(const Operation& op) {
 Status BodyPrinter::print() {
   const Program& program = plan_.program;
   for (const Buffer& b : program.buffers)
-    if (b.storage == Buffer::Storage::Dynamic || b.storage == Buffer::Storage::Handle)
+    if (b.storage == Buffer::Storage::Handle)
       return Error(ErrorKind::Unsupported,
-                   "buffer '" + b.name +
-                       "' owns its memory, or holds strings or a sequence: compiled models cannot do this yet");
+                   "buffer '" + b.name + "' holds strings or a sequence: compiled models cannot do this yet");
   size_t stage = 0;  // the next one
   for (index_ = 0; index_ < program.ops.size(); ++index_) {
     const Operation& op = program.ops[index_];
@@ -222,15 +221,22 @@ Status BodyPrinter::node(const ScalarDef& def, const Operation&, Lines& lines) {
   return ok();
 }
 
-Status BodyPrinter::node(const Alloc& alloc, const Operation&, Lines&) {
-  return Error(
-      ErrorKind::Unsupported,
-      "buffer '" + plan_.program.buffers[alloc.buffer].name + "' is allocated at run time, which is not supported yet",
-      "", kAdvice);
+Status BodyPrinter::node(const Alloc& alloc, const Operation& op, Lines& lines) {
+  const Buffer& buffer = plan_.program.buffers[alloc.buffer];
+  const std::string name = grown_name(alloc.buffer);
+  std::string bytes = std::to_string(elem_size(buffer.elem));
+  for (const Dim& dim : buffer.dims) bytes = "onnxc_times(" + bytes + ", " + dim_text(dim, names_) + ")";
+  lines.add("// " + comment_text(buffer.name) + ": " + buffer_label(buffer));
+  lines.add("unsigned char* const " + name + " = static_cast<unsigned char*>(onnxc_run_grow(frame, &grown[" +
+            std::to_string(grown_++) + "], " + bytes + "));");
+  lines.add("if (!" + name + ") return onnxc_step_failed(frame, " + quoted(operation_label(op)) + ", 2);");
+  return ok();
 }
 
-Status BodyPrinter::node(const Require& require, const Operation&, Lines&) {
-  return Error(ErrorKind::Internal, "a requirement stands within a region: " + require.message);
+Status BodyPrinter::node(const Require& require, const Operation&, Lines& lines) {
+  lines.add("if (" + dim_text(require.value, names_) + " < 0) return onnxc_step_refused(frame, " +
+            quoted(require.message) + ");");
+  return ok();
 }
 
 Status BodyPrinter::node(const Barrier&, const Operation&, Lines& lines) {

@@ -25,6 +25,7 @@ class BodyPrinter {
     std::string comment, text;
   };
   const std::vector<Step>& steps() const { return steps_; }
+  size_t allocs() const { return grown_; }  // entries of `grown` that the steps use
 
  private:
   // One outermost operation, for one thread or for several.
@@ -62,7 +63,7 @@ class BodyPrinter {
   size_t index_ = 0;  // of the outermost operation
   bool in_region_ = false;
   size_t walk_ = 0;  // of all operations, as Place counts them
-  size_t made_ = 0;
+  size_t made_ = 0, grown_ = 0;
 };
 
 }  // namespace onnxc::cpp

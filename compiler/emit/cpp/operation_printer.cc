@@ -191,6 +191,8 @@ std::function<std::string(const std::string&)> table_entry(const Plan& plan) {
   };
 }
 
+std::string grown_name(BufferId buffer) { return "grown_" + std::to_string(buffer); }
+
 std::string pointer_text(const Plan& plan, BufferId buffer) {
   const BufferId root = storage_root(plan.program, buffer);
   const Buffer& b = plan.program.buffers[root];
@@ -207,6 +209,7 @@ std::string pointer_text(const Plan& plan, BufferId buffer) {
       base = "static_cast<" + std::string(input ? "const " : "") + "unsigned char*>(" + base + ")";
       break;
     }
+    case Buffer::Storage::Dynamic: base = grown_name(root); break;
     default:
       base = place.kind == Place::Kind::Weights ? "weights"
              : place.stage == 0                 ? "arena"

@@ -26,6 +26,8 @@ PrintedOperation print_operation(const Plan& plan, const Operation& op);
 // "table[3]" for what a stage defines.
 std::function<std::string(const std::string&)> table_entry(const Plan& plan);
 // Where the memory of a buffer is, as seen in the body: "at<float>(arena, 4096)".
+// Of the pointer to a buffer that an Alloc gives memory.
+std::string grown_name(BufferId buffer);
 std::string pointer_text(const Plan& plan, BufferId buffer);
 // "f32[1, 4, 56, 56, 16] block1x16"
 std::string buffer_label(const Buffer& buffer);

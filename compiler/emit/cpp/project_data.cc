@@ -236,6 +236,8 @@ Result<std::string> render_operations(const Plan& plan, const ModelIdentity& ide
   values.set("kernel_headers", headers);
   values.set("functions", functions);
   values.set("steps", steps);
+  values.set("grows", flag(body.allocs() > 0));
+  values.set("num_grown", number(body.allocs()));
   values.set("threads", flag(plan.threads));
   add_debug_plan(plan, values);
   return render("model.cc", values);

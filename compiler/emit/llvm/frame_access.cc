@@ -58,12 +58,11 @@ Value* FrameAccess::storage(BufferId id) {
     case Buffer::Storage::Constant:
       if (place.kind != Place::Kind::Weights) return nullptr;
       return b_.CreateInBoundsPtrAdd(pointer(AbiTypes::kFrameWeights), exprs_.emit_dim(place.offset).value);
-    case Buffer::Storage::View: return nullptr;  // reached through its base
-    case Buffer::Storage::Dynamic:
+    case Buffer::Storage::View: return nullptr;     // reached through its base
+    case Buffer::Storage::Dynamic: return nullptr;  // where its Alloc stands
     case Buffer::Storage::Handle:
-      context_.fail(ErrorKind::Unsupported, "buffer '" + buffer.name +
-                                                "' owns its memory, or holds strings or a sequence: compiled models " +
-                                                "cannot do this yet");
+      context_.fail(ErrorKind::Unsupported,
+                    "buffer '" + buffer.name + "' holds strings or a sequence: compiled models cannot do this yet");
   }
   return nullptr;
 }

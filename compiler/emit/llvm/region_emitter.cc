@@ -194,14 +194,38 @@ void RegionEmitter::emit_node(const ScalarDef& def, const Operation&, size_t) {
 }
 
 void RegionEmitter::emit_node(const Require& require, const Operation&, size_t) {
-  context_.fail(ErrorKind::Internal, "a requirement stands within a region: " + require.message);
+  auto* refused = llvm::BasicBlock::Create(context_.llvm(), "refused", body_);
+  auto* next = llvm::BasicBlock::Create(context_.llvm(), "next", body_);
+  b_.CreateCondBr(b_.CreateICmpSLT(exprs_.emit_dim(require.value).value, b_.getInt64(0)), refused, next);
+  b_.SetInsertPoint(refused);
+  Value* status = call_entry("onnxc_step_refused", {body_->getArg(0), text(require.message)});
+  leave(status ? status : b_.getInt32(ONNXC_INVALID_ARGUMENT));
+  b_.SetInsertPoint(next);
 }
 
-void RegionEmitter::emit_node(const Alloc& alloc, const Operation&, size_t) {
-  context_.fail(
-      ErrorKind::Unsupported,
-      "buffer '" + context_.buffer(alloc.buffer).name + "' is allocated at run time, which is not supported yet",
-      "fix free dimensions with --dim NAME=N or --shape INPUT=...");
+void RegionEmitter::emit_node(const Alloc& alloc, const Operation& op, size_t) {
+  const Buffer& buffer = context_.buffer(alloc.buffer);
+  llvm::Argument* frame = body_->getArg(0);
+  llvm::IRBuilder<> entry(&body_->getEntryBlock(), body_->getEntryBlock().begin());
+  auto* type = llvm::StructType::get(context_.llvm(), {b_.getPtrTy(), b_.getInt64Ty()});  // onnxc_grown
+  llvm::AllocaInst* place = entry.CreateAlloca(type);
+  entry.CreateStore(llvm::Constant::getNullValue(type), place);
+  Value* bytes = b_.getInt64(elem_size(buffer.elem));
+  for (const Dim& dim : buffer.dims) {
+    bytes = call_entry("onnxc_times", {bytes, exprs_.emit_dim(dim).value});
+    if (!bytes) return;
+  }
+  Value* memory = call_entry("onnxc_run_grow", {frame, place, bytes});
+  if (!memory) return;
+  auto* failed = llvm::BasicBlock::Create(context_.llvm(), "no_memory", body_);
+  auto* next = llvm::BasicBlock::Create(context_.llvm(), "next", body_);
+  b_.CreateCondBr(b_.CreateIsNull(memory), failed, next);
+  b_.SetInsertPoint(failed);
+  constexpr uint32_t kNoMemory = 2;  // step.h
+  Value* status = call_entry("onnxc_step_failed", {frame, text(operation_label(op)), b_.getInt32(kNoMemory)});
+  leave(status ? status : b_.getInt32(ONNXC_OUT_OF_MEMORY));
+  b_.SetInsertPoint(next);
+  scope_.pointers[alloc.buffer] = memory;
 }
 
 Value* RegionEmitter::element_address(BufferId buffer) { return exprs_.address(buffer, {}); }
