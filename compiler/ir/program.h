@@ -223,7 +223,7 @@ struct Loop {
 // All threads wait; when one of them brings a failure, all leave the Program together.
 struct Barrier {};
 
-// The run fails with `message`, as an invalid argument, unless `value` >= 0. Stands in stages only.
+// The run fails with `message`, as an invalid argument, unless `value` >= 0. Stands in stages and regions.
 struct Require {
   Dim value;
   std::string message;

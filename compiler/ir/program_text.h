@@ -14,7 +14,7 @@
 //     buffer %h: string[N] = handle("string[N]")
 //     input "x": f32[N, 4] names("N", "") at %x
 //     output "y": f32[N, 4] at %y
-//     output "s": i64[2] holds optional seq f32[?, 4] at %s
+//     output "s": i64[2] holds optional seq: f32["?", 4] at %s
 //     scalar n = 2*N + 1 | dim(%x, 0) | element(%i, 3)
 //     require N - 4, "what the run is told where N < 4"
 //     call conv_f32(out %y, inout %s, in %x, in null, scratch %t) {n = 1, alpha = 0.5} meetings(N) run_memory may_fail

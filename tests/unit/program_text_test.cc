@@ -40,9 +40,9 @@ constexpr char kEverything[] = R"(program @main {
   buffer %twice_14 named("twice"): i8[4] = arena
   buffer %b_15 named(""): i32[4] = arena
   input "x": f32[N, 4] names("N", "") at %x
-  input "state": f32[1, 8] at %state
+  input "state": f32[1, 8] holds seq unranked: i64[] at %state
   output "y": f32[N, 4] names("N", "") at %y
-  output "state_out": f32[1, 8] at %state_out
+  output "state_out": f32[1, 8] holds optional seq: f32["?", 4] at %state_out
   scalar m = 2*N + 1
   scalar rows = dim(%x, 0) from("Shape_1")
   scalar n = element(%count, m - 1)

@@ -56,7 +56,7 @@ TEST_F(SequenceTest, RandomValuesStayAsTheyWere) {
     const size_t from = next(4) ? made.size() - 1 : next(made.size());
     auto values = expected[from];
     const auto n = static_cast<int64_t>(values.size());
-    Sequence out;
+    Sequence out{};
     if (next(3) || n == 0) {
       const std::vector<int64_t> x(next(4), k);
       const int64_t place = static_cast<int64_t>(next(values.size() + 1)),
@@ -79,7 +79,7 @@ TEST_F(SequenceTest, RandomValuesStayAsTheyWere) {
 TEST_F(SequenceTest, AppendingTakesLinearMemory) {
   Sequence s{0, 0};
   for (int64_t i = 0; i < 1000; ++i) {
-    Sequence longer;
+    Sequence longer{};
     ASSERT_EQ(insert(longer, &s, {i}), 0);
     s = longer;
   }
@@ -88,7 +88,7 @@ TEST_F(SequenceTest, AppendingTakesLinearMemory) {
 }
 
 TEST_F(SequenceTest, SaysWhatIsWrong) {
-  Sequence s{0, 0}, out;
+  Sequence s{0, 0}, out{};
   ASSERT_EQ(insert(s, nullptr, {1, 2}), 0);
   const int64_t far = 2, before = -2;
   EXPECT_EQ(insert(out, &s, {3}, &far), 1);
@@ -110,7 +110,7 @@ TEST_F(SequenceTest, SplitsAndJoins) {
   for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<int64_t>(i);
   const int64_t sizes[3] = {2, 0, 3}, two = 2, wrong[2] = {2, 4};
   for (const bool even : {false, true}) {
-    Sequence s;
+    Sequence s{};
     const int32_t code = even ? onnxc_sequence_split_even(s.data(), x.data(), &two, 1, 1, kI64, 8, 3, 2, 5, 3, 1, 1, 1,
                                                           1, 1, &RunMemory::allocate, &memory)
                               : onnxc_sequence_split(s.data(), x.data(), sizes, 3, 1, 1, kI64, 8, 3, 2, 5, 3, 1, 1, 1,
@@ -124,7 +124,7 @@ TEST_F(SequenceTest, SplitsAndJoins) {
     ASSERT_EQ(onnxc_sequence_concat(y.data(), s.data(), dims, 1, 0, kI64, 8, 3, 2, 5, 3, 1, 1, 1, 1, 1), 0);
     EXPECT_EQ(y, x);
   }
-  Sequence out;
+  Sequence out{};
   EXPECT_EQ(onnxc_sequence_split(out.data(), x.data(), wrong, 2, 1, 1, kI64, 8, 3, 2, 5, 3, 1, 1, 1, 1, 1,
                                  &RunMemory::allocate, &memory),
             7);
