@@ -69,8 +69,10 @@ class GraphLowering {
   // What a region's operation writes gets memory before it where the size is known within the region only.
   void allocate_within(const Operation& op);
   bool is_sized_within(const Buffer& buffer) const;
-  // Requires in the region what its symbols must fulfil.
+  bool is_told_within(const Dim& dim) const;  // by Scalars of regions
+  // Requires in the region what its symbols must fulfil: of all that shape rules took for granted, or this.
   void require_within();
+  void require_here(const Dim& value, const std::string& message);
   Status begin_region(const Graph& body);
   std::vector<Operation> end_region();
   Result<std::vector<BufferId>> lower_body(const Graph& body, const std::vector<BufferId>& inputs);

@@ -48,7 +48,12 @@ std::string GraphLowering::fresh(const std::string& stem) {
 }
 
 void GraphLowering::require_non_negative(const Dim& value, const std::string& message) {
-  if (value.is_overflow() || value.known_non_negative() || !requirements_.insert(value.str()).second) return;
+  if (value.is_overflow() || value.known_non_negative()) return;
+  if (is_told_within(value)) {
+    if (!around_.empty()) require_here(value, message);
+    return;
+  }
+  if (!requirements_.insert(value.str()).second) return;
   Operation op;
   op.node = Require{value, message};
   required_.push_back(std::move(op));

@@ -34,10 +34,14 @@ Status GraphLowering::begin_region(const Graph& body) {
   return ok();
 }
 
-bool GraphLowering::is_sized_within(const Buffer& buffer) const {
+bool GraphLowering::is_told_within(const Dim& dim) const {
   std::set<std::string> symbols;
-  for (const Dim& dim : buffer.dims) dim.collect_symbols(symbols);
+  dim.collect_symbols(symbols);
   return std::ranges::any_of(symbols, [this](const std::string& s) { return told_within_.contains(s); });
+}
+
+bool GraphLowering::is_sized_within(const Buffer& buffer) const {
+  return std::ranges::any_of(buffer.dims, [this](const Dim& dim) { return is_told_within(dim); });
 }
 
 void GraphLowering::allocate_within(const Operation& op) {
@@ -57,16 +61,18 @@ void GraphLowering::require_within() {
   for (const auto& [value, message] : graph_.requirements) {
     std::set<std::string> symbols;
     value.collect_symbols(symbols);
-    const auto inner = [this](const std::string& s) { return told_within_.contains(s); };
-    const auto told = [&](const std::string& s) {
-      return inner(s) || symbols_.contains(s) || element_names_.contains(s);
+    const auto told = [this](const std::string& s) {
+      return told_within_.contains(s) || symbols_.contains(s) || element_names_.contains(s);
     };
-    if (std::ranges::none_of(symbols, inner) || !std::ranges::all_of(symbols, told)) continue;
-    if (value.known_non_negative() || !required_within_.insert(value.str()).second) continue;
-    Operation op;
-    op.node = Require{value, message};
-    program_.ops.push_back(std::move(op));
+    if (is_told_within(value) && std::ranges::all_of(symbols, told)) require_here(value, message);
   }
+}
+
+void GraphLowering::require_here(const Dim& value, const std::string& message) {
+  if (value.known_non_negative() || !required_within_.insert(value.str()).second) return;
+  Operation op;
+  op.node = Require{value, message};
+  program_.ops.push_back(std::move(op));
 }
 
 std::vector<Operation> GraphLowering::end_region() {

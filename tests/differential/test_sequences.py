@@ -149,6 +149,12 @@ MODELS = {
         }""",
         {"s": RAGGED[:2], "w": ROWS[2]},
     ),
+    "a_sum_in_each_turn": (
+        """agraph (seq(float[N, K]) s, seq(float[M, L]) u) => (seq(float[O, P]) t) {
+          t = SequenceMap (s, u) <body = each (float[N, K] x, float[M, L] y) => (float[O, P] z) { z = Add (x, y) }>
+        }""",
+        {"s": [ROWS[:2], ROWS[3:5]], "u": [ROWS[1:3], ROWS[4:5]]},
+    ),
     "a_map_of_listed_elements": (
         """agraph (float[6, 4] x) => (seq(float[2]) t) <int64 two = {2}> {
           s = SplitToSequence <axis = 0> (x, two)
@@ -314,6 +320,8 @@ def test_random_programs(tmp_path, seed, known):
         ("sequence_of_the_caller", {"s": [ROWS[:, :3]]}, r"input 's': element 0 has the shape"),
         ("sequence_of_the_caller", {"s": [ROWS.astype(np.float64)]}, r"input 's': element 0 has elements of type"),
         ("stacked_along_a_new_axis", {"s": []}, "index is out of range"),
+        ("a_sum_in_each_turn", {"u": [ROWS[:2], ROWS[:1, :2]]}, "does not broadcast"),
+        ("a_sum_in_each_turn", {"u": [ROWS[:2]]}, "index is out of range"),
     ],
 )
 def test_a_run_refuses(tmp_path, name, change, text):
