@@ -30,12 +30,6 @@ Type joined(const InferContext& c, const Type& a, const Type& b, size_t carried)
   return out;
 }
 
-Graph* root_of(Graph& graph) {
-  Graph* root = &graph;
-  while (root->parent) root = root->parent;
-  return root;
-}
-
 // A turn must leave the shape as it is.
 Status require_shape(const InferContext& c, const Value& before, const Type& after) {
   if (!before.type.shape || !after.shape) return ok();
@@ -51,7 +45,7 @@ Status require_shape(const InferContext& c, const Value& before, const Type& aft
 // their shapes may not change. False: not all of the body is typed yet.
 Result<bool> settle_types(const InferContext& c, Graph& body, size_t first_input, size_t first_output, size_t carried,
                           bool fixed) {
-  Graph* root = root_of(body);
+  Graph* root = body.root();
   for (bool stable = false; !stable;) {
     const auto requirements = root->requirements;
     ONNXC_TRY(infer_graph(body));
@@ -389,7 +383,7 @@ Status infer_if(InferContext& c) {
   const auto known = known_int(c.node.input(0));
   for (size_t i = 0; i < 2; ++i) {
     if (known && (*known != 0) != (i == 0)) continue;
-    Graph* root = root_of(*branches[i]);
+    Graph* root = branches[i]->root();
     const auto requirements = root->requirements;
     const Status inferred = infer_graph(*branches[i]);
     if (known) {
