@@ -24,7 +24,7 @@ constexpr std::array<Row, kElemCount> kRows = {{
     {"i16", "int16", 16, kSignedInt},
     {"i32", "int32", 32, kSignedInt},
     {"i64", "int64", 64, kSignedInt},
-    {"string", "string", 0, kOther},
+    {"string", "string", 128, kOther},
     {"bool", "bool", 8, kOther},
     {"f16", "float16", 16, kFloat},
     {"f64", "double", 64, kFloat},

@@ -45,7 +45,8 @@ std::string_view elem_name(Elem e);                         // "f32", "i64", "bo
 std::optional<Elem> elem_from_name(std::string_view name);  // inverse of elem_name
 std::string_view onnx_elem_name(Elem e);                    // ONNX Runtime's spelling: "tensor(float)" has "float"
 
-// Bytes per element inside a compiled model: sub-byte types are one per byte there; 0 for strings.
+// Bytes per element inside a compiled model: sub-byte types are one per byte there; a string is an onnxc_string
+// (runtime_lib/include/onnxc/onnxc.h), a view of characters that lie elsewhere.
 size_t elem_size(Elem e);
 int elem_bits(Elem e);  // bits per element in files and at the C ABI (4 for i4 ...)
 bool is_float(Elem e);  // every real floating type, from f64 to f4

@@ -16,7 +16,7 @@ using BufferId = uint32_t;
 inline constexpr BufferId kNoBuffer = ~0u;
 
 enum class ExprOp : uint8_t {
-  Const,  // `number` (floats) or `integer` (integers, bool)
+  Const,  // `number` (floats) or `integer` (integers, bool); of strings the empty one
   Index,  // I64: `dim`, over scalars of the Program and variables of the enclosing loops
   Let,    // the value of the enclosing Let or Reduce statement called `name`
   Load,   // element of `buffer` at args (I64 each, one per dim of the buffer); result widened as said above
@@ -75,7 +75,7 @@ enum class ExprOp : uint8_t {
   Lt,
   Le,
   Gt,
-  Ge,  // -> Bool
+  Ge,  // -> Bool; strings are only equal or not
   // Three.
   Select,         // args[0] Bool
   Fma,            // args[0] * args[1] + args[2]: madd() of the kernels (one rounding where the level has FMA, else two)

@@ -39,6 +39,7 @@ const char* operand_problem(const ExprNode& e) {
   if (wants_float(e.op)) return is_float(first) ? nullptr : "floats";
   if (wants_integer(e.op)) return is_int(first) ? nullptr : "integers";
   if (wants_bits(e.op)) return is_int(first) || first == Elem::Bool ? nullptr : "integers or bools";
+  if (e.op == ExprOp::Eq || e.op == ExprOp::Ne) return nullptr;
   if (is_comparison(e.op) || e.op == ExprOp::Min || e.op == ExprOp::Max)
     return first != Elem::String ? nullptr : "no strings";
   return numbers ? nullptr : "numbers";

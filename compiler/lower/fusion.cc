@@ -13,6 +13,10 @@ Expr zero_index() { return expr::index(Dim(0)); }
 bool is_one(const Dim& d) { return d.is_const() && d.value() == 1; }
 
 // A one-element constant as an expression.
+bool is_scalar_constant(const Value* v) {
+  return v->is_constant() && v->constant->numel() == 1 && v->constant->elem() != Elem::String;
+}
+
 Expr scalar_constant(const Tensor& t) {
   const Elem type = expr::arithmetic_type(t.elem());
   if (is_float(type)) return expr::constant(type, t.float_at(0));
@@ -92,7 +96,7 @@ Result<Expr> GraphLowering::inline_pending(const Pending& pending, std::span<con
 }
 
 Result<Expr> GraphLowering::element(const Value* value, std::span<const Expr> idx) {
-  if (value->is_constant() && value->constant->numel() == 1) return scalar_constant(*value->constant);
+  if (is_scalar_constant(value)) return scalar_constant(*value->constant);
   if (auto p = pending_.find(value); p != pending_.end() && p->second.layout.plain()) {
     const Pending pending = p->second;
     return inline_pending(pending, idx);
@@ -115,7 +119,7 @@ Expr GraphLowering::index_broadcast(const Value* value, const Expr& idx, const D
 
 Result<Expr> GraphLowering::element_broadcast(const Value* value, std::span<const Expr> idx, Layout layout,
                                               const Shape& space) {
-  if (value->is_constant() && value->constant->numel() == 1) return scalar_constant(*value->constant);
+  if (is_scalar_constant(value)) return scalar_constant(*value->constant);
   const Shape& shape = *value->type.shape;
   const size_t rank = space.size();
   const size_t skip = rank - shape.size();  // leading dims of the space that the value lacks

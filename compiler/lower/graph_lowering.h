@@ -106,6 +106,7 @@ class GraphLowering {
   }
   BufferId constant_buffer(Tensor tensor, Packing packing, std::string name);
   BufferId constant_home(const Value* value, Layout layout, size_t rank);
+  BufferId text_constant_home(const Value* value, size_t rank);
   void convert_to_blocked(BufferId from, BufferId to, const Shape& shape, Layout layout, const Node* origin);
   void convert_to_plain(BufferId from, BufferId to, const Shape& shape, Layout layout, const Node* origin);
   void copy(BufferId from, BufferId to, const Shape& shape, const Node* origin);

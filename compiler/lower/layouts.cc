@@ -1,5 +1,6 @@
 // Buffers of values and conversions between layouts. See graph_lowering.h.
 #include "compiler/lower/graph_lowering.h"
+#include "compiler/ops/text.h"
 
 namespace onnxc {
 
@@ -72,6 +73,21 @@ BufferId GraphLowering::constant_buffer(Tensor tensor, Packing packing, std::str
   return same.back();
 }
 
+// Strings are packed in the blob and seen through views, which the run makes where they are read.
+BufferId GraphLowering::text_constant_home(const Value* value, size_t rank) {
+  const BufferId packed = constant_buffer(text::pack(value->constant->as_strings()), {}, value->name + ".texts");
+  Buffer b;
+  b.name = value->name;
+  b.elem = Elem::String;
+  b.dims.assign(rank - value->constant->dims().size(), Dim(1));
+  for (int64_t d : value->constant->dims()) b.dims.emplace_back(d);
+  const Dim n = numel(b.dims);
+  const BufferId views = program_.add_buffer(std::move(b));
+  Call call("make_texts");
+  emit(call.out(views).in(packed).partition("elements", n, n * Dim(8)).op(), nullptr);
+  return views;
+}
+
 // A constant in a layout: reshaped to `rank`, then packed at compile time.
 BufferId GraphLowering::constant_home(const Value* value, Layout layout, size_t rank) {
   std::vector<int64_t> dims = value->constant->dims();
@@ -96,7 +112,8 @@ Result<BufferId> GraphLowering::home(const Value* value, Layout layout, size_t r
   auto& homes = homes_[value];
   if (auto it = homes.find({layout, rank}); it != homes.end()) return it->second;
   if (value->is_constant()) {
-    const BufferId id = constant_home(value, layout, rank);
+    const bool texts = value->type.elem == Elem::String;
+    const BufferId id = texts ? text_constant_home(value, rank) : constant_home(value, layout, rank);
     set_home(value, layout, rank, id);
     return id;
   }

@@ -31,10 +31,9 @@ std::string unsupported_type(const Type& type) {
   if (!element->is_tensor() || type.kind == Type::Kind::Map)
     return "only tensors, sequences and optionals are supported";
   if (!list && !type.shape) return "only tensors of known rank are supported yet";
-  if (list && is_sub_byte(element->elem))
-    return "elements below one byte are not supported yet in a sequence or optional";
-  if (element->elem == Elem::String || element->elem == Elem::C64 || element->elem == Elem::C128)
-    return "strings and complex numbers are not supported yet";
+  if (list && (is_sub_byte(element->elem) || element->elem == Elem::String))
+    return "strings and elements below one byte are not supported yet in a sequence or optional";
+  if (element->elem == Elem::C64 || element->elem == Elem::C128) return "complex numbers are not supported yet";
   return {};
 }
 

@@ -8,6 +8,7 @@
 #include "compiler/ops/indexing.h"
 #include "compiler/ops/legacy_broadcast.h"
 #include "compiler/ops/sequence.h"
+#include "compiler/ops/text.h"
 #include "compiler/ops/whole_floats.h"
 
 namespace onnxc {
@@ -453,6 +454,10 @@ OpDef or_decomposed(OpDef d, DecomposeFn decompose, ConditionFn condition) {
   d.decompose_if = condition;
   return d;
 }
+OpDef or_lowered(OpDef d, LowerFn lower) {
+  d.lower = lower;
+  return d;
+}
 OpDef opaque(OpDef d) {
   d.layout = LayoutBehaviour::Opaque;
   return d;
@@ -587,13 +592,11 @@ OP(Sum) = make("Sum", infer_same, compute_variadic<ExprOp::Add>);
 OP(Mean) = make("Mean", infer_same, compute_variadic<ExprOp::Add, true>);
 OP(Where) = make("Where", infer_where, compute_where);
 OP(Clip) = with(make("Clip", infer_clip, compute_clip), {{10, upgrade_clip_6}});
-OP(Cast) = conditional(make("Cast", infer_cast, compute_cast), numeric_cast);
-OP(CastLike) = opaque(conditional(make("CastLike", infer_cast_like, compute_cast), numeric_cast));
-OP(Identity) = [] {
-  OpDef d = conditional(make("Identity", infer_identity, compute_identity), is_tensor_identity);
-  d.lower = lower_list_identity;
-  return d;
-}();
+OP(Cast) = or_lowered(conditional(make("Cast", infer_cast, compute_cast), numeric_cast), text::lower_cast);
+OP(CastLike) = or_lowered(opaque(conditional(make("CastLike", infer_cast_like, compute_cast), numeric_cast)),
+                          text::lower_cast);
+OP(Identity) = or_lowered(conditional(make("Identity", infer_identity, compute_identity), is_tensor_identity),
+                          lower_list_identity);
 OP(Dropout) = [] {
   OpDef d = conditional(make("Dropout", infer_dropout, compute_dropout), dropout_at_inference);
   d.random = true;

@@ -1,6 +1,8 @@
-// LabelEncoder (ai.onnx.ml 4: onnx/docs/Operators-ml.md) from numbers to numbers: each element is looked up in the list
-// of keys, of equal ones the first. Strings are not supported yet. Tested by tests/differential/random_ops.py.
+// LabelEncoder and CategoryMapper (ai.onnx.ml: onnx/docs/Operators-ml.md): each element is looked up in a hash table of
+// the keys, of equal ones the first. Tested by tests/differential/test_strings.py and random_ops.py.
+#include "compiler/ops/graph_writer.h"
 #include "compiler/ops/indexing.h"
+#include "compiler/ops/text.h"
 
 namespace onnxc {
 namespace {
@@ -10,10 +12,9 @@ using expr::binary;
 
 constexpr std::string_view kDomain = "ai.onnx.ml";
 
-// Attribute `stem`_tensor, _int64s or _floats; nothing when it holds strings or is missing.
+// Attribute `stem`_tensor, _int64s, _floats or _strings.
 std::optional<Tensor> list_of(const Node& n, const std::string& stem) {
-  if (const Tensor* t = n.attr_tensor(stem + "_tensor"))
-    return t->elem() == Elem::String ? std::nullopt : std::optional<Tensor>(*t);
+  if (const Tensor* t = n.attr_tensor(stem + "_tensor")) return *t;
   if (n.has(stem + "_int64s")) {
     const auto v = n.attr_ints(stem + "_int64s");
     return Tensor::i64({static_cast<int64_t>(v.size())}, v);
@@ -22,13 +23,17 @@ std::optional<Tensor> list_of(const Node& n, const std::string& stem) {
     const auto v = n.attr_floats(stem + "_floats");
     return Tensor::f32({static_cast<int64_t>(v.size())}, v);
   }
+  if (n.has(stem + "_strings")) {
+    const auto v = n.attr_strings(stem + "_strings");
+    return Tensor::strings({static_cast<int64_t>(v.size())}, v);
+  }
   return std::nullopt;
 }
 
 Status infer_label_encoder(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 1));
   const auto keys = list_of(c.node, "keys"), values = list_of(c.node, "values");
-  if (!keys || !values) return c.unsupported("keys and values must be numbers; strings are not supported yet");
+  if (!keys || !values) return c.invalid("keys and values are needed");
   if (keys->numel() != values->numel() || keys->numel() == 0)
     return c.invalid("there are " + std::to_string(keys->numel()) + " keys and " + std::to_string(values->numel()) +
                      " values");
@@ -40,43 +45,90 @@ Status infer_label_encoder(InferContext& c) {
   return c.set(0, values->elem(), c.shape(0)), ok();
 }
 
+std::string default_text(const Node& n) {
+  if (const Tensor* t = n.attr_tensor("default_tensor")) return t->as_strings()[0];
+  return n.attr_string("default_string", "_Unused");
+}
+
 Expr default_value(const Node& n, Elem elem) {
   if (const Tensor* t = n.attr_tensor("default_tensor")) return element_constant(*t, 0);
   if (is_float(elem)) return scalar(elem, static_cast<double>(n.attr_float("default_float", -0.0f)));
   return expr::int_constant(expr::arithmetic_type(elem), n.attr_int("default_int64", -1));
 }
 
+text::HashTable table_of(const Tensor& keys) {
+  if (keys.elem() == Elem::String) return text::hash_table(keys.as_strings());
+  std::vector<int64_t> numbers;
+  for (int64_t i = 0; i < keys.numel(); ++i) numbers.push_back(text::number_key(keys, i));
+  return text::hash_table(numbers);
+}
+
 Status lower_label_encoder(LowerContext& c) {
   const Tensor keys = *list_of(c.node(), "keys"), values = *list_of(c.node(), "values");
   const int64_t count = keys.numel();
-  const BufferId key = c.constant_buffer(keys.reshaped({count})), value = c.constant_buffer(values.reshaped({count}));
-  const BufferId out = c.out();
+  ONNXC_ASSIGN(const BufferId at, text::find(c, 0, table_of(keys)));
+  if (values.elem() == Elem::String) {
+    text::take(c, 0, at, values.as_strings(), default_text(c.node()));
+    return ok();
+  }
+  const BufferId value = c.constant_buffer(values.reshaped({count})), out = c.out();
   c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
-    Block b;
-    const std::string x_name = c.fresh("x");
-    b.push_back(Stmt{Let{x_name, c.load(0, idx)}});
-    const Expr x = expr::let(x_name, expr::arithmetic_type(c.in_elem(0)));
-    const std::string k = c.fresh("k");
-    const Expr own = expr::index(Dim::symbol(k)), candidate = expr::load(key, keys.elem(), {own});
-    Expr same = binary(ExprOp::Eq, x, candidate);
-    if (is_float(x->type)) {
-      const Expr both = binary(ExprOp::And, expr::unary(ExprOp::IsNan, x), expr::unary(ExprOp::IsNan, candidate));
-      same = binary(ExprOp::Or, same, both);
-    }
-    Reduce first{c.fresh("at"), ReduceOp::Min, {{k, Dim(count)}}, 1, false, expr::select(same, own, constant(count))};
-    const Expr at = expr::let(first.name, Elem::I64);
-    b.push_back(Stmt{std::move(first)});
-    const Expr found = expr::load(value, values.elem(), {clamp(at, Dim(count))});
-    const Expr y = expr::select(binary(ExprOp::Lt, at, constant(count)), found, default_value(c.node(), values.elem()));
-    b.push_back(Stmt{Store{out, to_vector(idx), y, nullptr}});
-    return b;
+    const Expr number = expr::load(at, Elem::I64, to_vector(idx));
+    const Expr found = expr::load(value, values.elem(), {clamp(number, Dim(count))});
+    const Expr none = binary(ExprOp::Lt, number, constant(0));
+    const Expr y = expr::select(none, default_value(c.node(), values.elem()), found);
+    return Block{Stmt{Store{out, to_vector(idx), y, nullptr}}};
   }));
+  return ok();
+}
+
+// Version 1: the classes' numbers are their places in a list of strings.
+Status upgrade_label_encoder_1(Graph&, Node& n) {
+  const auto classes = n.attr_strings("classes_strings");
+  std::vector<int64_t> places;
+  for (size_t i = 0; i < classes.size(); ++i) places.push_back(static_cast<int64_t>(i));
+  n.attrs.erase("classes_strings");
+  const bool texts = n.input(0) && n.input(0)->type.elem == Elem::String;
+  n.attrs[texts ? "keys_strings" : "values_strings"] = classes;
+  n.attrs[texts ? "values_int64s" : "keys_int64s"] = places;
+  return ok();
+}
+
+// ---- CategoryMapper: a LabelEncoder whose direction its input tells
+
+Status infer_category_mapper(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 1));
+  if (c.elem(0) != Elem::String && c.elem(0) != Elem::I64)
+    return c.invalid("the input must hold strings or i64, not " + c.in(0).str());
+  const Elem to = c.elem(0) == Elem::String ? Elem::I64 : Elem::String;
+  if (!c.has_shape(0)) return c.set_unranked(0, to), ok();
+  return c.set(0, to, c.shape(0)), ok();
+}
+
+Status decompose_category_mapper(Graph& graph, Node& node) {
+  const bool texts = node.input(0)->type.elem == Elem::String;
+  GraphWriter::Attrs attrs = {
+      {texts ? "keys_strings" : "values_strings", node.attr_strings("cats_strings")},
+      {texts ? "values_int64s" : "keys_int64s", node.attr_ints("cats_int64s")},
+      {"default_string", node.attr_string("default_string", "_Unused")},
+      {"default_int64", node.attr_int("default_int64", -1)},
+  };
+  GraphWriter w(graph, node);
+  Node* made = w.node("LabelEncoder", {node.input(0)}, std::move(attrs), 1, std::string(kDomain));
+  w.replace({made->output()});
   return ok();
 }
 
 }  // namespace
 
-OP(LabelEncoder) = {
-    .name = "LabelEncoder", .domain = kDomain, .infer = infer_label_encoder, .lower = lower_label_encoder};
+OP(LabelEncoder) = {.name = "LabelEncoder",
+                    .domain = kDomain,
+                    .infer = infer_label_encoder,
+                    .lower = lower_label_encoder,
+                    .upgrades = {{1, upgrade_label_encoder_1}}};
+OP(CategoryMapper) = {.name = "CategoryMapper",
+                      .domain = kDomain,
+                      .infer = infer_category_mapper,
+                      .decompose = decompose_category_mapper};
 
 }  // namespace onnxc

@@ -159,7 +159,7 @@ class LoopWriter {
     const Value& v = *body_.inputs[at];
     const Type type = v.type.stored();
     const auto& shape = type.shape;
-    if (!type.is_tensor() || type.elem == Elem::String || !shape ||
+    if (!type.is_tensor() || !shape ||
         !std::ranges::all_of(*shape, [&](const Dim& d) { return c_.knows(d) && !changes(d); }))
       return c_.unsupported("\"" + v.name + "\" has the type " + v.type.str() + " in the body; only tensors of one " +
                             "shape in all turns are supported yet");

@@ -170,7 +170,7 @@ Status infer_unsqueeze(InferContext& c) {
 Status infer_bit_cast(InferContext& c) {
   if (!c.has_input(0)) return c.invalid("input 0 is missing");
   const Elem to = static_cast<Elem>(c.node.attr_int("to", 0)), from = c.elem(0);
-  if (to == Elem::Undefined || elem_size(to) == 0 || elem_bits(to) != elem_bits(from))
+  if (to == Elem::Undefined || to == Elem::String || elem_size(to) == 0 || elem_bits(to) != elem_bits(from))
     return c.invalid("the types " + std::string(elem_name(from)) + " and " + std::string(elem_name(to)) +
                      " have different widths");
   if (to != from && is_sub_byte(from)) return c.unsupported("elements of less than a byte are not reinterpreted");

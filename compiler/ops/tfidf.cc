@@ -1,9 +1,11 @@
-// TfIdfVectorizer (onnx/docs/Operators.md): how often each n-gram of a pool occurs in a row of integers, its parts up
-// to max_skip_count elements apart; weighted. Tested by tests/conformance and tests/differential.
+// TfIdfVectorizer (onnx/docs/Operators.md): how often each n-gram of a pool occurs in a row of integers or strings, its
+// parts up to max_skip_count elements apart; weighted. Tested by tests/conformance and tests/differential.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "compiler/ops/indexing.h"
+#include "compiler/ops/text.h"
 
 namespace onnxc {
 namespace {
@@ -22,6 +24,8 @@ Status infer_tfidf(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 1));
   for (int64_t i : c.node.attr_ints("ngram_indexes"))
     if (i < 0) return c.invalid("ngram_indexes holds " + std::to_string(i));
+  if (c.elem(0) == Elem::String ? !c.node.has("pool_strings") : c.node.has("pool_strings"))
+    return c.invalid("the input " + c.in(0).str() + " and the pool are of different types");
   const auto weights = c.node.attr_floats("weights");
   if (!weights.empty() && weights.size() != c.node.attr_ints("ngram_indexes").size())
     return c.invalid("weights and ngram_indexes have different lengths");
@@ -32,6 +36,22 @@ Status infer_tfidf(InferContext& c) {
   return c.set(0, Elem::F32, std::move(out)), ok();
 }
 
+// Words are known by their numbers in the list of different ones.
+std::vector<std::string> words_of(const Node& n) {
+  const auto pool = n.attr_strings("pool_strings");
+  const std::set<std::string> different(pool.begin(), pool.end());
+  return {different.begin(), different.end()};
+}
+
+std::vector<int64_t> pool_of(const Node& n) {
+  if (!n.has("pool_strings")) return n.attr_ints("pool_int64s");
+  const auto words = words_of(n);
+  std::vector<int64_t> numbers;
+  for (const std::string& word : n.attr_strings("pool_strings"))
+    numbers.push_back(std::lower_bound(words.begin(), words.end(), word) - words.begin());
+  return numbers;
+}
+
 // The n-grams of one size, row by row, the outputs that they go to and what they weigh.
 struct Grams {
   int64_t size = 0;
@@ -40,8 +60,7 @@ struct Grams {
 };
 
 Result<std::vector<Grams>> grams_of(const Node& n) {
-  const auto pool = n.attr_ints("pool_int64s"), starts = n.attr_ints("ngram_counts"),
-             indexes = n.attr_ints("ngram_indexes");
+  const auto pool = pool_of(n), starts = n.attr_ints("ngram_counts"), indexes = n.attr_ints("ngram_indexes");
   const auto weights = n.attr_floats("weights");
   const int64_t least = n.attr_int("min_gram_length", 1), most = n.attr_int("max_gram_length", 1);
   const auto invalid = [&](const char* what) { return Error(ErrorKind::InvalidModel, what, n.where()); };
@@ -71,7 +90,7 @@ Result<std::vector<Grams>> grams_of(const Node& n) {
 }
 
 // Adds what the occurrences of `grams` weigh to the outputs of the row at `row`.
-Stmt count_grams(LowerContext& c, const Grams& grams, BufferId out, std::span<const Expr> row) {
+Stmt count_grams(LowerContext& c, const Grams& grams, BufferId out, BufferId numbers, std::span<const Expr> row) {
   const std::string mode = c.node().attr_string("mode", "TF");
   const int64_t number = static_cast<int64_t>(grams.outputs.size());
   const BufferId weights = c.constant_buffer(Tensor::f32({number}, grams.weights));
@@ -81,12 +100,15 @@ Stmt count_grams(LowerContext& c, const Grams& grams, BufferId out, std::span<co
   const std::string g = c.fresh("g"), s = c.fresh("s"), p = c.fresh("p");
   const Expr gram = expr::index(Dim::symbol(g));
   const int64_t skips = grams.size == 1 ? 1 : c.node().attr_int("max_skip_count", 0) + 1;
+  const auto number_at = [&](const std::vector<Expr>& at) {
+    return numbers == kNoBuffer ? to_index(c.load(0, at)) : expr::load(numbers, Elem::I64, at);
+  };
   Expr found;
   for (int64_t k = 0; k < grams.size; ++k) {
     const Dim position = Dim::symbol(p) + Dim(k) * (Dim::symbol(s) + Dim(1));
     std::vector<Expr> at = to_vector(row);
     at.push_back(expr::index(Dim::min(position, length - Dim(1))));
-    Expr same = binary(ExprOp::Eq, to_index(c.load(0, at)), expr::load(values, Elem::I64, {gram, constant(k)}));
+    Expr same = binary(ExprOp::Eq, number_at(at), expr::load(values, Elem::I64, {gram, constant(k)}));
     if (k + 1 == grams.size)
       same = binary(ExprOp::And, same, binary(ExprOp::Lt, expr::index(position), expr::index(length)));
     found = found ? binary(ExprOp::And, found, same) : same;
@@ -107,11 +129,14 @@ Stmt count_grams(LowerContext& c, const Grams& grams, BufferId out, std::span<co
 }
 
 Status lower_tfidf(LowerContext& c) {
-  if (c.node().attr_ints("pool_int64s").empty()) return c.unsupported("only pools of integers are supported yet");
   const std::string mode = c.node().attr_string("mode", "TF");
   if (mode != "TF" && mode != "IDF" && mode != "TFIDF") return c.invalid("there is no mode \"" + mode + "\"");
   ONNXC_ASSIGN(const std::vector<Grams> all, grams_of(c.node()));
   const Shape& shape = c.out_shape();
+  BufferId numbers = kNoBuffer;
+  if (c.in_elem(0) == Elem::String) {
+    ONNXC_ASSIGN(numbers, text::find(c, 0, text::hash_table(words_of(c.node()))));
+  }
   const BufferId out = c.out(0);
   c.emit(make_nest(c, {shape.begin(), shape.end() - 1}, [&](std::span<const Expr> row) {
     const std::string j = c.fresh("j");
@@ -120,7 +145,7 @@ Status lower_tfidf(LowerContext& c) {
     Block b, clear;
     clear.push_back(Stmt{Store{out, std::move(at), expr::constant(Elem::F32, 0), nullptr}});
     b.push_back(Stmt{For{{j, shape.back()}, std::move(clear)}});
-    for (const Grams& grams : all) b.push_back(count_grams(c, grams, out, row));
+    for (const Grams& grams : all) b.push_back(count_grams(c, grams, out, numbers, row));
     return b;
   }));
   return ok();

@@ -134,13 +134,13 @@ bool may_run(const Node& n, const std::set<const Node*>& inside, const PassConte
   for (const Value* v : n.inputs()) {
     if (!v) continue;
     if (!v->is_constant() && !inside.contains(v->producer)) return false;
-    if (!v->type.is_static_tensor() || v->type.elem == Elem::String) return false;
+    if (!v->type.is_static_tensor()) return false;
     in += bytes_of(v->type);
   }
   for (const Value* v : n.outputs()) {
     if (!v) continue;
     const bool sized = v->type.is_static_tensor() || (def->defines_dims && v->type.is_tensor() && v->type.shape);
-    if (!sized || v->type.elem == Elem::String) return false;
+    if (!sized) return false;
     out += bytes_of(v->type);
   }
   return out <= 2 * in + kMostGrowth;

@@ -89,8 +89,7 @@ Result<Chosen> choose_constants(const Program& program, const std::vector<bool>&
     if (chosen.stands_for[index] >= 0) continue;
     const Constant& constant = program.constants[index];
     if (constant.source.elem() == Elem::String)
-      return Error(ErrorKind::Unsupported, "constants of strings are not compiled yet",
-                   "constant \"" + constant.name + "\"");
+      return Error(ErrorKind::Internal, "a constant of strings is not packed", "constant \"" + constant.name + "\"");
     const uint64_t hash = hash_packing(constant.source.hash(), constant);
     const int64_t equal = find_equal(program, constant, by_hash[hash]);
     chosen.stands_for[index] = equal >= 0 ? equal : index;

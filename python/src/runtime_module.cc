@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -78,6 +79,34 @@ onnxc_value value_of(const onnxc_value_info& info, const py::ssize_t* dims, size
 }
 
 bool is_list(const onnxc_value_info& info) { return info.kind == ONNXC_SEQUENCE || info.kind == ONNXC_OPTIONAL; }
+// The UTF-8 of one element of an array of objects: str and bytes as they are, others as str() writes them. `held` keeps
+// it alive.
+onnxc_string text_of(PyObject* element, std::vector<py::object>& held) {
+  py::object object = py::reinterpret_borrow<py::object>(element ? element : Py_None);
+  if (PyBytes_Check(object.ptr())) {
+    held.push_back(object);
+    return {PyBytes_AS_STRING(object.ptr()), static_cast<uint64_t>(PyBytes_GET_SIZE(object.ptr()))};
+  }
+  held.push_back(py::str(object));
+  Py_ssize_t bytes = 0;
+  const char* data = PyUnicode_AsUTF8AndSize(held.back().ptr(), &bytes);
+  if (!data) throw py::error_already_set();
+  return {data, static_cast<uint64_t>(bytes)};
+}
+
+py::array objects_of(const onnxc_value& value) {
+  const std::vector<py::ssize_t> dims(value.dims, value.dims + value.rank);
+  py::array array(py::dtype("O"), dims);
+  auto** places = static_cast<PyObject**>(array.mutable_data());
+  const auto* texts = static_cast<const onnxc_string*>(value.data);
+  for (py::ssize_t i = 0; i < array.size(); ++i) {
+    PyObject* made = PyUnicode_DecodeUTF8(texts[i].data, static_cast<Py_ssize_t>(texts[i].bytes), nullptr);
+    if (!made) throw py::error_already_set();
+    Py_XDECREF(places[i]);
+    places[i] = made;
+  }
+  return array;
+}
 
 // One run: what must stay alive while it lasts.
 class Run {
@@ -116,7 +145,9 @@ class Run {
     const auto array = py::cast<py::array>(object);
     onnxc_value value = value_of(info, array.shape(), static_cast<size_t>(array.ndim()));
     const size_t count = static_cast<size_t>(array.size());
-    if (is_sub_byte(info.elem)) {
+    if (info.kind == ONNXC_STRING_TENSOR) {
+      value.data = texts_of(array);
+    } else if (is_sub_byte(info.elem)) {
       packed_inputs_[i].resize(packed_bytes(info.elem, count));
       pack(static_cast<const uint8_t*>(array.data()), packed_inputs_[i].data(), count, info.elem);
       value.data = packed_inputs_[i].data();
@@ -150,10 +181,17 @@ class Run {
     return value;
   }
 
+  onnxc_string* texts_of(const py::array& array) {
+    auto* const* elements = static_cast<PyObject* const*>(array.data());
+    std::vector<onnxc_string>& texts = texts_.emplace_back();
+    for (py::ssize_t k = 0; k < array.size(); ++k) texts.push_back(text_of(elements[k], held_));
+    return texts.data();
+  }
+
   // Static outputs are written into numpy's memory; the others get theirs from the host when their dims are known.
   void add_output(size_t i) {
     const onnxc_value_info& info = info_.outputs[i];
-    if (!(info.flags & ONNXC_STATIC)) {
+    if (!(info.flags & ONNXC_STATIC) || info.kind == ONNXC_STRING_TENSOR) {
       outputs_.push_back(value_of(info, nullptr, 0));
       arrays_.emplace_back();
       return;
@@ -199,6 +237,11 @@ class Run {
   py::object result(size_t i) {
     onnxc_value& value = outputs_[i];
     if (is_list(info_.outputs[i])) return list_result(i);
+    if (value.kind == ONNXC_STRING_TENSOR) {
+      const auto release = [this](void* memory) { host_.release(host_.user, memory); };
+      const std::unique_ptr<void, decltype(release)> owner(value.data, release);
+      return objects_of(value);
+    }
     if (info_.outputs[i].flags & ONNXC_STATIC) {
       if (is_sub_byte(value.elem)) unpack_into(arrays_[i], value);
       return arrays_[i];
@@ -230,6 +273,8 @@ class Run {
   std::vector<py::array> arrays_;
   std::vector<std::vector<uint8_t>> packed_inputs_, packed_outputs_;
   std::deque<std::vector<onnxc_value>> elements_;  // of the sequences among the inputs
+  std::vector<std::vector<onnxc_string>> texts_;
+  std::vector<py::object> held_;  // whose characters the texts are
 };
 
 // `inputs` in the model's order: arrays, each C-contiguous, aligned, and of its declared element type; lists of such

@@ -24,10 +24,6 @@
 // No model may ask for more memory in one piece than x86-64 and AArch64 address.
 #define ONNXC_MAX_BYTES (int64_t{1} << 47)
 
-// onnxc_model_info.arena_bytes is the plan's arena plus ONNXC_STAGING_BYTES(elements) for each input and output of a
-// sub-byte type, which the entry unpacks and packs there.
-#define ONNXC_STAGING_BYTES(elements) (((elements) + 63) / 64 * 64)
-
 // More threads than this are not asked for: each takes a cache line of the stack of `run`.
 #define ONNXC_MAX_THREADS 256
 
@@ -42,6 +38,17 @@ static_assert(sizeof(onnxc_session) <= ONNXC_SESSION_BYTES, "ONNXC_SESSION_BYTES
 
 namespace onnxc_entry {
 namespace {
+
+constexpr int32_t kString = 8;  // of onnxc_elem
+
+// onnxc_model_info.arena_bytes is the plan's arena plus these for each input and output: of sub-byte types, which the
+// entry unpacks and packs there, and of strings that the run gives, which it copies with their characters.
+inline uint64_t staging_bytes(int32_t elem, uint64_t elements, bool is_output) {
+  const uint64_t bytes = is_sub_byte(elem)              ? elements
+                         : is_output && elem == kString ? elements * sizeof(onnxc_string)
+                                                        : 0;
+  return (bytes + 63) / 64 * 64;
+}
 
 // The size of a struct up to and including `field`: what its maker must know at least.
 #define ONNXC_SIZE_UP_TO(type, field) (offsetof(type, field) + sizeof(static_cast<type*>(nullptr)->field))
@@ -135,6 +142,9 @@ inline bool misaligned(const void* data, int32_t elem) {
   return alignment > 1 && reinterpret_cast<uintptr_t>(data) % alignment;
 }
 
+inline bool is_tensor(const onnxc_value_info& info) {
+  return info.kind == ONNXC_TENSOR || info.kind == ONNXC_STRING_TENSOR;
+}
 inline bool is_list(const onnxc_value_info& info) { return info.kind == ONNXC_SEQUENCE || info.kind == ONNXC_OPTIONAL; }
 
 inline onnxc_status check_kind(uint32_t kind, uint32_t wanted, Message& message) {
@@ -145,7 +155,8 @@ inline onnxc_status check_kind(uint32_t kind, uint32_t wanted, Message& message)
 
 // The tensor of an input, or one within it.
 inline onnxc_status check_tensor(const onnxc_value_info& info, const onnxc_value& value, Message& message) {
-  const onnxc_status kind = check_kind(value.kind, ONNXC_TENSOR, message);
+  const bool strings = info.kind == ONNXC_STRING_TENSOR;
+  const onnxc_status kind = check_kind(value.kind, strings ? ONNXC_STRING_TENSOR : ONNXC_TENSOR, message);
   if (kind != ONNXC_OK) return kind;
   if (value.elem != info.elem) {
     message << "has elements of type " << elem_label(value.elem) << ", the model wants " << elem_label(info.elem);
@@ -171,13 +182,19 @@ inline onnxc_status check_tensor(const onnxc_value_info& info, const onnxc_value
     message << "its data pointer is not aligned to its elements";
     return ONNXC_INVALID_ARGUMENT;
   }
+  const onnxc_string* texts = static_cast<const onnxc_string*>(value.data);
+  for (uint64_t i = 0; value.elem == kString && i < count_elements(value); ++i) {
+    if (texts[i].data || !texts[i].bytes) continue;
+    message << "string " << static_cast<int64_t>(i) << " has a null pointer";
+    return ONNXC_INVALID_ARGUMENT;
+  }
   return ONNXC_OK;
 }
 
 inline onnxc_status check_input(const onnxc_value_info& info, const onnxc_value& value, onnxc_message* out) {
   Message message(out);
   message << "input '" << info.name << "': ";
-  if (info.kind == ONNXC_TENSOR) return check_tensor(info, value, message);
+  if (is_tensor(info)) return check_tensor(info, value, message);
   if (!is_list(info)) {
     const onnxc_status kind = check_kind(value.kind, info.kind, message);
     if (kind != ONNXC_OK || value.object) return kind;
@@ -215,19 +232,10 @@ inline bool fits_memory(const onnxc_value& value) {
   return true;
 }
 
-// Fills in dims (of `computed`, where they are not fixed), and finds memory: the caller's, or the host's.
-inline onnxc_status prepare_output(Run& run, uint32_t i, const onnxc_value& computed) {
+// Finds memory for output `i`: the caller's, or the host's.
+inline onnxc_status find_output(Run& run, uint32_t i, uint64_t bytes) {
   const onnxc_value_info& info = run.session->info->outputs[i];
   onnxc_value& value = value_at(run.args->outputs, i);
-  const bool fixed = info.flags & ONNXC_STATIC;
-  value.rank = fixed ? static_cast<uint32_t>(info.rank) : computed.rank;
-  for (uint32_t d = 0; d < value.rank; ++d) value.dims[d] = fixed ? info.dims[d] : computed.dims[d];
-  if (!fits_memory(value)) {
-    put_dims(Message(run.out) << "output '" << info.name << "': its shape would be ", value.dims, value.rank)
-        << ", which fits no memory";
-    return ONNXC_OUT_OF_MEMORY;
-  }
-  const uint64_t bytes = packed_bytes(info.elem, count_elements(value));
   if (!value.data && bytes) {
     const onnxc_host& host = run.session->host;
     if (host.allocate) value.data = host.allocate(host.user, bytes, 64);
@@ -251,6 +259,22 @@ inline onnxc_status prepare_output(Run& run, uint32_t i, const onnxc_value& comp
     return ONNXC_INVALID_ARGUMENT;
   }
   return ONNXC_OK;
+}
+
+// Fills in dims (of `computed`, where they are not fixed), and finds memory; for strings when the body has run.
+inline onnxc_status prepare_output(Run& run, uint32_t i, const onnxc_value& computed) {
+  const onnxc_value_info& info = run.session->info->outputs[i];
+  onnxc_value& value = value_at(run.args->outputs, i);
+  const bool fixed = info.flags & ONNXC_STATIC;
+  value.rank = fixed ? static_cast<uint32_t>(info.rank) : computed.rank;
+  for (uint32_t d = 0; d < value.rank; ++d) value.dims[d] = fixed ? info.dims[d] : computed.dims[d];
+  if (!fits_memory(value)) {
+    put_dims(Message(run.out) << "output '" << info.name << "': its shape would be ", value.dims, value.rank)
+        << ", which fits no memory";
+    return ONNXC_OUT_OF_MEMORY;
+  }
+  if (info.kind == ONNXC_STRING_TENSOR) return ONNXC_OK;
+  return find_output(run, i, packed_bytes(info.elem, count_elements(value)));
 }
 
 inline onnxc_status check_run_args(const onnxc_session* session, const onnxc_run_args* args, onnxc_message* out) {
@@ -320,8 +344,10 @@ inline void run_thread(void* argument, int32_t thread, int32_t threads) {
   if (status != ONNXC_OK) onnxc_first_failure(&frame, status);
 }
 
+inline bool is_staged(int32_t elem) { return is_sub_byte(elem) || elem == kString; }
+
 // Prepares the outputs whose dims have become known. The part of an arena in front of the plan's holds sub-byte inputs
-// and outputs, one element per byte; adds the bytes that it needs.
+// and outputs, one element per byte, and strings of outputs; adds the bytes that it needs.
 inline onnxc_status prepare_outputs(Run& run, int64_t* staging) {
   const onnxc_model_info* info = run.session->info;
   for (uint32_t i = 0; i < info->num_outputs; ++i) {
@@ -331,10 +357,9 @@ inline onnxc_status prepare_outputs(Run& run, int64_t* staging) {
     run.prepared[i] = 1;
     run.output_values[i] = value_at(run.args->outputs, i);
     run.outputs[i] = run.output_values[i].data;
-    if (is_sub_byte(info->outputs[i].elem)) {
-      run.outputs[i] = nullptr;  // stage_outputs()
-      *staging += static_cast<int64_t>(ONNXC_STAGING_BYTES(count_elements(run.output_values[i])));
-    }
+    const uint64_t staged = staging_bytes(info->outputs[i].elem, count_elements(run.output_values[i]), true);
+    if (is_staged(info->outputs[i].elem)) run.outputs[i] = nullptr;  // stage_outputs()
+    *staging += static_cast<int64_t>(staged);
     if (*staging > ONNXC_MAX_BYTES) break;
   }
   return ONNXC_OK;
@@ -347,7 +372,7 @@ inline unsigned char* unpack_inputs(Run& run, unsigned char* arena) {
     const uint64_t count = count_elements(run.input_values[i]);
     unpack(static_cast<const unsigned char*>(run.inputs[i]), arena, count, info->inputs[i].elem);
     run.inputs[i] = arena;
-    arena += ONNXC_STAGING_BYTES(count);
+    arena += staging_bytes(info->inputs[i].elem, count, false);
   }
   return arena;
 }
@@ -355,9 +380,9 @@ inline unsigned char* unpack_inputs(Run& run, unsigned char* arena) {
 inline unsigned char* stage_outputs(Run& run, unsigned char* arena) {
   const onnxc_model_info* info = run.session->info;
   for (uint32_t i = 0; i < info->num_outputs; ++i) {
-    if (!run.prepared[i] || run.outputs[i] || !is_sub_byte(info->outputs[i].elem)) continue;
+    if (!run.prepared[i] || run.outputs[i] || !is_staged(info->outputs[i].elem)) continue;
     run.outputs[i] = arena;
-    arena += ONNXC_STAGING_BYTES(count_elements(run.output_values[i]));
+    arena += staging_bytes(info->outputs[i].elem, count_elements(run.output_values[i]), true);
   }
   return arena;
 }
@@ -368,6 +393,34 @@ inline void pack_outputs(const Run& run) {
     if (is_sub_byte(info->outputs[i].elem))
       pack(static_cast<const unsigned char*>(run.outputs[i]), static_cast<unsigned char*>(run.output_values[i].data),
            count_elements(run.output_values[i]), info->outputs[i].elem);
+}
+
+// The strings of an output, and behind them their characters.
+inline onnxc_status copy_strings(Run& run, uint32_t i) {
+  const onnxc_string* texts = static_cast<const onnxc_string*>(run.outputs[i]);
+  const uint64_t count = count_elements(run.output_values[i]);
+  uint64_t bytes = count * sizeof(onnxc_string);
+  for (uint64_t k = 0; k < count; ++k)
+    if (__builtin_add_overflow(bytes, texts[k].bytes, &bytes) || bytes > ONNXC_MAX_BYTES) {
+      Message(run.out) << "output '" << run.session->info->outputs[i].name << "': its strings fit no memory";
+      return ONNXC_OUT_OF_MEMORY;
+    }
+  const onnxc_status status = find_output(run, i, bytes);
+  if (status != ONNXC_OK) return status;
+  onnxc_string* copies = static_cast<onnxc_string*>(value_at(run.args->outputs, i).data);
+  char* characters = reinterpret_cast<char*>(copies + count);
+  for (uint64_t k = 0; k < count; ++k) {
+    copies[k] = {characters, texts[k].bytes};
+    for (uint64_t c = 0; c < texts[k].bytes; ++c) *characters++ = texts[k].data[c];
+  }
+  return ONNXC_OK;
+}
+
+inline onnxc_status copy_all_strings(Run& run) {
+  onnxc_status status = ONNXC_OK;
+  for (uint32_t i = 0; status == ONNXC_OK && i < run.session->info->num_outputs; ++i)
+    if (run.session->info->outputs[i].kind == ONNXC_STRING_TENSOR) status = copy_strings(run, i);
+  return status;
 }
 
 // Arena `stage`: for the first one the caller's, where it is large enough.
@@ -408,7 +461,7 @@ inline onnxc_status begin_stage(Run& run, uint32_t stage, int64_t bytes) {
   const onnxc_model_info* info = run.session->info;
   for (uint32_t i = 0; stage == 0 && i < info->num_inputs && staging <= ONNXC_MAX_BYTES; ++i)
     if (is_sub_byte(info->inputs[i].elem))
-      staging += static_cast<int64_t>(ONNXC_STAGING_BYTES(count_elements(run.input_values[i])));
+      staging += static_cast<int64_t>(staging_bytes(info->inputs[i].elem, count_elements(run.input_values[i]), false));
   onnxc_status status = prepare_outputs(run, &staging);
   if (status != ONNXC_OK) return status;
   if (!run.session->code->num_layouts) staging = 0;
@@ -432,8 +485,9 @@ inline onnxc_status run_body(Run& run) {
   } else {
     run_thread(&shared, 0, 1);
   }
-  if (shared.status == ONNXC_OK) pack_outputs(run);
-  return static_cast<onnxc_status>(shared.status);
+  if (shared.status != ONNXC_OK) return static_cast<onnxc_status>(shared.status);
+  pack_outputs(run);
+  return copy_all_strings(run);
 }
 
 inline onnxc_status run_stages(Run& run) {
@@ -544,7 +598,7 @@ inline onnxc_status run_values(Run& run) {
     const onnxc_status status = check_input(info->inputs[i], value, run.out);
     if (status != ONNXC_OK) return status;
     run.input_values[i] = value;
-    run.inputs[i] = info->inputs[i].kind == ONNXC_TENSOR ? value.data : value.object;
+    run.inputs[i] = is_tensor(info->inputs[i]) ? value.data : value.object;
     if (is_list(info->inputs[i])) run.inputs[i] = &run.lists[i];
   }
   for (uint32_t i = 0; i < info->num_outputs; ++i) {
@@ -554,7 +608,7 @@ inline onnxc_status run_values(Run& run) {
     run.output_values[i] = value;
     run.output_values[i].rank = info->outputs[i].flags & ONNXC_STATIC ? 0 : kUnknownRank;
     run.outputs[i] = nullptr;
-    run.prepared[i] = info->outputs[i].kind != ONNXC_TENSOR;  // the body makes it
+    run.prepared[i] = !is_tensor(info->outputs[i]);  // the body makes it
     run.allocated[i] = 0;
     if (!is_list(info->outputs[i])) continue;
     value.data = nullptr;

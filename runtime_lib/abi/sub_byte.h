@@ -8,7 +8,7 @@
 namespace onnxc_entry {
 namespace {
 
-// Bits per element at the ABI by ONNX element type; 0: has no fixed size (strings) or is unknown.
+// Bits per element at the ABI by ONNX element type (of a string those of its onnxc_string); 0: unknown.
 inline int elem_bits(int32_t elem) {
   switch (elem) {
     case 2:
@@ -30,6 +30,7 @@ inline int elem_bits(int32_t elem) {
     case 11:
     case 13:
     case 14: return 64;
+    case 8:
     case 15: return 128;
     case 21:
     case 22:

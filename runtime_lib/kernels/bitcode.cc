@@ -32,6 +32,7 @@ ONNXC_EMBED(kernels_v4, bc)
 ONNXC_EMBED(kernels_any_size_v2, o)
 ONNXC_EMBED(kernels_any_size_v3, o)
 ONNXC_EMBED(kernels_any_size_v4, o)
+ONNXC_EMBED(text_kernels, bc)
 ONNXC_EMBED(entry, bc)
 ONNXC_EMBED(entry_asan, bc)
 
@@ -49,6 +50,8 @@ std::string_view kernel_bitcode(int level) {
     default: return {};
   }
 }
+
+std::string_view text_kernel_bitcode() { return between(onnxc_bitcode_text_kernels, onnxc_bitcode_text_kernels_end); }
 
 bool is_any_size_kernel(std::string_view kernel) {
   constexpr std::string_view kList = "," ONNXC_ANY_SIZE_KERNELS ",";

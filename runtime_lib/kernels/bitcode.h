@@ -10,6 +10,9 @@ namespace onnxc {
 // level: 2, 3 or 4 (x86-64-v2 ...); empty for any other.
 std::string_view kernel_bitcode(int level);
 
+// The kernels of strings (text_kernels.cc), the same for all levels.
+std::string_view text_kernel_bitcode();
+
 // An object file of the kernels whose tiles exist in many heights, with all of them: of level 4, conv_blocked_f32 is
 // the hidden function onnxc_any_size_v4_conv_blocked_f32. Every function has a section of its own. Empty for other
 // levels.

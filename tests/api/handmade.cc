@@ -39,7 +39,7 @@ onnxc_model_info make_info() {
   info.name = "handmade";
   info.compiler = "hand";
   info.target = "x86-64";
-  info.arena_bytes = 2 * ONNXC_STAGING_BYTES(5);
+  info.arena_bytes = 2 * onnxc_entry::staging_bytes(22, 5, false);
   info.session_bytes = ONNXC_SESSION_BYTES;
   info.num_inputs = info.num_outputs = info.num_metadata = 2;
   info.inputs = kInputs;

@@ -12,7 +12,7 @@ import numpy as np
 from . import elements
 
 MAX_RANK = 8
-TENSOR, SEQUENCE, OPTIONAL = 1, 3, 5  # onnxc_kind
+TENSOR, STRING_TENSOR, SEQUENCE, OPTIONAL = 1, 2, 3, 5  # onnxc_kind
 STATUS = {
     0: "ok",
     1: "invalid argument",
@@ -35,6 +35,14 @@ class Value(C.Structure):
         ("capacity", C.c_uint64),
         ("object", C.c_void_p),
     ]
+
+
+class String(C.Structure):
+    _fields_ = [("data", C.c_char_p), ("bytes", C.c_uint64)]
+
+
+class StringView(C.Structure):  # whose characters are not the caller's
+    _fields_ = [("data", C.c_void_p), ("bytes", C.c_uint64)]
 
 
 class Message(C.Structure):
@@ -250,17 +258,25 @@ class CompiledModel:
                 self.fill_value(item, array, keep)
         else:
             array = np.asarray(given)
+            strings = array.dtype.kind in "OUS"
+            value.kind = STRING_TENSOR if strings else TENSOR
+            value.elem, value.rank = 8 if strings else elements.elem_of(array), array.ndim
+            value.dims[: array.ndim] = array.shape
+            if strings:
+                texts = [t if isinstance(t, bytes) else str(t).encode() for t in array.ravel()]
+                data = (String * len(texts))(*[String(t, len(t)) for t in texts])
+                keep += [texts, data]
+                value.data, value.capacity = C.addressof(data), C.sizeof(data)
+                return
             data = elements.pack(array)
             keep.append(data)
-            value.kind, value.elem, value.rank = TENSOR, elements.elem_of(array), array.ndim
-            value.dims[: array.ndim] = array.shape
             value.data, value.capacity = data.ctypes.data, data.nbytes
 
     def prepare_outputs(self):
         outs, buffers = (Value * len(self.outputs))(), []
         for value, info in zip(outs, self.outputs):
             value.struct_size, value.kind, value.elem = C.sizeof(Value), info.kind, info.elem
-            if not info.flags & 1:
+            if not info.flags & 1 or info.kind != TENSOR:
                 if self.host is None:
                     raise ModelError(f"output {info.name.decode()}: what it takes is not known before the run")
                 buffers.append(None)
@@ -283,6 +299,8 @@ class CompiledModel:
             self.host.release(None, value.data)
             return read
         shape = tuple(value.dims[: value.rank])
+        if value.kind == STRING_TENSOR:
+            return self.read_strings(value, shape)
         nbytes = elements.packed_bytes(value.elem, int(np.prod(shape, dtype=np.int64)))
         if buffer is None:
             if not value.data:  # empty
@@ -301,6 +319,15 @@ class CompiledModel:
         if nbytes:
             buffer = np.ctypeslib.as_array(C.cast(value.data, C.POINTER(C.c_uint8)), (nbytes,)).copy()
         return elements.unpack(buffer, value.elem, shape)
+    def read_strings(self, value, shape):
+        texts = C.cast(value.data, C.POINTER(StringView))
+        count = int(np.prod(shape, dtype=np.int64))
+        array = np.empty(count, object)
+        for i in range(count):
+            array[i] = C.string_at(texts[i].data, texts[i].bytes).decode()
+        if value.data:
+            self.host.release(None, value.data)
+        return array.reshape(shape)
 
     def close(self):
         if self.session:

@@ -247,6 +247,54 @@ TEST_F(AbiTest, OptionalsAreWhatTheyHold) {
   EXPECT_EQ(run(), ONNXC_INVALID_ARGUMENT);
 }
 
+// y = x and behind each string its first character.
+int32_t string_body(onnxc_frame* frame) {
+  const auto* x = static_cast<const onnxc_string*>(frame->inputs[0]);
+  auto* y = static_cast<onnxc_string*>(frame->outputs[0]);
+  for (int i = 0; i < 6; ++i) {
+    char* to = static_cast<char*>(onnxc_run_allocate(frame, static_cast<int64_t>(x[i].bytes + 1)));
+    if (!to) return onnxc_step_failed(frame, "repeat (Op_1)", 2);
+    if (x[i].bytes) std::memcpy(to, x[i].data, x[i].bytes);
+    to[x[i].bytes] = x[i].bytes ? x[i].data[0] : '.';
+    y[i] = {to, x[i].bytes + 1};
+  }
+  return ONNXC_OK;
+}
+
+TEST_F(AbiTest, StringsAndTheirCharactersAreOnePieceOfMemory) {
+  Heap heap;
+  const onnxc_host host = heap.host();
+  create_args.host = &host;
+  body = &string_body;
+  in.kind = out.kind = ONNXC_STRING_TENSOR;
+  in.elem = out.elem = 8;
+  info.arena_bytes = onnxc_entry::staging_bytes(8, 6, true);
+  ASSERT_EQ(create(), ONNXC_OK) << text();
+  onnxc_string texts[6] = {{"ab", 2}, {nullptr, 0}, {"c", 1}, {"d\0e", 3}, {"", 0}, {"f", 1}};
+  x = {sizeof x, ONNXC_STRING_TENSOR, 8, 2, {2, 3}, texts, sizeof texts, nullptr};
+  y.data = nullptr;
+  ASSERT_EQ(run(), ONNXC_OK) << text();
+  EXPECT_EQ(heap.live, 1);
+  const auto* made = static_cast<const onnxc_string*>(y.data);
+  EXPECT_EQ(std::string(made[0].data, made[0].bytes), "aba");
+  EXPECT_EQ(std::string(made[1].data, made[1].bytes), ".");
+  EXPECT_EQ(std::string(made[3].data, made[3].bytes), std::string("d\0ed", 4));
+  EXPECT_EQ(made[0].data, static_cast<char*>(y.data) + 6 * sizeof(onnxc_string));
+  host.release(&heap, y.data);
+
+  alignas(16) char room[128];
+  y.data = room;
+  y.capacity = 20;
+  EXPECT_EQ(run(), ONNXC_INVALID_ARGUMENT);
+  EXPECT_NE(text().find("its buffer has 20 bytes and needs 109"), std::string::npos) << text();
+  y.capacity = sizeof room;
+  ASSERT_EQ(run(), ONNXC_OK) << text();
+  texts[2] = {nullptr, 1};
+  EXPECT_EQ(run(), ONNXC_INVALID_ARGUMENT);
+  EXPECT_NE(text().find("string 2 has a null pointer"), std::string::npos) << text();
+  EXPECT_EQ(heap.live, 0);
+}
+
 TEST_F(AbiTest, FailureReleasesWhatWasAllocated) {
   Heap heap;
   const onnxc_host host = heap.host();
@@ -468,7 +516,7 @@ TEST_F(AbiTest, AFailureReachesAllThreadsAtTheNextBarrier) {
 TEST_F(AbiTest, SubByteValuesAreOnePerByteInside) {
   in = value_info("x", 22);   // int4
   out = value_info("y", 21);  // uint4
-  info.arena_bytes = 2 * ONNXC_STAGING_BYTES(6);
+  info.arena_bytes = 2 * onnxc_entry::staging_bytes(22, 6, false);
   unsigned char packed[3] = {0x2f, 0x81, 0x70}, result[3] = {};  // -1 2, 1 -8, 0 7
   x.elem = 22;
   x.data = packed;

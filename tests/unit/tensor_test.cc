@@ -16,7 +16,7 @@ TEST(Elem, NamesAndSizes) {
   EXPECT_EQ(onnx_elem_name(Elem::F32), "float");
   EXPECT_EQ(elem_size(Elem::I4), 1u);
   EXPECT_EQ(elem_bits(Elem::I4), 4);
-  EXPECT_EQ(elem_size(Elem::String), 0u);
+  EXPECT_EQ(elem_size(Elem::String), 16u);
   EXPECT_TRUE(is_float(Elem::F4E2M1));
   EXPECT_FALSE(is_int(Elem::Bool));
   EXPECT_FALSE(is_signed(Elem::U4));

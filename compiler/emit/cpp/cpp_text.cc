@@ -24,6 +24,7 @@ std::string storage_type(Elem e) {
     case Elem::BF16: return "uint16_t";
     case Elem::U32: return "uint32_t";
     case Elem::U64: return "uint64_t";
+    case Elem::String: return "onnxc_string";
     default: return "uint8_t";
   }
 }
@@ -54,6 +55,7 @@ std::string float_literal(Elem e, double value) {
 
 std::string int_literal(Elem e, int64_t value) {
   if (e == Elem::Bool) return value ? "true" : "false";
+  if (e == Elem::String) return "onnxc_string{}";
   if (e == Elem::U64) return std::to_string(static_cast<uint64_t>(value)) + "ull";
   if (e == Elem::U32) return std::to_string(static_cast<uint32_t>(value)) + "u";
   if (value == INT64_MIN) return "INT64_MIN";

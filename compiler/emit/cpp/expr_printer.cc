@@ -145,6 +145,10 @@ std::string ExprPrinter::binary(const ExprNode& n, Lines& lines) {
   const std::string a = print(n.args[0], lines), b = print(n.args[1], lines);
   const char* op = infix(n.op);
   std::string plain = op ? in_parentheses(a + " " + op + " " + b) : "";
+  if (type == Elem::String) {
+    const std::string equal = call("onnxc_eq_string", {a + ".data", a + ".bytes", b + ".data", b + ".bytes"});
+    return n.op == ExprOp::Eq ? equal : "!" + equal;
+  }
   if (is_comparison(n.op)) return plain;
   if (type == Elem::Bool) {
     if (is_bitwise(n.op)) return "static_cast<bool>(" + a + " " + op + " " + b + ")";

@@ -83,6 +83,7 @@ data value_row(const Program& program, const ProgramValue& value, size_t index, 
   row.set("type", is_sub_byte(value.elem) ? "uint8_t" : value_type(value.elem));
   row.set("type_note", type_note(value.elem));
   row.set("elem", number(static_cast<uint64_t>(value.elem)));
+  row.set("kind", value.elem == Elem::String ? "ONNXC_STRING_TENSOR" : "ONNXC_TENSOR");
   row.set("rank", number(value.dims.size()));
   row.set("dims", join(dims));
   row.set("info_dims", join(info_dims));
@@ -120,6 +121,15 @@ bool has_lists(const Program& program) {
   return std::ranges::any_of(program.inputs, is_list) || std::ranges::any_of(program.outputs, is_list);
 }
 
+// Their memory is found by the run, which a caller who knows the sizes has no part in.
+bool gives_strings(const Program& program) {
+  return std::ranges::any_of(program.outputs, [](const ProgramValue& v) { return v.elem == Elem::String; });
+}
+
+bool has_strings(const Program& program) {
+  return std::ranges::any_of(program.buffers, [](const Buffer& b) { return b.elem == Elem::String; });
+}
+
 data common(const Plan& plan, const ModelIdentity& identity) {
   data values;
   values.set("name", identity.name);
@@ -127,7 +137,7 @@ data common(const Plan& plan, const ModelIdentity& identity) {
   values.set("arena_bytes", number(run_arena_bytes(plan)));
   values.set("session_bytes", number(ONNXC_SESSION_BYTES));
   values.set("has_weights", flag(plan.blob_bytes > 0));
-  values.set("fixed", flag(!has_layout(plan) && !has_lists(plan.program)));
+  values.set("fixed", flag(!has_layout(plan) && !has_lists(plan.program) && !gives_strings(plan.program)));
   data layouts(data::type::list);
   for (size_t s = 0; has_layout(plan) && s < plan.stages.size(); ++s) {
     data row;
@@ -184,7 +194,8 @@ uint64_t run_arena_bytes(const Plan& plan) {
   uint64_t bytes = static_cast<uint64_t>(plan.stages.front().arena_bytes.constant().value_or(0));
   for (const auto* list : {&plan.program.inputs, &plan.program.outputs})
     for (const ProgramValue& value : *list)
-      if (is_sub_byte(value.elem)) bytes += ONNXC_STAGING_BYTES(elements(value));
+      bytes +=
+          onnxc_entry::staging_bytes(static_cast<int32_t>(value.elem), elements(value), list == &plan.program.outputs);
   return bytes;
 }
 
@@ -226,6 +237,7 @@ Result<std::string> render_operations(const Plan& plan, const ModelIdentity& ide
   values.set("target", target.name());
   data headers(data::type::list), functions(data::type::list), steps(data::type::list);
   headers << data("header", "all_kernels.h");
+  if (has_strings(plan.program)) headers << data("header", "text_kernels.h");
   for (const std::string& f : body.functions()) functions << data("text", f);
   for (const BodyPrinter::Step& s : body.steps()) {
     data row;

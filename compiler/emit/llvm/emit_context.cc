@@ -9,7 +9,7 @@ llvm::Type* EmitContext::storage_type(Elem elem) const {
   if (elem == Elem::F32) return llvm::Type::getFloatTy(c);
   if (elem == Elem::F64) return llvm::Type::getDoubleTy(c);
   const size_t bytes = elem_size(elem);
-  return llvm::Type::getIntNTy(c, bytes == 0 || bytes > 8 ? 8 : static_cast<unsigned>(bytes) * 8);
+  return llvm::Type::getIntNTy(c, bytes == 0 || bytes > 16 ? 8 : static_cast<unsigned>(bytes) * 8);
 }
 
 llvm::Type* EmitContext::register_type(Elem elem) const {

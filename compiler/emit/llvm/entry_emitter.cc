@@ -107,8 +107,9 @@ class EntryEmitter {
     auto bytes = static_cast<uint64_t>(context_.plan.stages.front().arena_bytes.value());
     for (const auto* values : {&context_.program().inputs, &context_.program().outputs})
       for (const ProgramValue& value : *values)
-        if (is_sub_byte(value.elem))
-          bytes += ONNXC_STAGING_BYTES(static_cast<uint64_t>(numel(value.dims).constant().value_or(0)));
+        bytes += onnxc_entry::staging_bytes(static_cast<int32_t>(value.elem),
+                                            static_cast<uint64_t>(numel(value.dims).constant().value_or(0)),
+                                            values == &context_.program().outputs);
     return bytes;
   }
 

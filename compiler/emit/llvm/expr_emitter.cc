@@ -1,6 +1,7 @@
 // Indices, addresses, loads, stores and casts; the operators are in expr_operators.cc.
 #include "compiler/emit/llvm/expr_emitter.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace onnxc::emit {
@@ -69,6 +70,9 @@ Value* floor_remainder(llvm::IRBuilder<>& b, IndexValue x, IndexValue y) {
   Value* below = b.CreateICmpSLT(remainder, b.getInt64(0));
   return b.CreateSelect(below, b.CreateAdd(remainder, y.value), remainder);
 }
+
+// Of an element in memory: the caller's strings are aligned to pointers.
+llvm::Align alignment(Elem elem) { return llvm::Align(std::min<size_t>(elem_size(elem), 8)); }
 
 }  // namespace
 
@@ -154,7 +158,7 @@ Value* ExprEmitter::load(const ExprNode& e) {
   const Buffer& buffer = context_.buffer(e.buffer);
   Value* pointer = address(e.buffer, e.args);
   llvm::Type* type = context_.storage_type(buffer.elem);
-  return widen(b_.CreateAlignedLoad(type, pointer, llvm::Align(elem_size(buffer.elem))), buffer.elem);
+  return widen(b_.CreateAlignedLoad(type, pointer, alignment(buffer.elem)), buffer.elem);
 }
 
 Value* ExprEmitter::widen(Value* stored, Elem elem) {
@@ -184,7 +188,7 @@ void ExprEmitter::store(Value* value, Elem from, BufferId id, const std::vector<
     return;
   }
   Value* stored = narrow(value, elem);
-  b_.CreateAlignedStore(stored, address(id, at), llvm::Align(elem_size(elem)));
+  b_.CreateAlignedStore(stored, address(id, at), alignment(elem));
 }
 
 Value* ExprEmitter::cast(Value* value, Elem from, Elem to) {

@@ -59,6 +59,7 @@ class ExprEmitter {
   llvm::Value* int_divide(ExprOp op, Elem type, llvm::Value* a, llvm::Value* b);
   llvm::Value* shift(ExprOp op, Elem type, llvm::Value* a, llvm::Value* b);
   llvm::Value* compare(ExprOp op, Elem type, llvm::Value* a, llvm::Value* b);
+  llvm::Value* equal_strings(llvm::Value* a, llvm::Value* b);
   llvm::Value* cast(llvm::Value* value, Elem from, Elem to);
   llvm::Value* bit_cast(llvm::Value* value, Elem from, Elem to);
   llvm::Value* narrow(llvm::Value* value, Elem elem);  // register -> storage type

@@ -164,7 +164,21 @@ Value* ExprEmitter::shift(ExprOp op, Elem type, Value* a, Value* b) {
   return b_.CreateSelect(within, shifted, llvm::ConstantInt::get(t, 0));
 }
 
+// A string in a register: the address below, the bytes above.
+Value* ExprEmitter::equal_strings(Value* a, Value* b) {
+  std::vector<Value*> args;
+  for (Value* text : {a, b}) {
+    args.push_back(b_.CreateIntToPtr(b_.CreateTrunc(text, b_.getInt64Ty()), b_.getPtrTy()));
+    args.push_back(b_.CreateTrunc(b_.CreateLShr(text, 64), b_.getInt64Ty()));
+  }
+  return call("onnxc_eq_string", std::move(args), b_.getInt1Ty());
+}
+
 Value* ExprEmitter::compare(ExprOp op, Elem type, Value* a, Value* b) {
+  if (type == Elem::String) {
+    Value* equal = equal_strings(a, b);
+    return op == ExprOp::Eq ? equal : b_.CreateNot(equal);
+  }
   using P = llvm::CmpInst::Predicate;
   const bool floats = a->getType()->getScalarType()->isFloatingPointTy();
   const bool with_sign = is_signed(type);

@@ -64,7 +64,7 @@ class LoadedModel final : public InProcessModel {
     for (uint32_t i = 0; i < info.num_outputs; ++i) {
       ONNXC_ASSIGN(onnxc_value value, describe(info.outputs[i]));
       results.emplace_back();
-      if (is_fixed(info.outputs[i])) {
+      if (is_fixed(info.outputs[i]) && value.kind == ONNXC_TENSOR) {
         results.back() = Tensor::zeros(static_cast<Elem>(value.elem), {value.dims, value.dims + value.rank});
         value.data = const_cast<std::byte*>(results.back().raw());
         value.capacity = results.back().bytes();
@@ -79,8 +79,12 @@ class LoadedModel final : public InProcessModel {
       return Error(ErrorKind::InvalidModel, std::string("a run of constant operators failed: ") + message.text,
                    info.name);
     for (uint32_t i = 0; i < info.num_outputs; ++i) {
-      if (!is_fixed(info.outputs[i])) {  // in memory of `allocate`
+      if (!is_fixed(info.outputs[i]) || out[i].kind != ONNXC_TENSOR) {  // in memory of `allocate`
         const Bytes given(static_cast<std::byte*>(out[i].data), &std::free);
+        if (out[i].kind == ONNXC_STRING_TENSOR) {
+          results[i] = strings_of(out[i]);
+          continue;
+        }
         results[i] = Tensor::zeros(static_cast<Elem>(out[i].elem), {out[i].dims, out[i].dims + out[i].rank});
         if (given) std::memcpy(const_cast<std::byte*>(results[i].raw()), given.get(), results[i].bytes());
       }
@@ -100,6 +104,14 @@ class LoadedModel final : public InProcessModel {
     value.rank = static_cast<uint32_t>(info.rank);
     for (int32_t d = 0; d < info.rank; ++d) value.dims[d] = info.dims[d];
     return value;
+  }
+
+  static Tensor strings_of(const onnxc_value& value) {
+    const std::vector<int64_t> dims(value.dims, value.dims + value.rank);
+    const auto* texts = static_cast<const onnxc_string*>(value.data);
+    std::vector<std::string> strings;
+    for (int64_t i = 0; i < checked_numel(dims).value_or(0); ++i) strings.emplace_back(texts[i].data, texts[i].bytes);
+    return Tensor::strings(dims, std::move(strings));
   }
 
   static Tensor unpacked(const Tensor& packed) {

@@ -25,12 +25,13 @@ Result<KernelLibrary> KernelLibrary::open(llvm::LLVMContext& context, Level leve
   KernelLibrary library;
   library.level_ = level == Level::X86V2 ? 2 : level == Level::X86V3 ? 3 : 4;
   ONNXC_ASSIGN(library.kernels_, parse(context, kernel_bitcode(library.level_), "kernels"));
+  ONNXC_ASSIGN(library.text_kernels_, parse(context, text_kernel_bitcode(), "text kernels"));
   ONNXC_ASSIGN(library.entry_, parse(context, entry_bitcode(sanitize), "entry"));
   return library;
 }
 
 const llvm::Function* KernelLibrary::find(const std::string& name) const {
-  for (const auto* module : {kernels_.get(), entry_.get()})
+  for (const auto* module : {kernels_.get(), text_kernels_.get(), entry_.get()})
     if (const llvm::Function* function = module->getFunction(name); function && !function->isDeclaration())
       return function;
   return nullptr;
@@ -69,6 +70,7 @@ Status KernelLibrary::link_kernels(llvm::Module& module, const std::function<voi
   for (const llvm::Function& f : module)
     if (!f.isDeclaration()) before.insert(f.getName().str());
   ONNXC_TRY(link(module, std::move(kernels_), llvm::Linker::LinkOnlyNeeded));
+  ONNXC_TRY(link(module, std::move(text_kernels_), llvm::Linker::LinkOnlyNeeded));
   for (llvm::Function& f : module)
     if (!f.isDeclaration() && !before.contains(f.getName().str())) on_kernel(f);
   return ok();

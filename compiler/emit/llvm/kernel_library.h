@@ -33,7 +33,7 @@ class KernelLibrary {
 
  private:
   int level_ = 0;
-  std::unique_ptr<llvm::Module> kernels_, entry_;
+  std::unique_ptr<llvm::Module> kernels_, text_kernels_, entry_;
 };
 
 }  // namespace onnxc::emit

@@ -42,9 +42,18 @@ typedef enum onnxc_kind {
   ONNXC_OPTIONAL = 5
 } onnxc_kind;
 
-/* One value at the boundary. For ONNXC_TENSOR: row-major bytes at `data`, aligned to the element, no more. Outputs:
- * `data` may be null where the model knows the dims beforehand only at run time, or where the host shall allocate; then
- * host->allocate provides it and the caller frees it by host->release.
+/* An element of a string tensor: UTF-8, not terminated. An input's characters belong to the caller and must live and
+ * stay as they are during the run. */
+typedef struct onnxc_string {
+  const char* data;
+  uint64_t bytes;
+} onnxc_string;
+
+/* One value at the boundary. For ONNXC_TENSOR: row-major bytes at `data`, aligned to the element, no more. For
+ * ONNXC_STRING_TENSOR: row-major onnxc_strings at `data`. Outputs: `data` may be null where the model knows the dims
+ * beforehand only at run time, or where the host shall allocate; then host->allocate provides it and the caller frees
+ * it by host->release. Of a string tensor the characters follow the onnxc_strings in the same piece of memory, which
+ * only the end of a run knows the size of.
  *
  * ONNXC_SEQUENCE: `data` is an array of dims[0] onnxc_values, tensors, and rank is 1. An input's array and its elements
  * stay the caller's. An output's come from host->allocate (so the session needs a host), always: array and elements

@@ -1,0 +1,3 @@
+// The bitcode unit of the kernels of strings: one for all levels, since nothing in it is vectorised.
+#define ONNXC_BITCODE 1
+#include "text_kernels.h"
