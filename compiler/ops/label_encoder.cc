@@ -1,5 +1,5 @@
-// LabelEncoder and CategoryMapper (ai.onnx.ml: onnx/docs/Operators-ml.md): each element is looked up in a hash table of
-// the keys, of equal ones the first. Tested by tests/differential/test_strings.py and random_ops.py.
+// LabelEncoder, CategoryMapper and OneHotEncoder (ai.onnx.ml: onnx/docs/Operators-ml.md): each element is looked up in
+// a hash table of the keys, of equal ones the first. Tested by tests/differential/test_strings.py and random_ops.py.
 #include "compiler/ops/graph_writer.h"
 #include "compiler/ops/indexing.h"
 #include "compiler/ops/text.h"
@@ -119,6 +119,38 @@ Status decompose_category_mapper(Graph& graph, Node& node) {
   return ok();
 }
 
+// ---- OneHotEncoder
+
+Status infer_one_hot_encoder(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 1));
+  const bool texts = c.elem(0) == Elem::String;
+  const auto count =
+      static_cast<int64_t>(texts ? c.node.attr_strings("cats_strings").size() : c.node.attr_ints("cats_int64s").size());
+  if (count == 0) return c.invalid("there are no categories of the type of the input, " + c.in(0).str());
+  if (c.node.attr_int("zeros", 1) == 0)
+    return c.unsupported("zeros = 0, which refuses unknown categories, is not supported yet");
+  if (!c.has_shape(0)) return c.set_unranked(0, Elem::F32), ok();
+  Shape out = c.shape(0);
+  out.emplace_back(count);
+  return c.set(0, Elem::F32, std::move(out)), ok();
+}
+
+Status lower_one_hot_encoder(LowerContext& c) {
+  const Elem elem = c.in_elem(0);
+  if (is_float(elem)) return c.unsupported("categories of floats are not supported yet", "cast the input to int64");
+  const bool texts = elem == Elem::String;
+  const auto table = texts ? text::hash_table(c.node().attr_strings("cats_strings"))
+                           : text::hash_table(c.node().attr_ints("cats_int64s"));
+  ONNXC_ASSIGN(const BufferId at, text::find(c, 0, table));
+  const BufferId out = c.out();
+  c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
+    const Expr own = expr::load(at, Elem::I64, {idx.begin(), idx.end() - 1});
+    const Expr y = expr::cast(binary(ExprOp::Eq, own, idx.back()), Elem::F32);
+    return Block{Stmt{Store{out, to_vector(idx), y, nullptr}}};
+  }));
+  return ok();
+}
+
 }  // namespace
 
 OP(LabelEncoder) = {.name = "LabelEncoder",
@@ -130,5 +162,7 @@ OP(CategoryMapper) = {.name = "CategoryMapper",
                       .domain = kDomain,
                       .infer = infer_category_mapper,
                       .decompose = decompose_category_mapper};
+OP(OneHotEncoder) = {
+    .name = "OneHotEncoder", .domain = kDomain, .infer = infer_one_hot_encoder, .lower = lower_one_hot_encoder};
 
 }  // namespace onnxc
