@@ -9,7 +9,7 @@ import time
 import ml_dtypes
 import numpy as np
 import pytest
-from conformance import run
+from conformance import run, support_table
 from conformance.compare import Mismatch, compare
 from conformance.expectations import Expectations
 from support import elements
@@ -133,3 +133,7 @@ def test_a_fault_of_the_compiler_is_never_expected(tmp_path, capsys):
     options = argparse.Namespace(report=None, update=False)
     assert run.report(results, options, Expectations(listed)) == 1
     assert "FAILED static b: compiler: killed by SIGSEGV" in capsys.readouterr().out
+
+
+def test_the_table_of_operators_is_fresh():
+    assert support_table.TABLE.read_text() == support_table.table(), "run tests/conformance/support_table.py"
