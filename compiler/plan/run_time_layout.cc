@@ -100,4 +100,10 @@ RunTimeLayout follow_layout(std::span<const ArenaBlock> blocks, const ArenaLayou
   return layout;
 }
 
+size_t stage_of_output(const Shape& dims, const StageOfSymbol& known) {
+  size_t last = 0;
+  for (const Dim& dim : dims) last = std::max(last, stage_of(dim, known));
+  return last;
+}
+
 }  // namespace onnxc

@@ -25,4 +25,7 @@ struct RunTimeLayout {
 RunTimeLayout follow_layout(std::span<const ArenaBlock> blocks, const ArenaLayout& likely,
                             std::span<const BlockSize> sizes, const std::string& prefix = "@");
 
+// The stage at whose end an output of such dims gets its memory: when all of them are known, even where one is 0.
+size_t stage_of_output(const Shape& dims, const StageOfSymbol& known);
+
 }  // namespace onnxc

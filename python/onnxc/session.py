@@ -54,6 +54,7 @@ class InferenceSession:
         self._load(path_or_bytes)
         self._input_index = {arg.name: i for i, arg in enumerate(self._inputs)}
         self._output_names = [arg.name for arg in self._outputs]
+        self._keys = {i: self._map_keys[name] for i, name in enumerate(self._output_names) if name in self._map_keys}
 
     # ---- what the model is
 
@@ -85,7 +86,7 @@ class InferenceSession:
         output_names: Sequence[str] | None,
         input_feed: dict[str, object],
         run_options: RunOptions | None = None,
-    ) -> list[numpy.ndarray]:
+    ) -> list:
         feeds.check_names(self._inputs, input_feed)
         wanted = feeds.wanted_outputs(output_names, self._output_names)
         if run_options is not None and not isinstance(run_options, RunOptions):
@@ -97,6 +98,8 @@ class InferenceSession:
         if run_options is not None and run_options.terminate:
             raise errors.Fail.of("Exiting due to terminate flag being set to true.")
         results = self._program_for(arrays).run(arrays)
+        for i, keys in self._keys.items():
+            results[i] = [dict(sorted(zip(keys, row, strict=True))) for row in numpy.atleast_2d(results[i]).tolist()]
         return [results[self._output_names.index(name)] for name in wanted] if wanted else results
 
     # ---- loading it
@@ -122,7 +125,8 @@ class InferenceSession:
     def _load_compiled(self, path: str) -> None:
         program = _Program(path, self._options)
         self._inputs = [_arg_of_info(*info) for info in program.model.inputs]
-        self._outputs = [_arg_of_info(*info) for info in program.model.outputs]
+        self._map_keys = _map_keys(program.model.metadata)
+        self._outputs = [_with_keys(_arg_of_info(*info), self._map_keys) for info in program.model.outputs]
         self._metadata = _metadata(program.model.metadata)
         self._programs[()] = program
 
@@ -133,7 +137,8 @@ class InferenceSession:
         text = cache.get_text(name, lambda: json.dumps(compiler.describe(self._source, fixed)))
         described = json.loads(text)
         self._inputs = [_arg_of_json(value) for value in described["inputs"]]
-        self._outputs = [_arg_of_json(value) for value in described["outputs"]]
+        self._map_keys = _map_keys(described["metadata"])
+        self._outputs = [_with_keys(_arg_of_json(value), self._map_keys) for value in described["outputs"]]
         self._metadata = _metadata(described["metadata"])
         if all(arg.is_static() for arg in self._inputs):
             self._programs[()] = self._compile([])
@@ -209,6 +214,20 @@ def _arg_of_info(name: str, kind: int, elem: int, dims: list | None, flags: int)
 def _arg_of_json(value: dict) -> NodeArg:
     sequence, optional = "seq(" in value["type"], value["type"].startswith("optional(")
     return list_arg(value["name"], elements.NUMBERS[value["elem"]], value.get("dims"), sequence, optional)
+
+
+def _map_keys(pairs: dict[str, str]) -> dict[str, list]:
+    """The keys of outputs that are maps in the file (ZipMap) and a tensor of their values in the compiled model."""
+    return {
+        name.removeprefix("zipmap."): json.loads(text) for name, text in pairs.items() if name.startswith("zipmap.")
+    }
+
+
+def _with_keys(arg: NodeArg, keys: dict[str, list]) -> NodeArg:
+    if arg.name not in keys:
+        return arg
+    key = "string" if isinstance(keys[arg.name][0], str) else "int64"
+    return NodeArg(arg.name, f"seq(map({key},tensor(float)))", None, 0)
 
 
 def _metadata(pairs: dict[str, str]) -> ModelMetadata:

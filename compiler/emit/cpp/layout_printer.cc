@@ -2,6 +2,7 @@
 
 #include "compiler/emit/cpp/expr_printer.h"
 #include "compiler/emit/cpp/operation_printer.h"
+#include "compiler/plan/run_time_layout.h"
 
 namespace onnxc::cpp {
 namespace {
@@ -29,7 +30,7 @@ class LayoutPrinter {
     const StageOfSymbol known = stage_of_symbol(plan_.program);
     for (size_t i = 0; i < plan_.program.outputs.size(); ++i) {
       const Shape& dims = plan_.program.outputs[i].dims;
-      if (!is_static(dims) && stage_of(numel(dims), known) == stage_) output(i, dims);
+      if (!is_static(dims) && stage_of_output(dims, known) == stage_) output(i, dims);
     }
     lines_.add("return ONNXC_OK;");
     return lines_.text();

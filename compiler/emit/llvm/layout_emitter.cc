@@ -4,6 +4,7 @@
 
 #include "compiler/emit/llvm/abi_types.h"
 #include "compiler/emit/llvm/frame_access.h"
+#include "compiler/plan/run_time_layout.h"
 
 namespace onnxc::emit {
 
@@ -49,7 +50,7 @@ class LayoutEmitter {
     put(stage_, exprs_.emit_dim(stage.arena_bytes).value);
     const StageOfSymbol known = stage_of_symbol(program);
     for (size_t i = 0; i < program.outputs.size(); ++i)
-      if (!is_static(program.outputs[i].dims) && stage_of(numel(program.outputs[i].dims), known) == stage_)
+      if (!is_static(program.outputs[i].dims) && stage_of_output(program.outputs[i].dims, known) == stage_)
         put_dims(i, program.outputs[i].dims);
     b_.CreateRet(b_.getInt32(ONNXC_OK));
     return function_;

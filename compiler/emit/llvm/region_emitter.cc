@@ -5,6 +5,7 @@
 
 #include "compiler/emit/llvm/abi_types.h"
 #include "compiler/emit/llvm/nest_function.h"
+#include "compiler/plan/run_time_layout.h"
 
 namespace onnxc::emit {
 
@@ -62,7 +63,7 @@ void RegionEmitter::enter_stage(size_t stage) {
   for (BufferId id = 0; id < program.buffers.size(); ++id) {
     const Buffer& buffer = program.buffers[id];
     const bool is_output = buffer.storage == Buffer::Storage::Output;
-    if ((is_output ? stage_of(numel(buffer.dims), known) : context_.plan.places[id].stage) != stage) continue;
+    if ((is_output ? stage_of_output(buffer.dims, known) : context_.plan.places[id].stage) != stage) continue;
     if (Value* pointer = frame.storage(id)) scope_.pointers[id] = pointer;
   }
   for (const RunTimeBytes& bytes : context_.plan.stages[stage].run_time_bytes)
