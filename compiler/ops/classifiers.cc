@@ -292,6 +292,55 @@ Status decompose_trees(Graph& graph, Node& node) {
   return ok();
 }
 
+// ---- TreeEnsembleRegressor: targets are what classes are to a classifier
+
+int64_t targets_of(const Node& n) { return n.attr_int("n_targets", 1); }
+
+Status infer_tree_regressor(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 1));
+  const int64_t targets = targets_of(c.node);
+  if (targets < 1) return c.invalid("attribute `n_targets` must be positive");
+  if (!c.has_shape(0)) return c.set_unranked(0, Elem::F32), ok();
+  const Shape& x = c.shape(0);
+  if (x.size() != 2) return c.unsupported("the input " + shape_str(x) + " has not rank 2, which is not supported yet");
+  return c.set(0, Elem::F32, {x[0], Dim(targets)}), ok();
+}
+
+Status decompose_tree_regressor(Graph& graph, Node& node) {
+  const std::string transform = node.attr_string("post_transform", "NONE");
+  const std::string aggregate = node.attr_string("aggregate_function", "SUM");
+  if (node.input(0)->type.elem == Elem::F64 || node.has("nodes_values_as_tensor"))
+    return Error(ErrorKind::Unsupported, "trees of doubles are not supported yet", node.where());
+  if (transform != "NONE" || (aggregate != "SUM" && aggregate != "AVERAGE"))
+    return Error(ErrorKind::Unsupported,
+                 "post_transform " + transform + " with aggregate_function " + aggregate + " is not supported yet",
+                 node.where());
+  GraphWriter w(graph, node);
+  const auto number = [&](std::vector<float> v) {
+    return graph.add_constant(Tensor::f32({static_cast<int64_t>(v.size())}, v));
+  };
+  auto attrs = node.attrs;
+  for (const char* what : {"treeids", "nodeids", "ids", "weights"})
+    if (auto moved = attrs.extract("target_" + std::string(what)); !moved.empty())
+      attrs["class_" + std::string(what)] = std::move(moved.mapped());
+  std::vector<int64_t> labels(static_cast<size_t>(targets_of(node)));
+  for (size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int64_t>(i);
+  attrs["classlabels_int64s"] = std::move(labels);
+  attrs.erase("base_values");
+  Value* const x = node.input(0)->type.elem == Elem::F32 ? node.input(0) : w.cast(node.input(0), Elem::F32);
+  Value* y = w.node("TreeScores", {x}, std::move(attrs), 1, std::string(kOwnDomain))->output();
+  const auto ids = node.attr_ints("nodes_treeids");
+  const auto trees = static_cast<float>(std::set<int64_t>(ids.begin(), ids.end()).size());
+  if (aggregate == "AVERAGE") y = w.add("Div", {y, number({trees})});
+  if (const auto base = node.attr_floats("base_values"); !base.empty()) {
+    if (static_cast<int64_t>(base.size()) != targets_of(node))
+      return Error(ErrorKind::InvalidModel, "base_values does not have one entry per target", node.where());
+    y = w.add("Add", {y, number(base)});
+  }
+  w.replace({y});
+  return ok();
+}
+
 // ---- ZipMap: the output is the tensor of scores itself; the metadata of the model tell the key of each column
 
 Status infer_zip_map(InferContext& c) {
@@ -356,6 +405,12 @@ OP(TreeEnsembleClassifier) = {.name = "TreeEnsembleClassifier",
                               .decompose_if = has_rank,
                               .accuracy = Accuracy::Accumulating};
 OP(ZipMap) = {.name = "ZipMap", .domain = kDomain, .infer = infer_zip_map, .decompose = decompose_zip_map};
+OP(TreeEnsembleRegressor) = {.name = "TreeEnsembleRegressor",
+                             .domain = kDomain,
+                             .infer = infer_tree_regressor,
+                             .decompose = decompose_tree_regressor,
+                             .decompose_if = has_rank,
+                             .accuracy = Accuracy::Accumulating};
 OP(TreeScores) = {.name = "TreeScores",
                   .domain = kOwnDomain,
                   .infer = infer_tree_scores,

@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from differential.test_classifiers import forest
 from onnx import TensorProto, helper
 from support.c_abi import CompiledModel
 from support.compiler import compile_model
@@ -87,3 +88,14 @@ def test_feature_vectorizer(tmp_path):
     inputs = [table(TensorProto.FLOAT, 1), table(TensorProto.FLOAT, 2)[:, :2]]
     ours, theirs = answers(tmp_path, "FeatureVectorizer", {"inputdimensions": [4, 2]}, inputs, ROWS)
     np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("aggregate", ["SUM", "AVERAGE"])
+@pytest.mark.parametrize("base", [None, [0.5, -0.5]])
+def test_forest_of_numbers(tmp_path, aggregate, base):
+    classifier = forest("x", FEATURES, 2, 5, [0, 1])
+    attributes = {a.name: helper.get_attribute_value(a) for a in classifier.attribute}
+    attributes = {k.replace("class_", "target_"): v for k, v in attributes.items() if not k.startswith("classlabels")}
+    attributes |= {"n_targets": 2, "aggregate_function": aggregate} | ({"base_values": base} if base else {})
+    ours, theirs = answers(tmp_path, "TreeEnsembleRegressor", attributes, [table(TensorProto.FLOAT, 3)], "N")
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
