@@ -1,6 +1,7 @@
 // Operators of ai.onnx.ml on tables of numbers: Scaler, Normalizer, Imputer, FeatureVectorizer, LinearRegressor
 // (onnx/docs/Operators-ml.md), by operators of ai.onnx. Tested by tests/differential/test_features.py.
 #include <cmath>
+#include <limits>
 
 #include "compiler/ops/graph_writer.h"
 #include "compiler/ops/indexing.h"
@@ -61,7 +62,9 @@ Status decompose_normalizer(Graph& g, Node& n) {
   if (norm != "MAX" && norm != "L1" && norm != "L2")
     return Error(ErrorKind::InvalidModel, "there is no norm \"" + norm + "\"", n.where());
   Value* const x = floats_of(w, n.input(0));
-  Value* const measure = w.add(reduction, {x, w.ints({-1})});
+  Value* const lowest = g.add_constant(Tensor::f32({}, {-std::numeric_limits<float>::infinity()}));
+  Value* const told = norm == "MAX" ? w.add("Where", {w.add("IsNaN", {x}), lowest, x}) : x;  // as ONNX Runtime has it
+  Value* const measure = w.add(reduction, {told, w.ints({-1})});
   Value* const one = g.add_constant(Tensor::f32({}, {1}));
   Value* const zero = g.add_constant(Tensor::f32({}, {0}));
   w.replace({w.add("Div", {x, w.add("Where", {w.add("Equal", {measure, zero}), one, measure})})});
@@ -154,7 +157,8 @@ Status decompose_regressor(Graph& g, Node& n) {
   Value* const weights = w.transpose(g.add_constant(Tensor::f32({targets, features}, coefficients)), {1, 0});
   Value* y = w.add("Add", {w.add("MatMul", {floats_of(w, n.input(0)), weights}),
                            g.add_constant(Tensor::f32({targets}, intercepts))});
-  const std::string transform = n.attr_string("post_transform", "NONE");
+  // Of one target ONNX Runtime gives the score itself.
+  const std::string transform = targets == 1 ? "NONE" : n.attr_string("post_transform", "NONE");
   if (transform == "LOGISTIC")
     y = w.add("Sigmoid", {y});
   else if (transform == "SOFTMAX")
