@@ -87,7 +87,16 @@ def check_kernels(compiler, min_fma):
                 "-fno-trapping-math",
             ]
             subprocess.run(
-                [compiler, *flags, f"-I{ROOT}", "-S", str(ROOT / "tests/bench/kernels_bench.cc"), "-o", str(out)],
+                [
+                    compiler,
+                    *flags,
+                    f"-I{ROOT}",
+                    f"-I{ROOT}/runtime_lib/include",
+                    "-S",
+                    str(ROOT / "tests/bench/kernels_bench.cc"),
+                    "-o",
+                    str(out),
+                ],
                 check=True,
             )
             spilling += check(f"v{level}", out.read_text(), min_fma)

@@ -319,6 +319,7 @@ class CompiledModel:
         if nbytes:
             buffer = np.ctypeslib.as_array(C.cast(value.data, C.POINTER(C.c_uint8)), (nbytes,)).copy()
         return elements.unpack(buffer, value.elem, shape)
+
     def read_strings(self, value, shape):
         texts = C.cast(value.data, C.POINTER(StringView))
         count = int(np.prod(shape, dtype=np.int64))
