@@ -7,11 +7,13 @@
 
 #include "compiler/ops/graph_writer.h"
 #include "compiler/ops/indexing.h"
+#include "compiler/ops/ml.h"
 
 namespace onnxc {
 namespace {
 
 using namespace indexing;
+using ml::has_rank;
 
 constexpr std::string_view kDomain = "ai.onnx.ml";
 
@@ -45,9 +47,7 @@ class Classifier {
   GraphWriter& writer() { return w_; }
   int64_t classes() const { return labels_.numel(); }
   const std::string& transform() const { return transform_; }
-  Value* input() {
-    return node_.input(0)->type.elem == Elem::F32 ? node_.input(0) : w_.cast(node_.input(0), Elem::F32);
-  }
+  Value* input() { return ml::floats_of(w_, node_.input(0)); }
   Value* number(float v) { return graph_.add_constant(Tensor::f32({}, {v})); }
   Value* column(Value* scores, int64_t i) {
     return w_.add("Slice", {scores, w_.ints({i}), w_.ints({i + 1}), w_.ints({1})});
@@ -62,18 +62,7 @@ class Classifier {
     return w_.reshape(which, {-1});
   }
 
-  Result<Value*> transformed(Value* scores) {
-    if (transform_ == "NONE") return scores;
-    if (transform_ == "LOGISTIC") return w_.add("Sigmoid", {scores});
-    if (transform_ == "SOFTMAX") return w_.add("Softmax", {scores}, {{"axis", int64_t{1}}});
-    if (transform_ == "SOFTMAX_ZERO") {
-      Value* all = w_.ints({1});
-      Value* power = w_.add("Exp", {w_.add("Sub", {scores, w_.add("ReduceMax", {scores, all})})});
-      Value* kept = w_.add("Where", {w_.add("Equal", {scores, number(0)}), number(0), power});
-      return w_.add("Div", {kept, w_.add("ReduceSum", {kept, all})});
-    }
-    return Error(ErrorKind::Unsupported, "post_transform " + transform_ + " is not supported yet", node_.where());
-  }
+  Result<Value*> transformed(Value* scores) { return ml::transformed(graph_, node_, w_, scores, transform_); }
 
   void finish(Value* which, Value* scores) {
     Value* label = w_.add("Gather", {graph_.add_constant(labels_), which}, {{"axis", int64_t{0}}});
@@ -87,8 +76,6 @@ class Classifier {
   Tensor labels_;
   std::string transform_;
 };
-
-bool has_rank(const Node& n) { return n.input(0) && n.input(0)->type.shape; }
 
 // ---- LinearClassifier
 
@@ -327,8 +314,8 @@ Status decompose_tree_regressor(Graph& graph, Node& node) {
   for (size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int64_t>(i);
   attrs["classlabels_int64s"] = std::move(labels);
   attrs.erase("base_values");
-  Value* const x = node.input(0)->type.elem == Elem::F32 ? node.input(0) : w.cast(node.input(0), Elem::F32);
-  Value* y = w.node("TreeScores", {x}, std::move(attrs), 1, std::string(kOwnDomain))->output();
+  Value* y =
+      w.node("TreeScores", {ml::floats_of(w, node.input(0))}, std::move(attrs), 1, std::string(kOwnDomain))->output();
   const auto ids = node.attr_ints("nodes_treeids");
   const auto trees = static_cast<float>(std::set<int64_t>(ids.begin(), ids.end()).size());
   if (aggregate == "AVERAGE") y = w.add("Div", {y, number({trees})});

@@ -1,5 +1,7 @@
 // Operators of ai.onnx.ml: ArrayFeatureExtractor, Binarizer, TreeEnsemble (onnx/docs/Operators-ml.md). Tested by
 // tests/conformance.
+#include "compiler/ops/ml.h"
+
 #include <cmath>
 #include <set>
 
@@ -287,6 +289,21 @@ class Trees {
 Status lower_trees(LowerContext& c) { return Trees(c).lower(); }
 
 }  // namespace
+
+Result<Value*> ml::transformed(Graph& graph, const Node& node, GraphWriter& w, Value* scores,
+                               const std::string& transform) {
+  if (transform == "NONE") return scores;
+  if (transform == "LOGISTIC") return w.add("Sigmoid", {scores});
+  if (transform == "SOFTMAX") return w.add("Softmax", {scores}, {{"axis", int64_t{1}}});
+  if (transform == "SOFTMAX_ZERO") {
+    Value* all = w.ints({1});
+    Value* zero = graph.add_constant(Tensor::f32({}, {0}));
+    Value* power = w.add("Exp", {w.add("Sub", {scores, w.add("ReduceMax", {scores, all})})});
+    Value* kept = w.add("Where", {w.add("Equal", {scores, zero}), zero, power});
+    return w.add("Div", {kept, w.add("ReduceSum", {kept, all})});
+  }
+  return Error(ErrorKind::Unsupported, "post_transform " + transform + " is not supported yet", node.where());
+}
 
 OP(ArrayFeatureExtractor) = {
     .name = "ArrayFeatureExtractor", .domain = kDomain, .infer = infer_extractor, .compute = compute_extractor};

@@ -5,11 +5,14 @@
 
 #include "compiler/ops/graph_writer.h"
 #include "compiler/ops/indexing.h"
+#include "compiler/ops/ml.h"
 
 namespace onnxc {
 namespace {
 
 using namespace indexing;
+using ml::floats_of;
+using ml::has_rank;
 
 constexpr std::string_view kDomain = "ai.onnx.ml";
 
@@ -25,10 +28,6 @@ Status infer_same_type(InferContext& c) {
   c.outputs[0] = c.in(0);
   return ok();
 }
-
-bool has_rank(const Node& n) { return n.input(0) && n.input(0)->type.shape; }
-
-Value* floats_of(GraphWriter& w, Value* v) { return v->type.elem == Elem::F32 ? v : w.cast(v, Elem::F32); }
 
 // A list with one entry for each of the last axis's elements, or one for all.
 Result<Value*> per_feature(Graph& g, const Node& n, const char* attribute) {
@@ -159,12 +158,7 @@ Status decompose_regressor(Graph& g, Node& n) {
                            g.add_constant(Tensor::f32({targets}, intercepts))});
   // Of one target ONNX Runtime gives the score itself.
   const std::string transform = targets == 1 ? "NONE" : n.attr_string("post_transform", "NONE");
-  if (transform == "LOGISTIC")
-    y = w.add("Sigmoid", {y});
-  else if (transform == "SOFTMAX")
-    y = w.add("Softmax", {y}, {{"axis", int64_t{1}}});
-  else if (transform != "NONE")
-    return Error(ErrorKind::Unsupported, "post_transform " + transform + " is not supported yet", n.where());
+  ONNXC_ASSIGN(y, ml::transformed(g, n, w, y, transform));
   w.replace({y});
   return ok();
 }

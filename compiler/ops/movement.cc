@@ -459,20 +459,19 @@ Status infer_expand(InferContext& c) {
   const auto declared = c.declared_rank(0);
   if (declared && c.has_shape(0) && *declared > c.shape(0).size()) ONNXC_TRY(c.settle_length(1, *declared));
   const auto& wanted = c.in_contents(1);
-  if (!wanted && c.has_shape(0) && declared == c.shape(0).size()) {  // settle_shape makes it known
-    Shape out;
-    for (size_t d = 0; d < c.shape(0).size(); ++d) out.push_back(c.unknown("d" + std::to_string(d)));
-    return c.set(0, c.elem(0), std::move(out)), ok();
-  }
   if (!wanted || !c.has_shape(0)) {
-    if (c.has_shape(0) && c.has_shape(1) && c.shape(1).size() == 1 && c.shape(1)[0].is_const() &&
-        c.shape(1)[0].value() <= 16) {
-      Shape out;
-      const size_t rank = std::max(c.shape(0).size(), static_cast<size_t>(c.shape(1)[0].value()));
-      for (size_t d = 0; d < rank; ++d) out.push_back(c.unknown("d" + std::to_string(d)));
-      return c.set(0, c.elem(0), std::move(out)), ok();
+    std::optional<size_t> rank;
+    if (c.has_shape(0) && c.has_shape(1) && c.shape(1).size() == 1) {
+      const Dim& length = c.shape(1)[0];
+      if (length.is_const() && length.value() <= 16)
+        rank = std::max(c.shape(0).size(), static_cast<size_t>(length.value()));
+      else if (declared == c.shape(0).size())
+        rank = declared;  // settle_shape makes the dims known
     }
-    return c.set_unranked(0, c.elem(0)), ok();
+    if (!rank) return c.set_unranked(0, c.elem(0)), ok();
+    Shape out;
+    for (size_t d = 0; d < *rank; ++d) out.push_back(c.unknown("d" + std::to_string(d)));
+    return c.set(0, c.elem(0), std::move(out)), ok();
   }
   auto out = broadcast(c.shape(0), *wanted);
   if (!out.ok()) return c.invalid(shape_str(c.shape(0)) + " does not expand to " + shape_str(*wanted));
