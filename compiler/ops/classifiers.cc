@@ -166,7 +166,7 @@ class TreeReader {
     const auto trees = n_.attr_ints("class_treeids"), ids = n_.attr_ints("class_nodeids"),
                classes = n_.attr_ints("class_ids");
     const auto weights = n_.attr_floats("class_weights");
-    const auto count = static_cast<int64_t>(labels_of(n_).numel());
+    const auto count = labels_of(n_).numel();
     std::vector<std::vector<size_t>> of_node(ids_.size());
     for (size_t i = 0; i < ids.size(); ++i) {
       if (trees.size() != ids.size() || classes.size() != ids.size() || weights.size() != ids.size())
@@ -303,7 +303,7 @@ Status decompose_tree_regressor(Graph& graph, Node& node) {
                  "post_transform " + transform + " with aggregate_function " + aggregate + " is not supported yet",
                  node.where());
   GraphWriter w(graph, node);
-  const auto number = [&](std::vector<float> v) {
+  const auto number = [&](const std::vector<float>& v) {
     return graph.add_constant(Tensor::f32({static_cast<int64_t>(v.size())}, v));
   };
   auto attrs = node.attrs;

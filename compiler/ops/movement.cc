@@ -352,8 +352,8 @@ constexpr int64_t kAnyPlace = int64_t{1} << 60;  // beyond all axes
 // Where a walk from or to `place` begins or ends: negative places count from the end; then they are clamped to the
 // axis. Walking backwards, an empty axis begins (and ends) at -1.
 Dim slice_bound(const Dim& place, const Dim& extent, const Dim& backwards, bool is_end) {
-  const Dim high = extent - backwards;
-  const Dim low = backwards == Dim(0) ? Dim(0) : Dim::min(is_end ? Dim(0) - backwards : Dim(0), high);
+  Dim high = extent - backwards;
+  Dim low = backwards == Dim(0) ? Dim(0) : Dim::min(is_end ? Dim(0) - backwards : Dim(0), high);
   if (place.is_const() && place.value() < -kAnyPlace) return low;
   if (place.is_const() && place.value() > kAnyPlace) return high;
   if (place == extent) return high;
