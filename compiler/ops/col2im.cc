@@ -15,40 +15,26 @@ Status infer_col2im(InferContext& c) {
   if (!c.has_shape(0)) return ok();
   const Shape& columns = c.shape(0);
   if (columns.size() != 3) return c.invalid("the columns " + shape_str(columns) + " must have rank 3");
-  const auto block = c.in_ints(2);
+  if (const auto rank = c.declared_rank(0); rank && *rank >= 2)
+    for (size_t i : {1, 2}) ONNXC_TRY(c.settle_length(i, *rank - 2));
   const auto& image = c.in_contents(1);
-  Shape out{columns[0], c.unknown("channels")};
-  if (block) {
-    int64_t taps = 1;
-    for (int64_t b : *block) {
-      if (b < 1) return c.invalid("block_shape must be positive");
-      taps *= b;
-    }
-    out[1] = Dim::floor_div(columns[1], Dim(taps));
-    ONNXC_TRY(
-        c.require_equal(out[1] * Dim(taps), columns[1],
-                        "the rows of the columns are no multiple of a block's " + std::to_string(taps) + " elements"));
-  }
-  if (image) {
-    out.insert(out.end(), image->begin(), image->end());
-  } else {
-    if (!c.has_shape(1) || c.shape(1).size() != 1 || !c.shape(1)[0].is_const()) return ok();
-    for (int64_t a = 0; a < c.shape(1)[0].value(); ++a) out.push_back(c.unknown("d" + std::to_string(a)));
-  }
-  if (block && image) {
-    ONNXC_ASSIGN(const Window w, make_window(c.node, *image, Shape(block->begin(), block->end())));
-    ONNXC_TRY(c.require_equal(numel(w.out), columns[2],
-                              "the image " + shape_str(*image) + " has not the blocks of the columns"));
-  }
+  const auto& block = c.in_contents(2);
+  if (!image || !block) return c.unsupported("the number of spatial axes is not known", "declare it");
+  const Dim taps = numel(*block);
+  ONNXC_ASSIGN(const Window w, make_window(c.node, *image, *block));
+  Shape out{columns[0], Dim::floor_div(columns[1], taps)};
+  ONNXC_TRY(c.require_equal(out[1] * taps, columns[1],
+                            "the rows of the columns are no multiple of a block's " + taps.str() + " elements"));
+  ONNXC_TRY(c.require_equal(numel(w.out), columns[2],
+                            "the image " + shape_str(*image) + " has not the blocks of the columns"));
+  out.insert(out.end(), image->begin(), image->end());
   return c.set(0, c.elem(0), std::move(out)), ok();
 }
 
 Status lower_col2im(LowerContext& c) {
-  const auto block = ints_of(c.node().input(2));
-  if (!block) return c.unsupported("block_shape is computed at run time", "make it constant");
   if (c.in_elem(0) == Elem::Bool) return c.unsupported("truth values have no sum");
   const Shape image(c.out_shape().begin() + 2, c.out_shape().end());
-  ONNXC_ASSIGN(const Window w, make_window(c.node(), image, Shape(block->begin(), block->end())));
+  ONNXC_ASSIGN(const Window w, make_window(c.node(), image, *contents_of(c.node().input(2))));
   const BufferId out = c.out(0);
   c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
     Reduce sum{c.fresh("sum"), ReduceOp::Add, {}, 1, false, nullptr};

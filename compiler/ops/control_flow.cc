@@ -6,6 +6,7 @@
 
 #include "compiler/ir/clone_graph.h"
 #include "compiler/ops/axes.h"
+#include "compiler/ops/varying_shapes.h"
 
 namespace onnxc {
 
@@ -73,7 +74,7 @@ bool same_types(const Graph& a, const Graph& b) {
   return true;
 }
 
-bool if_decomposes(const Node& n) {
+bool if_is_taken_apart(const Node& n) {
   if (!n.input(0)) return false;
   if (known_int(n.input(0))) return true;
   Graph *then_branch = n.attr_graph("then_branch"), *else_branch = n.attr_graph("else_branch");
@@ -83,7 +84,10 @@ bool if_decomposes(const Node& n) {
   return then_branch->outputs.size() == else_branch->outputs.size() && same_types(*then_branch, *else_branch);
 }
 
+bool if_decomposes(const Node& n) { return if_is_taken_apart(n) || if_varies(n); }
+
 Status decompose_if(Graph& g, Node& n) {
+  if (!if_is_taken_apart(n)) return box_if(g, n);
   const Graph *then_branch = n.attr_graph("then_branch"), *else_branch = n.attr_graph("else_branch");
   if (!then_branch || !else_branch)
     return Error(ErrorKind::InvalidModel, "then_branch and else_branch are needed", n.where());
@@ -115,7 +119,7 @@ bool is_unrolled(const Graph& body, int64_t turns, bool may_loop) {
   return body.nodes().size() * static_cast<size_t>(turns) <= (may_loop ? kFewNodes : kMostNodes);
 }
 
-bool loop_decomposes(const Node& n) {
+bool loop_is_unrolled(const Node& n) {
   const Graph* body = n.attr_graph("body");
   const auto turns = known_int(n.input(0));
   const size_t carried = n.num_inputs() < 2 ? 0 : n.num_inputs() - 2;
@@ -127,7 +131,10 @@ bool loop_decomposes(const Node& n) {
   return stays_true(*body) && (*turns > 0 || n.num_outputs() == carried);
 }
 
+bool loop_decomposes(const Node& n) { return loop_is_unrolled(n) || loop_varies(n); }
+
 Status decompose_loop(Graph& g, Node& n) {
+  if (!loop_is_unrolled(n)) return box_loop(g, n);
   const Graph& body = *n.attr_graph("body");
   const int64_t turns = *known_int(n.input(0));
   std::vector<Value*> carried(n.inputs().begin() + std::min<size_t>(2, n.num_inputs()), n.inputs().end());

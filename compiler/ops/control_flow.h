@@ -11,6 +11,9 @@ std::optional<int64_t> known_int(const Value* v);
 // Whether the body of a Loop leaves the condition true: a constant, or its own input passed on.
 bool stays_true(const Graph& body);
 
+// Whether what the turns of a Loop stack has room for a number of turns that is known before the first.
+bool turns_are_bounded(const Node& loop);
+
 Status infer_if(InferContext& c);
 Status infer_loop(InferContext& c);
 Status infer_scan(InferContext& c);

@@ -30,16 +30,21 @@ Status infer_flex_attention(InferContext& c) {
   ONNXC_TRY(c.require_equal(k[1], v[1], "K and V have different heads"));
   ONNXC_TRY(c.require_equal(k[2], v[2], "K and V have different lengths"));
   ONNXC_TRY(c.require_equal(q[3], k[3], "queries and keys have different sizes"));
-  if (q[1].is_const() && k[1].is_const() && (k[1] == Dim(0) || q[1].value() % k[1].value() != 0))
-    return c.invalid("the " + q[1].str() + " heads of Q are no multiple of the " + k[1].str() + " of K");
+  const std::string what = "the " + q[1].str() + " heads of Q are no multiple of the " + k[1].str() + " of K";
+  ONNXC_TRY(require_non_negative(c.node, k[1] - Dim(1), what));
+  if (q[1] != k[1]) ONNXC_TRY(c.require_equal(Dim::mod(q[1], k[1]), 0, what));
   return c.set(0, c.elem(0), {q[0], q[1], q[2], v[3]}), ok();
 }
 
-bool has_heads(const Node& n) {
+bool is_ranked(const Node& n) {
   for (size_t i = 0; i < 3; ++i)
     if (!n.input(i) || !n.input(i)->type.shape) return false;
-  const Shape &q = *n.input(0)->type.shape, &k = *n.input(1)->type.shape;
-  return (q[1] == k[1] || (q[1].is_const() && k[1].is_const())) && (n.has("scale") || q[3].is_const());
+  return true;
+}
+
+// A dim of `v` as i64[1].
+Value* dim_of(GraphWriter& w, Value* v, int64_t axis) {
+  return w.add("Shape", {v}, {{"start", axis}, {"end", axis + 1}});
 }
 
 Status decompose_flex_attention(Graph& g, Node& n) {
@@ -59,14 +64,24 @@ Status decompose_flex_attention(Graph& g, Node& n) {
   }
   const bool grouped = q[1] != k[1];
   // [batch, heads, rows, columns] <-> [batch, heads of keys, rows of all heads that share them, columns]
-  const auto joined = [&](Value* v) { return grouped ? w.reshape(v, {0, k[1].value(), -1, 0}) : v; };
-  const auto apart = [&](Value* v) { return grouped ? w.reshape(v, {0, q[1].value(), -1, 0}) : v; };
+  const auto with_heads = [&](Value* v, Value* heads) {
+    Value* dims = w.add("Concat", {w.ints({0}), heads, w.ints({-1, 0})}, {{"axis", int64_t{0}}});
+    return grouped ? w.add("Reshape", {v, dims}) : v;
+  };
+  Value *heads = dim_of(w, n.input(0), 1), *key_heads = dim_of(w, n.input(1), 1);
+  const auto joined = [&](Value* v) { return with_heads(v, key_heads); };
+  const auto apart = [&](Value* v) { return with_heads(v, heads); };
   const auto modified = [&](const Graph* graph, Value* v) { return graph ? inline_graph(*graph, g, {v}, &n)[0] : v; };
-  const double scale =
-      n.has("scale") ? static_cast<double>(n.attr_float("scale", 1)) : 1 / std::sqrt(static_cast<double>(q[3].value()));
   Value* wide_q = w.cast(n.input(0), precision);
+  Value* scale = nullptr;
+  if (n.has("scale"))
+    scale = w.number(static_cast<double>(n.attr_float("scale", 1)), wide_q);
+  else if (q[3].is_const())
+    scale = w.number(1 / std::sqrt(static_cast<double>(q[3].value())), wide_q);
+  else
+    scale = w.add("Reciprocal", {w.add("Sqrt", {w.cast(dim_of(w, n.input(0), 3), precision)})});
   Value* keys = w.transpose(w.cast(n.input(1), precision), {0, 1, 3, 2});
-  Value* scores = apart(w.add("MatMul", {joined(w.add("Mul", {wide_q, w.number(scale, wide_q)})), keys}));
+  Value* scores = apart(w.add("MatMul", {joined(w.add("Mul", {wide_q, scale})), keys}));
   Value* shares = w.add("Softmax", {modified(score_mod, scores)}, {{"axis", int64_t{-1}}});
   Value* weights = joined(w.cast(modified(prob_mod, shares), elem));
   w.replace({apart(w.add("MatMul", {weights, n.input(2)}))});
@@ -79,7 +94,7 @@ OP(FlexAttention) = {.name = "FlexAttention",
                      .domain = kDomain,
                      .infer = infer_flex_attention,
                      .decompose = decompose_flex_attention,
-                     .decompose_if = has_heads,
+                     .decompose_if = is_ranked,
                      .accuracy = Accuracy::Accumulating};
 
 }  // namespace onnxc

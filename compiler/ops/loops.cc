@@ -106,6 +106,9 @@ Turns turns_of(const Node& n, const Graph& body) {
   return t;
 }
 
+// Of a loop that may end before.
+constexpr int64_t kMostRows = 1 << 20;
+
 struct ScanForm {
   size_t states = 0, scans = 0;  // inputs
   std::vector<int64_t> axes, directions, out_axes, out_directions;
@@ -292,16 +295,9 @@ class LoopNode {
   bool cut() const { return stacks_ && turns_.conditional; }
 
   Status check_turns() const {
-    constexpr int64_t kMostRows = 1 << 20;
     if (!turns_.count && !turns_.conditional) return c_.invalid("the loop never ends");
     if (!cut()) return ok();
-    if (!turns_.count)
-      return c_.unsupported("nothing bounds how often the loop turns, and its turns' values are stacked",
-                            "give the loop a trip count");
-    if (turns_.count->is_const() && turns_.count->value() > kMostRows)
-      return c_.unsupported("the values of up to " + turns_.count->str() + " turns are stacked",
-                            "give the loop a lower trip count");
-    return ok();
+    return turns_are_bounded(n_) ? ok() : Status(c_.unsupported("the values of turns of unknown number are stacked"));
   }
 
   Result<BufferId> initial_condition() {
@@ -370,6 +366,11 @@ bool keeps_types(const Graph& body, size_t first_input, size_t first_output, siz
     if (!in.is_tensor() || !in.shape || !(in == out)) return false;
   }
   return true;
+}
+
+bool turns_are_bounded(const Node& loop) {
+  const Turns turns = turns_of(loop, *loop.attr_graph("body"));
+  return turns.count && (!turns.conditional || !turns.count->is_const() || turns.count->value() <= kMostRows);
 }
 
 // A branch that cannot be, for a condition that is not known yet, may hold what does not fit; what it would require of

@@ -197,6 +197,22 @@ void name_elements(Value& v, const std::string& stem) {
   }
 }
 
+// What works element by element on one tensor keeps its rank.
+bool keeps_rank(const Node& node) {
+  if (node.num_outputs() != 1 || !node.input(0) || !node.output()) return false;
+  // Further inputs have no part in it.
+  if (node.domain.empty() && (node.op == "CastLike" || node.op == "Clip")) return true;
+  const OpDef* def = find_op(node.domain, node.op);
+  return node.num_inputs() == 1 && def && def->layout == LayoutBehaviour::Agnostic;
+}
+
+// The rank that the file declares for a value is known for what it is made of, too.
+void spread_declared_ranks(const Graph& graph) {
+  for (auto node = graph.nodes().rbegin(); node != graph.nodes().rend(); ++node)
+    if (Value* in = keeps_rank(**node) ? (*node)->input(0) : nullptr; in && !in->declared_rank)
+      in->declared_rank = (*node)->output()->declared_rank;
+}
+
 }  // namespace
 
 Status infer_node(Node& node) {
@@ -225,6 +241,7 @@ Status infer_node(Node& node) {
 
 Status infer_graph(Graph& graph) {
   ONNXC_TRY(graph.sort());
+  spread_declared_ranks(graph);
   do {
     graph.substitute(std::exchange(graph.learned, {}));
     for (size_t i = 0; i < graph.inputs.size(); ++i) {

@@ -106,6 +106,25 @@ Status upgrade_axes_attribute_12(Graph& g, Node& n) {
   return ok();
 }
 
+// The axes that Squeeze drops when none are given. A dim that only a run knows may be 1: unless the rank that the file
+// declares tells, it is kept and a run in which it is 1 is refused, since the rank must be the same in all runs.
+Result<Contents> axes_of_ones(InferContext& c, const Shape& x, std::optional<size_t> declared_rank) {
+  Contents ones, all;
+  std::vector<size_t> free;
+  for (size_t d = 0; d < x.size(); ++d) {
+    const bool is_free = !x[d].is_const() && !(x[d] - Dim(1)).known_positive();
+    if (is_free) free.push_back(d);
+    if (x[d] == Dim(1)) ones.emplace_back(static_cast<int64_t>(d));
+    if (x[d] == Dim(1) || is_free) all.emplace_back(static_cast<int64_t>(d));
+  }
+  if (declared_rank && *declared_rank + all.size() == x.size()) return all;
+  for (size_t d : free)
+    ONNXC_TRY(require_non_negative(
+        c.node, (x[d] - Dim(1)) * (x[d] - Dim(1)) - Dim(1),
+        "dim " + std::to_string(d) + " of " + shape_str(x) + " is 1, and no axes are given: the rank would change"));
+  return ones;
+}
+
 Status infer_squeeze(InferContext& c) {
   if (!c.has_input(0)) return c.invalid("input 0 is missing");
   c.contents[0] = c.in_contents(0);
@@ -115,9 +134,7 @@ Status infer_squeeze(InferContext& c) {
   if (rank && *rank <= x.size()) ONNXC_TRY(c.settle_length(1, x.size() - *rank));
   Contents axes;
   if (!c.has_input(1)) {
-    if (!is_static(x)) return c.set_unranked(0, c.elem(0)), ok();  // a dim that is not known yet may be 1
-    for (size_t d = 0; d < x.size(); ++d)
-      if (x[d].value() == 1) axes.emplace_back(static_cast<int64_t>(d));
+    ONNXC_ASSIGN(axes, axes_of_ones(c, x, rank));
   } else if (c.in_contents(1)) {
     axes = *c.in_contents(1);
   } else {

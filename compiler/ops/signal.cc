@@ -46,15 +46,13 @@ TurnTable make_turn_table(LowerContext& c, Elem elem, const Dim& n) {
   return table;
 }
 
-// What an optional input of one element holds.
-std::optional<Dim> known_number(const Value* v) {
-  const auto contents = contents_of(v);
-  if (!contents || contents->size() != 1) return std::nullopt;
-  return (*contents)[0];
-}
-std::optional<int64_t> known_constant(const Value* v) {
-  const auto number = known_number(v);
-  return number ? number->constant() : std::nullopt;
+// An optional input that tells a dim: one integer, if only as a symbol.
+Status require_known_scalar(InferContext& c, size_t i) {
+  ONNXC_TRY(require_scalar(c, i));
+  const auto& contents = c.in_contents(i);
+  return !c.has_input(i) || (contents && contents->size() == 1)
+             ? ok()
+             : Status(c.unsupported("the shape of input " + std::to_string(i) + " is not known", "declare it"));
 }
 
 // The last axis of a signal holds real numbers, or real and imaginary parts.
@@ -76,7 +74,7 @@ Number load_number(const Dim& parts, Elem type, const std::function<Expr(const E
 // ---- DFT
 
 struct Transform {
-  int64_t axis = 0;
+  size_t axis = 0;
   Dim length;  // of the signal, zero-padded or cut
   bool inverse = false, onesided = false;
   bool real_result() const { return inverse && onesided; }
@@ -84,42 +82,45 @@ struct Transform {
   Dim results() const { return onesided && !inverse ? half() + Dim(1) : length; }
 };
 
-Result<std::optional<Transform>> transform_of(const Node& node, const Shape& x) {
-  Transform t;
-  t.inverse = node.attr_int("inverse", 0) != 0;
-  t.onesided = node.attr_int("onesided", 0) != 0;
+// For each axis but the last: the transform along it, and 1 where it is the axis to transform, else 0. An axis that is
+// known not to be is left out.
+struct Choice {
+  Transform transform;
+  Dim chosen;
+};
+
+Result<std::vector<Choice>> transforms_of(const Node& node, const Shape& x) {
   if (x.size() < 2)
     return Error(ErrorKind::InvalidModel, "the input " + shape_str(x) + " holds no signal", node.where());
-  const auto axis = node.input(2) ? known_constant(node.input(2)) : std::optional<int64_t>(-2);
-  if (!axis || (node.input(1) && !known_number(node.input(1)))) return std::optional<Transform>();
-  ONNXC_ASSIGN(t.axis, normal_axis(node, *axis, x.size()));
-  if (t.axis + 1 == static_cast<int64_t>(x.size()))
-    return Error(ErrorKind::InvalidModel, "the last axis holds numbers, no signal", node.where());
-  const Dim& extent = x[static_cast<size_t>(t.axis)];
-  if (node.input(1))
-    t.length = *known_number(node.input(1));
-  else
-    t.length = t.real_result() ? Dim(2) * (extent - Dim(1)) : extent;
-  ONNXC_TRY(require_non_negative(node, t.length - Dim(1), "the transform has the length " + t.length.str()));
-  return std::optional(t);
+  Contents axis{Dim(-2)};
+  if (node.input(2)) axis = *contents_of(node.input(2));
+  ONNXC_ASSIGN(const std::vector<Dim> chosen, chosen_axes(node, axis, x.size()));
+  ONNXC_TRY(require_equal(node, chosen.back(), Dim(0), "the last axis holds numbers, no signal"));
+  std::vector<Choice> choices;
+  for (size_t a = 0; a + 1 < x.size(); ++a) {
+    if (chosen[a] == Dim(0)) continue;
+    Transform t{a, x[a], node.attr_int("inverse", 0) != 0, node.attr_int("onesided", 0) != 0};
+    if (node.input(1))
+      t.length = contents_of(node.input(1))->front();
+    else if (t.real_result())
+      t.length = Dim(2) * (x[a] - Dim(1));
+    const Dim lack = chosen[a] * (t.length - Dim(1));
+    ONNXC_TRY(require_non_negative(node, lack, "the transform has the length " + t.length.str()));
+    if (!node.input(1) && t.real_result()) t.length = Dim::max(t.length, 1);  // of an axis that is not the one
+    choices.push_back({t, chosen[a]});
+  }
+  return choices;
 }
 
 Status infer_dft(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 1));
-  for (size_t i : {1, 2}) ONNXC_TRY(require_scalar(c, i));
+  for (size_t i : {1, 2}) ONNXC_TRY(require_known_scalar(c, i));
   if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
   Shape out = c.shape(0);
   if (!out.empty()) ONNXC_TRY(check_numbers(c, out.back()));
-  ONNXC_ASSIGN(const auto t, transform_of(c.node, out));
-  if (t) {
-    out[static_cast<size_t>(t->axis)] = t->results();
-    out.back() = Dim(t->real_result() ? 1 : 2);
-  } else {
-    // Without a length and one-sidedness no extent changes, whatever the axis.
-    const bool same = !c.has_input(1) && c.node.attr_int("onesided", 0) == 0;
-    for (size_t d = 0; !same && d + 1 < out.size(); ++d) out[d] = c.unknown("d" + std::to_string(d));
-    out.back() = Dim(c.node.attr_int("onesided", 0) && c.node.attr_int("inverse", 0) ? 1 : 2);
-  }
+  ONNXC_ASSIGN(const std::vector<Choice> choices, transforms_of(c.node, out));
+  for (const auto& [t, chosen] : choices) out[t.axis] = chosen * t.results() + (Dim(1) - chosen) * out[t.axis];
+  out.back() = Dim(choices.front().transform.real_result() ? 1 : 2);
   return c.set(0, c.elem(0), std::move(out)), ok();
 }
 
@@ -127,15 +128,17 @@ Status infer_dft(InferContext& c) {
 Expr transform_sum(LowerContext& c, const Transform& t, const TurnTable& table, std::span<const Expr> idx,
                    Block& block) {
   const Shape& x = c.in_shape(0);
-  const size_t a = static_cast<size_t>(t.axis);
+  const size_t a = t.axis;
   const Elem type = expr::arithmetic_type(c.in_elem(0));
   const Dim given = Dim::min(x[a], t.real_result() ? t.half() + Dim(1) : t.length);
   const std::string name = c.fresh("n");
   const Expr n = expr::index(Dim::symbol(name)), length = extent(t.length);
   const Expr turn = binary(ExprOp::Rem, binary(ExprOp::Mul, idx[a], n), length);
   const Expr cosine = expr::load(table.cosines, type, {turn}), sine = expr::load(table.sines, type, {turn});
-  std::vector<Expr> at = to_vector(idx);
-  at[a] = n;
+  // Another axis is as long as the input's, but where it is the one to transform.
+  std::vector<Expr> at;
+  for (size_t d = 0; d < x.size(); ++d)
+    at.push_back(d == a ? n : c.out_shape()[d] == x[d] ? idx[d] : clamp(idx[d], x[d]));
   const auto [re, im] = load_number(x.back(), type, [&](const Expr& part) {
     at.back() = part;
     return c.load(0, at);
@@ -167,28 +170,18 @@ Expr transform_sum(LowerContext& c, const Transform& t, const TurnTable& table, 
 
 Status lower_dft(LowerContext& c) {
   const Shape& x = c.in_shape(0);
-  ONNXC_ASSIGN(const auto t, transform_of(c.node(), x));
-  std::vector<Transform> choices;
-  if (t) {
-    choices.push_back(*t);
-  } else {  // the axis is known at run time only: all of them, and the right one is taken
-    if (c.has_input(1)) return c.unsupported("the length is computed at run time", "make it constant");
-    for (size_t a = 0; a + 1 < x.size(); ++a)
-      choices.push_back({static_cast<int64_t>(a), x[a], c.node().attr_int("inverse", 0) != 0, false});
-  }
+  ONNXC_ASSIGN(const std::vector<Choice> choices, transforms_of(c.node(), x));
   std::vector<TurnTable> tables;
-  for (const Transform& choice : choices)
-    tables.push_back(make_turn_table(c, expr::arithmetic_type(c.in_elem(0)), choice.length));
+  for (const auto& [t, chosen] : choices)
+    tables.push_back(make_turn_table(c, expr::arithmetic_type(c.in_elem(0)), t.length));
   const BufferId out = c.out(0);
   c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
     Block block;
-    Expr value = transform_sum(c, choices[0], tables[0], idx, block);
-    if (!t) {
-      const std::vector<Expr> zeros(c.in_shape(2).size(), constant(0));
-      const Expr axis = wrap(to_index(c.load(2, zeros)), Dim(static_cast<int64_t>(x.size())));
-      for (size_t a = 1; a < choices.size(); ++a)
-        value = expr::select(binary(ExprOp::Eq, axis, constant(choices[a].axis)),
-                             transform_sum(c, choices[a], tables[a], idx, block), value);
+    Expr value;
+    for (size_t i = 0; i < choices.size(); ++i) {
+      const Expr sum = transform_sum(c, choices[i].transform, tables[i], idx, block);
+      const Expr is_it = binary(ExprOp::Eq, extent(choices[i].chosen), constant(1));
+      value = value ? expr::select(is_it, sum, value) : sum;
     }
     block.push_back(Stmt{Store{out, to_vector(idx), value, nullptr}});
     return block;
@@ -207,56 +200,50 @@ Status upgrade_dft_19(Graph& graph, Node& node) {
 // ---- STFT: signal [batch, length, 1 or 2], step, window, frame length
 
 struct Frames {
-  int64_t step = 0;
-  Dim length;
+  Dim step, length;
   bool onesided = false;
 };
 
-Result<std::optional<Frames>> frames_of(const Node& node) {
-  Frames f;
+Result<Frames> frames_of(const Node& node) {
   const Shape& signal = *node.input(0)->type.shape;
-  const auto step = known_constant(node.input(1));
-  std::optional<Dim> length = known_number(node.input(3));
-  const Value* window = node.input(2);
-  if (!node.input(3) && window && window->type.shape && window->type.shape->size() == 1)
-    length = (*window->type.shape)[0];
-  if (!node.input(3) && !window) length = signal[1];
-  if (!step || !length) return std::optional<Frames>();
-  if (*step < 1) return Error(ErrorKind::InvalidModel, "the frame step must be positive", node.where());
-  ONNXC_TRY(require_non_negative(node, *length - Dim(1), "the frame length must be positive"));
-  f.step = *step;
-  f.length = *length;
-  f.onesided = node.attr_int("onesided", 1) != 0;
-  return std::optional(f);
+  const Value *step = node.input(1), *window = node.input(2), *length = node.input(3);
+  Frames f{contents_of(step)->front(), signal[1], node.attr_int("onesided", 1) != 0};
+  if (length)
+    f.length = contents_of(length)->front();
+  else if (window)
+    f.length = window->type.shape->front();
+  ONNXC_TRY(require_non_negative(node, f.step - Dim(1), "the frame step must be positive"));
+  ONNXC_TRY(require_non_negative(node, f.length - Dim(1), "the frame length must be positive"));
+  return f;
 }
 
 Status infer_stft(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 2));
-  for (size_t i : {1, 3}) ONNXC_TRY(require_scalar(c, i));
   if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
   const Shape& signal = c.shape(0);
   if (signal.size() != 3) return c.invalid("the signal " + shape_str(signal) + " must have three axes");
   ONNXC_TRY(check_numbers(c, signal[2]));
-  ONNXC_ASSIGN(const auto f, frames_of(c.node));
-  if (!f) return c.set(0, c.elem(0), {signal[0], c.unknown("frames"), c.unknown("bins"), Dim(2)}), ok();
-  if (c.has_shape(2)) ONNXC_TRY(require_same_shape(c.node, c.shape(2), {f->length}, "the window is no frame"));
-  const Dim rest = signal[1] - f->length, bins = f->onesided ? Dim::floor_div(f->length, 2) + Dim(1) : f->length;
+  ONNXC_TRY(require_known_scalar(c, 1));
+  ONNXC_TRY(require_known_scalar(c, 3));
+  if (c.has_input(2) && (!c.has_shape(2) || c.shape(2).size() != 1)) return c.invalid("the window must have one axis");
+  ONNXC_ASSIGN(const Frames f, frames_of(c.node));
+  if (c.has_input(2)) ONNXC_TRY(require_same_shape(c.node, c.shape(2), {f.length}, "the window is no frame"));
+  const Dim rest = signal[1] - f.length, bins = f.onesided ? Dim::floor_div(f.length, 2) + Dim(1) : f.length;
   ONNXC_TRY(require_non_negative(c.node, rest, "the frame is longer than the signal " + shape_str(signal)));
-  return c.set(0, c.elem(0), {signal[0], Dim::floor_div(rest, f->step) + Dim(1), bins, Dim(2)}), ok();
+  return c.set(0, c.elem(0), {signal[0], Dim::floor_div(rest, f.step) + Dim(1), bins, Dim(2)}), ok();
 }
 
 Status lower_stft(LowerContext& c) {
-  ONNXC_ASSIGN(const auto f, frames_of(c.node()));
-  if (!f) return c.unsupported("frame step or length is computed at run time", "make it constant");
+  ONNXC_ASSIGN(const Frames f, frames_of(c.node()));
   const Elem type = expr::arithmetic_type(c.in_elem(0));
-  const TurnTable table = make_turn_table(c, type, f->length);
+  const TurnTable table = make_turn_table(c, type, f.length);
   const BufferId out = c.out(0);
   c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
     const std::string name = c.fresh("n");
     const Expr n = expr::index(Dim::symbol(name));
-    const Expr turn = binary(ExprOp::Rem, binary(ExprOp::Mul, idx[2], n), extent(f->length));
+    const Expr turn = binary(ExprOp::Rem, binary(ExprOp::Mul, idx[2], n), extent(f.length));
     const Expr cosine = expr::load(table.cosines, type, {turn}), sine = expr::load(table.sines, type, {turn});
-    const Expr position = binary(ExprOp::Add, binary(ExprOp::Mul, idx[1], constant(f->step)), n);
+    const Expr position = binary(ExprOp::Add, binary(ExprOp::Mul, idx[1], extent(f.step)), n);
     const auto [re, im] = load_number(c.in_shape(0)[2], type, [&](const Expr& part) {
       const std::vector<Expr> at{idx[0], position, part}, window{n};
       const Expr x = c.load(0, at);
@@ -264,7 +251,7 @@ Status lower_stft(LowerContext& c) {
     });
     const Expr term =
         expr::select(binary(ExprOp::Eq, idx[3], constant(0)), re * cosine + im * sine, im * cosine - re * sine);
-    Reduce sum{c.fresh("sum"), ReduceOp::Add, {{name, f->length}}, 1, false, term};
+    Reduce sum{c.fresh("sum"), ReduceOp::Add, {{name, f.length}}, 1, false, term};
     const Expr value = expr::let(sum.name, type);
     Block block;
     block.push_back(Stmt{std::move(sum)});

@@ -1,6 +1,7 @@
-// eliminate_dead_code: removes nodes none of whose outputs is used, and constants that nobody reads. Graph inputs stay.
-// Tested in tests/lit/passes/eliminate_dead_code.txt.
+// eliminate_dead_code: removes nodes none of whose outputs is used, outputs of branches that nobody reads, and
+// constants. Graph inputs stay. Tested in tests/lit/passes/eliminate_dead_code.txt.
 #include <algorithm>
+#include <utility>
 
 #include "compiler/passes/passes.h"
 #include "compiler/passes/rewrite.h"
@@ -10,13 +11,42 @@ namespace {
 
 bool is_used(const Value* v) { return v && (!v->users.empty() || v->graph->is_output(v)); }
 
+// An If that gives only what is used, in the place of one that gives more.
+bool drop_unused_results(Graph& g, Node* n) {
+  if (n->op != "If" || !n->domain.empty() || std::ranges::all_of(n->outputs(), is_used)) return false;
+  std::vector<size_t> kept;
+  for (size_t i = 0; i < n->num_outputs(); ++i)
+    if (is_used(n->output(i))) kept.push_back(i);
+  for (Graph* branch : n->subgraphs()) {
+    if (branch->outputs.size() < n->num_outputs()) return false;
+    std::vector<Value*> outputs;
+    for (size_t i : kept) outputs.push_back(branch->outputs[i]);
+    branch->outputs = std::move(outputs);
+  }
+  Node* less = g.add_node(n->op, n->inputs(), kept.size(), n);
+  less->name = n->name;
+  less->origins = n->origins;
+  less->attrs = std::exchange(n->attrs, {});
+  for (size_t i = 0; i < kept.size(); ++i) {
+    Value *before = n->output(kept[i]), *after = less->output(i);
+    after->type = before->type;
+    after->contents = before->contents;
+    g.replace_uses(before, after);
+  }
+  g.remove_node(n);
+  return true;
+}
+
 bool sweep(Graph& g) {
   bool changed = false;
   const std::vector<Node*> nodes = nodes_of(g);
   for (auto it = nodes.rbegin(); it != nodes.rend(); ++it) {
     bool used = false;
     for (const Value* v : (*it)->outputs()) used = used || is_used(v);
-    if (used) continue;
+    if (used) {
+      changed |= drop_unused_results(g, *it);
+      continue;
+    }
     g.remove_node(*it);
     changed = true;
   }
