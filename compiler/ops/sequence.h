@@ -18,6 +18,9 @@ inline bool is_sequence(const Type& t) { return t.kind == Type::Kind::Sequence; 
 inline bool is_optional(const Type& t) { return t.kind == Type::Kind::Optional; }
 // Of a sequence, an optional, or an optional sequence: the tensor within.
 const Type& element_type(const Type& t);
+// Of ConcatFromSequence: where a pass knows that no element means no row.
+inline constexpr const char* kMayBeEmpty = "may_be_empty";
+
 // Whether both are sequences, optionals, or sequences and optionals of these, of tensors of one element type, so that
 // they lie in memory alike; and their common type, an optional where one of them is.
 bool is_joinable(const Type& a, const Type& b);

@@ -103,6 +103,15 @@ Status take(LowerContext& c, BufferId list, BufferId at) {
   return ok();
 }
 
+// What a loop stacked may be nothing (varying_shapes.cc): dims that nobody knows are 0 then, as in ONNX Runtime 1.32.
+BufferId of_none(LowerContext& c, int64_t axis) {
+  if (c.node().attr_int(kMayBeEmpty, 0) == 0) return kNoBuffer;
+  std::vector<int64_t> dims;
+  for (const Dim& d : c.out_shape()) dims.push_back(d.constant().value_or(0));
+  dims[static_cast<size_t>(axis)] = 0;
+  return c.constant_buffer(Tensor::i64({static_cast<int64_t>(dims.size())}, dims));
+}
+
 }  // namespace
 
 Status lower_sequence_construct(LowerContext& c) {
@@ -175,7 +184,8 @@ Status lower_concat_from_sequence(LowerContext& c) {
   ONNXC_ASSIGN(const BufferId list, c.in(0));
   const BufferId dims = c.temporary(Elem::I64, {Dim(rank)});
   Call measure("sequence_concat_dims");
-  measure.out(dims).in(list).arg("axis", axis).arg("new_axis", new_axis).arg("elem", elem).arg("rank", rank);
+  measure.out(dims).in(list).in(of_none(c, axis));
+  measure.arg("axis", axis).arg("new_axis", new_axis).arg("elem", elem).arg("rank", rank);
   c.emit(measure.may_fail().op());
   define_dims(c, dims);
   Call call("sequence_concat");

@@ -6,7 +6,9 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <map>
 #include <optional>
+#include <set>
 
 #include "compiler/ops/elementwise.h"
 #include "runtime_lib/kernels/text_case.h"
@@ -266,11 +268,12 @@ BufferId case_buffer(LowerContext& c, std::span<const CaseRow> rows) {
   return c.constant_buffer(Tensor::of(Elem::I32, {static_cast<int64_t>(rows.size()), 4}, flat));
 }
 
-int32_t lower_case(int32_t code) {
-  const auto* row = std::ranges::find_if(kToLower, [&](const CaseRow& r) { return code <= r.last; });
-  const bool within = row != std::end(kToLower) && code >= row->first && (code - row->first) % row->step == 0;
+int32_t mapped(std::span<const CaseRow> rows, int32_t code) {
+  const auto row = std::ranges::find_if(rows, [&](const CaseRow& r) { return code <= r.last; });
+  const bool within = row != rows.end() && code >= row->first && (code - row->first) % row->step == 0;
   return within ? code + row->difference : code;
 }
+int32_t lower_case(int32_t code) { return mapped(kToLower, code); }
 
 // Nothing where it is no UTF-8.
 std::optional<std::string> in_lower_case(const std::string& text) {
@@ -321,6 +324,26 @@ Status lower_string_normalizer(LowerContext& c) {
 }
 
 }  // namespace
+
+namespace text {
+
+const std::vector<std::vector<uint32_t>>& case_orbits() {
+  static const std::vector<std::vector<uint32_t>> kOrbits = [] {
+    std::map<int32_t, std::set<uint32_t>> orbits;
+    for (const std::span<const CaseRow> rows : {std::span<const CaseRow>(kToLower), std::span<const CaseRow>(kToUpper)})
+      for (const CaseRow& r : rows)
+        for (int32_t code = r.first; code <= r.last; code += r.step) {
+          const int32_t upper = mapped(kToUpper, code), lower = lower_case(code);
+          for (int32_t c : {code, upper, lower}) orbits[lower_case(upper)].insert(static_cast<uint32_t>(c));
+        }
+    std::vector<std::vector<uint32_t>> all;
+    for (const auto& [least, members] : orbits) all.emplace_back(members.begin(), members.end());
+    return all;
+  }();
+  return kOrbits;
+}
+
+}  // namespace text
 
 OP(StringConcat) = {.name = "StringConcat", .infer = infer_string_concat, .lower = lower_string_concat};
 OP(StringSplit) = {

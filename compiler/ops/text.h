@@ -29,6 +29,9 @@ Result<BufferId> find(LowerContext& c, size_t i, const HashTable& table);
 // Output i takes the texts of these numbers; `otherwise` is the one of numbers that have none.
 void take(LowerContext& c, size_t i, BufferId numbers, std::vector<std::string> texts, const std::string& otherwise);
 
+// Code points that differ in case alone, orbit by orbit.
+const std::vector<std::vector<uint32_t>>& case_orbits();
+
 // Cast and CastLike of strings and to strings.
 Status lower_cast(LowerContext& c);
 

@@ -7,6 +7,7 @@
 
 #include "compiler/ir/clone_graph.h"
 #include "compiler/ops/control_flow.h"
+#include "compiler/ops/sequence.h"
 
 namespace onnxc {
 namespace {
@@ -141,7 +142,7 @@ Status box_loop(Graph& g, Node& loop) {
   for (size_t s = 0; s < stacked.size(); ++s)
     replace(stacked[s], [&] {
       Value* all = add(g, loop, "ConcatFromSequence", {boxes->output(carried + s)});
-      all->producer->attrs = {{"axis", int64_t{0}}, {"new_axis", int64_t{1}}};
+      all->producer->attrs = {{"axis", int64_t{0}}, {"new_axis", int64_t{1}}, {kMayBeEmpty, int64_t{1}}};
       return all;
     });
   for (size_t p = 0; p < plain.size(); ++p)

@@ -223,12 +223,16 @@ ONNXC_KERNEL int32_t onnxc_sequence_split_even(int64_t* out, const void* tensor,
 }
 
 // The dims of the elements joined along `axis` (of the result; new_axis 1: one that they have not), which must have
-// that element type, `rank` dims together, and fit.
-ONNXC_KERNEL int32_t onnxc_sequence_concat_dims(int64_t* dims, const int64_t* in, int64_t axis, int64_t new_axis,
-                                                int64_t elem, int64_t rank) {
+// that element type, `rank` dims together, and fit. Without any element: `of_none` (null: that is an error).
+ONNXC_KERNEL int32_t onnxc_sequence_concat_dims(int64_t* dims, const int64_t* in, const int64_t* of_none, int64_t axis,
+                                                int64_t new_axis, int64_t elem, int64_t rank) {
   using namespace onnxc_kernels;
   const int64_t length = in[0], own = rank - new_axis;
-  if (length < 1) return 1;
+  if (length < 1) {
+    ONNXC_ROLLED
+    for (int64_t d = 0; of_none && d < rank; ++d) dims[d] = of_none[d];
+    return of_none ? 0 : 1;
+  }
   const onnxc_value* values = list_of(in)->values;
   int64_t total = 0;
   ONNXC_ROLLED

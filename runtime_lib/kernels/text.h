@@ -1,8 +1,8 @@
 // Strings: views of UTF-8 characters that lie elsewhere (onnxc_string): packed lists of constants, comparison, look-up
-// by hash, concatenation, splitting. New characters go into memory of the run (`allocate`, null: none left; the kernel
-// returns 2 then). A packed list has an offset from its start and a number of bytes per text, both uint64, then the
-// characters. A hash table is a power of two of int32: what stands at hash & mask or in the next free place after it is
-// the number of a text, or -1. Tested in tests/unit/kernels/text_test.cc.
+// by hash, concatenation, splitting, matching. New characters go into memory of the run (`allocate`, null: none left;
+// the kernel returns 2 then). A packed list has an offset from its start and a number of bytes per text, both uint64,
+// then the characters. A hash table is a power of two of int32: what stands at hash & mask or in the next free place
+// after it is the number of a text, or -1. Tested in tests/unit/kernels/text_test.cc.
 #ifndef ONNXC_KERNELS_TEXT_H
 #define ONNXC_KERNELS_TEXT_H
 
@@ -167,6 +167,17 @@ ONNXC_KERNEL void onnxc_split_texts(onnxc_string* y, const onnxc_string* x, cons
         y[i * greatest + k] = part;
       else
         y[i * greatest + k] = {reinterpret_cast<const char*>(delimiter), 0};
+  }
+}
+
+// Whether each text leads an automaton from state `start` to one that accepts: next[state][class of a byte].
+ONNXC_KERNEL void onnxc_match_texts(uint8_t* out, const onnxc_string* x, const uint8_t* class_of, const int32_t* next,
+                                    const uint8_t* accepts, int64_t n, int64_t classes, int64_t start) {
+  for (int64_t i = 0; i < n; ++i) {
+    int64_t state = start;
+    for (uint64_t at = 0; at < x[i].bytes; ++at)
+      state = next[state * classes + class_of[static_cast<uint8_t>(x[i].data[at])]];
+    out[i] = accepts[state];
   }
 }
 

@@ -3,15 +3,17 @@
 import argparse
 import json
 import os
+import re
 import signal
 import time
 
 import ml_dtypes
 import numpy as np
 import pytest
-from conformance import run, support_table
+from conformance import cases, run, support_table
 from conformance.compare import Mismatch, compare
 from conformance.expectations import Expectations
+from conformance.wrong_cases import WRONG
 from support import elements
 from support.compiler import BatchCompiler, Outcome
 from support.workers import run_jobs
@@ -137,3 +139,12 @@ def test_a_fault_of_the_compiler_is_never_expected(tmp_path, capsys):
 
 def test_the_table_of_operators_is_fresh():
     assert support_table.TABLE.read_text() == support_table.table(), "run tests/conformance/support_table.py"
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_cases_said_to_be_wrong_are(name):
+    (case,) = cases.collect(re.compile(f"^{name}$"))
+    inputs, expected = case.data_sets[0]
+    right = [y.astype(e.dtype) for y, e in zip(WRONG[name][1](*inputs), expected, strict=True)]
+    with pytest.raises(Mismatch, match="wrong values"):
+        compare(right, expected, case.rtol, case.atol)

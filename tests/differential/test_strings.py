@@ -225,3 +225,36 @@ def test_as_onnx_runtime(row, form, tmp_path):
         for actual, wanted in zip(compiled.run(inputs), expected, strict=True):
             np.testing.assert_array_equal(actual, wanted)
             assert actual.dtype == wanted.dtype
+
+
+# Patterns in RE2's syntax, which ONNX Runtime hands to RE2; two that it refuses are in tests/unit/regex_test.cc.
+PATTERNS = [
+    "", "a*", "[a-c]+", "[^a]*", ".", "..", ".*", "(?s).*", "a|b|", "(a|b)*c", "a{2}", "a{2,}", "a{1,3}?b", "x{,3}", "a{", "a??b",
+    r"\d+", r"\D*", r"\w+@\w+\.com", r"\s*\S+\s*", r"[\w.]+", r"[^\d\s]*", "[[:alpha:]]+", "[[:^alpha:]]*", "[]a]+", "[a-]+", "[-a]+",
+    "(?i)monday", "(?i:M)onday", "(?i)ÄÖÜ", "(?i)[k-m]+", "(?i)[^k]+", "(?i)straße", "(?-i:a)B", "(?P<name>a+)b", "(?<name>a+)b",
+    "^a$", r"\Aab\z", "a^b", "(?m)a$\\n^b", r"\bfoo\b.*", r"foo\Bbar", r".*\b", r"\Qa.b\E+", r"\x41\x{1F600}", r"\101", r"\t|\n|\a|\f|\v|\r",
+    "日本.", "[ぁ-ん一-龥]+", "[^\\x00-\\x7F]+", r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.|$)){4}", "(a*)*b", "((a|b)?){3}", "(|a)+", r"[\]\-\\]+",
+    r"\C", r"\C\C", "(?U)a+", "(?i)K", "(?i)s+", r"[+--]+", "^*a", "(?:)", r"[[:word:][:space:]]*", "[a-z&&b]+", r"\.|\/|\@|\ ",
+]  # fmt: skip
+TEXTS = [
+    *WORDS, "b", "ab", "aab", "aaab", "aaa", "abc", "aBc", "Ab.", "a\nb", "\n", "\t", "foo bar", "foobar", "foo", "x{,3}", "xxx", "a{", "MONDAY",
+    "mOnDaY", "äöü", "kLm", "K", "STRASSE", "STRAßE", "straſſe", "a.b", "a.bb", "A😀", "A", "日本人", "漢字かな", "192.168.1.255", "256.1.1.1",
+    "user@example.com", "12345", "١٢", "]a]", "--a", "\\", "\v", "\r\n", ".", "/", "@", " ", "&", "ſ", "S", "+,-", "é", "e\u0301",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_patterns(part, tmp_path):
+    patterns = PATTERNS[part::4]
+    feed = np.array(TEXTS, object)
+    outputs = {f"y{i}": BOOL for i in range(len(patterns))}
+    nodes = [node("RegexFullMatch", ["x"], [f"y{i}"], pattern=p) for i, p in enumerate(patterns)]
+    m = model(nodes, {"x": feed}, outputs)
+    onnx.save(m, tmp_path / "m.onnx")
+    outcome = compile_model(tmp_path / "m.onnx", tmp_path / "m.so")
+    assert outcome.ok, outcome.reason()
+    expected = onnxruntime.InferenceSession(m.SerializeToString()).run(None, {"x": feed})
+    with CompiledModel(tmp_path / "m.so", host=True) as compiled:
+        actual = compiled.run({"x": feed})
+    for pattern, got, want in zip(patterns, actual, expected, strict=True):
+        assert got.tolist() == want.tolist(), (pattern, [t for t, a, b in zip(TEXTS, got, want) if a != b])

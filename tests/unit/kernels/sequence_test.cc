@@ -118,7 +118,7 @@ TEST_F(SequenceTest, SplitsAndJoins) {
     ASSERT_EQ(code, 0);
     EXPECT_EQ(s[0], 3);
     int64_t dims[3];
-    ASSERT_EQ(onnxc_sequence_concat_dims(dims, s.data(), 1, 0, kI64, 3), 0);
+    ASSERT_EQ(onnxc_sequence_concat_dims(dims, s.data(), nullptr, 1, 0, kI64, 3), 0);
     EXPECT_EQ(dims[1], 5);
     std::vector<int64_t> y(x.size());
     ASSERT_EQ(onnxc_sequence_concat(y.data(), s.data(), dims, 1, 0, kI64, 8, 3, 2, 5, 3, 1, 1, 1, 1, 1), 0);
@@ -133,11 +133,14 @@ TEST_F(SequenceTest, SplitsAndJoins) {
                                  &RunMemory::allocate, &memory),
             0);
   int64_t dims[3];
-  ASSERT_EQ(onnxc_sequence_concat_dims(dims, out.data(), 2, 1, kI64, 3), 0);
+  ASSERT_EQ(onnxc_sequence_concat_dims(dims, out.data(), nullptr, 2, 1, kI64, 3), 0);
   std::vector<int64_t> y(x.size());
   ASSERT_EQ(onnxc_sequence_concat(y.data(), out.data(), dims, 2, 1, kI64, 8, 3, 2, 5, 3, 1, 1, 1, 1, 1), 0);
   EXPECT_EQ(y, x);
-  EXPECT_EQ(onnxc_sequence_concat_dims(dims, Sequence{0, 0}.data(), 0, 0, kI64, 3), 1);
+  EXPECT_EQ(onnxc_sequence_concat_dims(dims, Sequence{0, 0}.data(), nullptr, 0, 0, kI64, 3), 1);
+  const int64_t none[] = {0, 4, 5};
+  EXPECT_EQ(onnxc_sequence_concat_dims(dims, Sequence{0, 0}.data(), none, 0, 1, kI64, 3), 0);
+  EXPECT_EQ(std::vector<int64_t>(dims, dims + 3), (std::vector<int64_t>{0, 4, 5}));
 }
 
 }  // namespace
