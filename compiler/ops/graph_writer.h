@@ -26,11 +26,10 @@ class GraphWriter {
   Value* add(const std::string& op, std::vector<Value*> inputs, Attrs attrs = {}) {
     return node(op, std::move(inputs), std::move(attrs))->output();
   }
-  Value* ints(const std::vector<int64_t>& v) {
-    return graph_.add_constant(Tensor::i64({static_cast<int64_t>(v.size())}, v));
-  }
+  Value* constant(Tensor t) { return graph_.add_constant(std::move(t)); }
+  Value* ints(const std::vector<int64_t>& v) { return constant(Tensor::i64({static_cast<int64_t>(v.size())}, v)); }
   Value* number(double v, Value* like) {  // a scalar of the type of `like`
-    return add("CastLike", {graph_.add_constant(Tensor::of<double>(Elem::F64, {}, {v})), like});
+    return add("CastLike", {constant(Tensor::of<double>(Elem::F64, {}, {v})), like});
   }
   Value* cast(Value* v, Elem to) { return add("Cast", {v}, {{"to", static_cast<int64_t>(to)}}); }
   Value* reshape(Value* v, const std::vector<int64_t>& dims) { return add("Reshape", {v, ints(dims)}); }

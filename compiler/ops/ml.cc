@@ -1,5 +1,5 @@
-// Operators of ai.onnx.ml: ArrayFeatureExtractor, Binarizer, TreeEnsemble (onnx/docs/Operators-ml.md). Tested by
-// tests/conformance.
+// Operators of ai.onnx.ml: ArrayFeatureExtractor, Binarizer, TreeEnsemble (onnx/docs/Operators-ml.md), tested by
+// tests/conformance; what the others share, tested with them.
 #include "compiler/ops/ml.h"
 
 #include <cmath>
@@ -19,7 +19,7 @@ using expr::operator-;
 using expr::operator*;
 using expr::operator/;
 
-constexpr std::string_view kDomain = "ai.onnx.ml";
+using ml::kDomain;
 
 // ---- ArrayFeatureExtractor: elements of the last axis
 
@@ -290,20 +290,59 @@ Status lower_trees(LowerContext& c) { return Trees(c).lower(); }
 
 }  // namespace
 
-Result<Value*> ml::transformed(Graph& graph, const Node& node, GraphWriter& w, Value* scores,
-                               const std::string& transform) {
-  if (transform == "NONE") return scores;
+namespace ml {
+namespace {
+
+// exp of the scores that are not about 0, over their sum; those about 0 stay so.
+Value* softmax_zero(GraphWriter& w, Value* scores) {
+  Value *all = w.ints({1}), *zero = number(w, 0);
+  Value* greatest = w.add("ReduceMax", {scores, all});
+  Value* counts = w.add("Greater", {w.add("Abs", {scores}), number(w, 1e-7f)});
+  Value* power = w.add("Exp", {w.add("Sub", {scores, greatest})});
+  Value* small = w.add("Mul", {scores, w.add("Exp", {w.add("Neg", {greatest})})});
+  Value* sum = w.add("ReduceSum", {w.add("Where", {counts, power, zero}), all});
+  return w.add("Div", {w.add("Where", {counts, power, small}), sum});
+}
+
+// The inverse of the normal distribution, by Winitzki's approximation of the inverse error function.
+Value* probit(GraphWriter& w, Value* scores) {
+  constexpr float kA = 0.147f, kPi = 3.14159265f;
+  Value* x = w.add("Sub", {w.add("Mul", {scores, number(w, 2)}), number(w, 1)});
+  Value* one = number(w, 1);
+  Value* log = w.add("Log", {w.add("Mul", {w.add("Sub", {one, x}), w.add("Add", {one, x})})});
+  Value* half = w.add("Add", {w.add("Mul", {log, number(w, 0.5f)}), number(w, 2 / (kPi * kA))});
+  Value* square = w.add("Sub", {w.add("Mul", {half, half}), w.add("Mul", {log, number(w, 1 / kA)})});
+  Value* size = w.add("Sqrt", {w.add("Sub", {w.add("Sqrt", {square}), half})});
+  Value* negative = w.add("Less", {x, number(w, 0)});
+  return w.add("Mul", {w.add("Where", {negative, w.add("Neg", {size}), size}), number(w, 1.41421356f)});
+}
+
+}  // namespace
+
+std::string transform_of(const Node& n) { return n.attr_string("post_transform", "NONE"); }
+
+Result<Value*> transformed(GraphWriter& w, const Node& node, Value* scores, int64_t columns) {
+  const std::string transform = transform_of(node);
+  if (transform == "PROBIT") return probit(w, scores);
+  const bool known = transform == "LOGISTIC" || transform == "SOFTMAX" || transform == "SOFTMAX_ZERO";
+  if (!known && transform != "NONE")
+    return Error(ErrorKind::InvalidModel, "there is no post_transform \"" + transform + "\"", node.where());
+  if (!known || columns == 1) return scores;
   if (transform == "LOGISTIC") return w.add("Sigmoid", {scores});
   if (transform == "SOFTMAX") return w.add("Softmax", {scores}, {{"axis", int64_t{1}}});
-  if (transform == "SOFTMAX_ZERO") {
-    Value* all = w.ints({1});
-    Value* zero = graph.add_constant(Tensor::f32({}, {0}));
-    Value* power = w.add("Exp", {w.add("Sub", {scores, w.add("ReduceMax", {scores, all})})});
-    Value* kept = w.add("Where", {w.add("Equal", {scores, zero}), zero, power});
-    return w.add("Div", {kept, w.add("ReduceSum", {kept, all})});
-  }
-  return Error(ErrorKind::Unsupported, "post_transform " + transform + " is not supported yet", node.where());
+  return softmax_zero(w, scores);
 }
+
+Status infer_regressor(InferContext& c, int64_t targets) {
+  ONNXC_TRY(require_inputs(c, 1));
+  if (targets < 1) return c.invalid("the number of targets must be positive");
+  if (!c.has_shape(0)) return c.set_unranked(0, Elem::F32), ok();
+  const Shape& x = c.shape(0);
+  if (x.size() != 2) return c.unsupported("the input " + shape_str(x) + " has not rank 2, which is not supported yet");
+  return c.set(0, Elem::F32, {x[0], Dim(targets)}), ok();
+}
+
+}  // namespace ml
 
 OP(ArrayFeatureExtractor) = {
     .name = "ArrayFeatureExtractor", .domain = kDomain, .infer = infer_extractor, .compute = compute_extractor};

@@ -1,4 +1,4 @@
-// Operators of ai.onnx.ml on tables of numbers: Scaler, Normalizer, Imputer, FeatureVectorizer, LinearRegressor
+// Operators of ai.onnx.ml on tables of numbers: Scaler, Normalizer, Imputer, FeatureVectorizer
 // (onnx/docs/Operators-ml.md), by operators of ai.onnx. Tested by tests/differential/test_features.py.
 #include <cmath>
 #include <limits>
@@ -13,8 +13,7 @@ namespace {
 using namespace indexing;
 using ml::floats_of;
 using ml::has_rank;
-
-constexpr std::string_view kDomain = "ai.onnx.ml";
+using ml::kDomain;
 
 Status infer_floats(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 1));
@@ -127,42 +126,6 @@ bool all_have_rank(const Node& n) {
   return true;
 }
 
-// ---- LinearRegressor
-
-int64_t targets_of(const Node& n) { return n.attr_int("targets", 1); }
-
-Status infer_regressor(InferContext& c) {
-  ONNXC_TRY(require_inputs(c, 1));
-  const int64_t targets = targets_of(c.node);
-  if (targets < 1) return c.invalid("attribute `targets` must be positive");
-  if (!c.has_shape(0)) return c.set_unranked(0, Elem::F32), ok();
-  if (c.shape(0).size() != 2)
-    return c.unsupported("the input " + shape_str(c.shape(0)) + " has not rank 2, which is not supported yet");
-  return c.set(0, Elem::F32, {c.shape(0)[0], Dim(targets)}), ok();
-}
-
-Status decompose_regressor(Graph& g, Node& n) {
-  GraphWriter w(g, n);
-  const int64_t targets = targets_of(n);
-  const auto coefficients = n.attr_floats("coefficients");
-  auto intercepts = n.attr_floats("intercepts");
-  const auto count = static_cast<int64_t>(coefficients.size());
-  if (count == 0 || count % targets != 0 || (!intercepts.empty() && static_cast<int64_t>(intercepts.size()) != targets))
-    return Error(ErrorKind::InvalidModel, "coefficients and intercepts do not fit the targets", n.where());
-  intercepts.resize(static_cast<size_t>(targets), 0);
-  const int64_t features = count / targets;
-  ONNXC_TRY(require_equal(n, (*n.input(0)->type.shape)[1], Dim(features),
-                          "the input must have " + std::to_string(features) + " features"));
-  Value* const weights = w.transpose(g.add_constant(Tensor::f32({targets, features}, coefficients)), {1, 0});
-  Value* y = w.add("Add", {w.add("MatMul", {floats_of(w, n.input(0)), weights}),
-                           g.add_constant(Tensor::f32({targets}, intercepts))});
-  // Of one target ONNX Runtime gives the score itself.
-  const std::string transform = targets == 1 ? "NONE" : n.attr_string("post_transform", "NONE");
-  ONNXC_ASSIGN(y, ml::transformed(g, n, w, y, transform));
-  w.replace({y});
-  return ok();
-}
-
 OpDef features(std::string_view name, InferFn infer, DecomposeFn decompose, ConditionFn condition = has_rank) {
   OpDef d;
   d.name = name;
@@ -180,6 +143,5 @@ OP(Scaler) = features("Scaler", infer_floats, decompose_scaler);
 OP(Normalizer) = features("Normalizer", infer_floats, decompose_normalizer);
 OP(Imputer) = features("Imputer", infer_same_type, decompose_imputer);
 OP(FeatureVectorizer) = features("FeatureVectorizer", infer_vectorizer, decompose_vectorizer, all_have_rank);
-OP(LinearRegressor) = features("LinearRegressor", infer_regressor, decompose_regressor);
 
 }  // namespace onnxc

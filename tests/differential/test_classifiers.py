@@ -81,11 +81,21 @@ def forest(
     return node("TreeEnsembleClassifier", [x], ["label", "scores"], post_transform=transform, **attrs, **ML)
 
 
+def widened(tree_node, names=("nodes_values", "class_weights", "target_weights", "base_values")):
+    """The same trees with tensors of doubles that no float is equal to."""
+    attributes = {a.name: helper.get_attribute_value(a) for a in tree_node.attribute}
+    for name in [n for n in names if n in attributes]:
+        values = np.array(attributes.pop(name), np.float64) + random.uniform(-1e-9, 1e-9, 1)
+        attributes[name + "_as_tensor"] = helper.make_tensor(name, TensorProto.DOUBLE, [len(values)], values)
+    return node(tree_node.op_type, list(tree_node.input), list(tree_node.output), **attributes, **ML)
+
+
 X = random.normal(size=(40, 5)).astype(np.float32)
 W3, B3 = random.normal(size=15).tolist(), [0.5, -0.25, 0.0]
 ABC = ["a", "ß", "日本"]
 WORDS = np.array(["good", "bad", "very", "not", "film", "ß", ""], object)
 MODES = ["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ"]
+DOUBLES = X.astype(np.float64) + 1e-9
 WITH_NAN = np.where(random.random(X.shape) < 0.2, np.nan, X).astype(np.float32)
 
 
@@ -143,9 +153,23 @@ ROWS = {
     "trees_second_logistic": lambda: ([forest("x", 5, 2, 9, ABC[:2], "LOGISTIC", ids=[1], low=-1)], {"x": X}, STRING),
     "trees_first": lambda: ([forest("x", 5, 2, 9, ABC[:2], ids=[0])], {"x": X}, STRING),
     "trees_first_logistic": lambda: ([forest("x", 5, 2, 9, ABC[:2], "LOGISTIC", ids=[0], low=-1)], {"x": X}, STRING),
+    "trees_two_of_integers": lambda: ([forest("x", 5, 2, 9, [0, 1], low=-1)], {"x": X}, I64),
+    "trees_first_of_integers": lambda: ([forest("x", 5, 2, 9, [5, -7], ids=[0])], {"x": X}, I64),
+    "trees_two_base": lambda: ([forest("x", 5, 2, 9, ABC[:2], "SOFTMAX", base=[0.25, -0.5])], {"x": X}, STRING),
+    "trees_two_one_base": lambda: ([forest("x", 5, 2, 9, ABC[:2], base=[0.25])], {"x": X}, STRING),
+    "trees_first_base": lambda: ([forest("x", 5, 2, 9, ABC[:2], "LOGISTIC", ids=[0], low=-1, base=[-0.125])], {"x": X}, STRING),
+    "trees_first_two_bases": lambda: ([forest("x", 5, 2, 9, ABC[:2], ids=[0], low=-1, base=[0.5, 0.25])], {"x": X}, STRING),
+    "trees_probit": lambda: ([forest("x", 5, 3, 9, ABC, "PROBIT")], {"x": X}, STRING),
+    "trees_of_doubles": lambda: ([widened(forest("x", 5, 3, 30, ABC, base=[0.5, 0.25, 0.0]))], {"x": DOUBLES}, STRING),
+    "trees_two_of_doubles": lambda: ([widened(forest("x", 5, 2, 9, ABC[:2], "LOGISTIC", ids=[0], low=-1))], {"x": DOUBLES}, STRING),
+    "doubles_in_trees_of_floats": lambda: ([forest("x", 5, 3, 30, ABC, "SOFTMAX")], {"x": DOUBLES}, STRING),
+    "trees_of_integers": lambda: ([forest("x", 5, 3, 30, ABC)], {"x": (X * 2).astype(np.int64)}, STRING),
     "words_and_linear": words_and_linear,
     "categories_and_forest": categories_and_forest,
     "categories_of_integers": categories_of_integers,
+    "linear_nan": lambda: ([linear("x", W3, B3, ABC, "NONE")], {"x": WITH_NAN}, STRING),
+    "linear_probit": lambda: ([linear("x", W3, B3, ABC, "PROBIT")], {"x": X}, STRING),
+    "linear_softmax_zero": lambda: ([linear("x", W3, [0.0, 0.0, 0.0], ABC, "SOFTMAX_ZERO")], {"x": np.maximum(X, 0) * (X[:, :1] > 0)}, STRING),
 }  # fmt: skip
 
 

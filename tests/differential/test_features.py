@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from differential.test_classifiers import forest
+from differential.test_classifiers import forest, widened
 from onnx import TensorProto, helper
 from support.c_abi import CompiledModel
 from support.compiler import compile_model
@@ -36,6 +36,11 @@ CASES = {
     "regressor through a logistic": (
         "LinearRegressor",
         {"coefficients": [*COLUMNS, 1.0, 2.0, 3.0, 4.0], "targets": 2, "post_transform": "LOGISTIC"},
+        TensorProto.FLOAT,
+    ),
+    "regressor through a probit": (
+        "LinearRegressor",
+        {"coefficients": COLUMNS, "post_transform": "PROBIT"},
         TensorProto.FLOAT,
     ),
     "regressor of one target, which ONNX Runtime leaves as it is": (
@@ -95,12 +100,34 @@ def test_feature_vectorizer(tmp_path):
     np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("aggregate", ["SUM", "AVERAGE"])
-@pytest.mark.parametrize("base", [None, [0.5, -0.5]])
-def test_forest_of_numbers(tmp_path, aggregate, base):
-    classifier = forest("x", FEATURES, 2, 5, [0, 1])
+def tree_regressor(targets, **more):
+    classifier = forest("x", FEATURES, targets, 5, list(range(targets)))
     attributes = {a.name: helper.get_attribute_value(a) for a in classifier.attribute}
     attributes = {k.replace("class_", "target_"): v for k, v in attributes.items() if not k.startswith("classlabels")}
-    attributes |= {"n_targets": 2, "aggregate_function": aggregate} | ({"base_values": base} if base else {})
+    return attributes | {"n_targets": targets} | more
+
+
+@pytest.mark.parametrize("aggregate", ["SUM", "AVERAGE", "MIN", "MAX"])
+@pytest.mark.parametrize("base", [None, [0.5, -0.5]])
+def test_forest_of_numbers(tmp_path, aggregate, base):
+    attributes = tree_regressor(2, aggregate_function=aggregate, **({"base_values": base} if base else {}))
     ours, theirs = answers(tmp_path, "TreeEnsembleRegressor", attributes, [table(TensorProto.FLOAT, 3)], "N")
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("targets", [1, 3])
+@pytest.mark.parametrize("transform", ["LOGISTIC", "SOFTMAX", "SOFTMAX_ZERO", "PROBIT"])
+def test_transformed_forest(tmp_path, targets, transform):
+    attributes = tree_regressor(targets, post_transform=transform)
+    ours, theirs = answers(tmp_path, "TreeEnsembleRegressor", attributes, [table(TensorProto.FLOAT, 3)], "N")
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_forest_of_doubles(tmp_path, wide):
+    x = table(TensorProto.FLOAT, 3).astype(np.float64) + 1e-9
+    made = helper.make_node("TreeEnsembleRegressor", ["x0"], ["y"], **tree_regressor(2, base_values=[0.5, -0.5]))
+    made = widened(made) if wide else made
+    attributes = {a.name: helper.get_attribute_value(a) for a in made.attribute}
+    ours, theirs = answers(tmp_path, "TreeEnsembleRegressor", attributes, [x], "N")
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)

@@ -130,10 +130,14 @@ bool has_strings(const Program& program) {
   return std::ranges::any_of(program.buffers, [](const Buffer& b) { return b.elem == Elem::String; });
 }
 
-bool calls(const Program& program, std::string_view kernel) {
-  return std::ranges::any_of(program.ops, [&](const Operation& op) {
-    const auto* call = std::get_if<KernelCall>(&op.node);
-    return call && call->kernel == kernel;
+// Whether a kernel whose name begins so is called, in regions too.
+bool calls(const std::vector<Operation>& ops, std::string_view kernel) {
+  return std::ranges::any_of(ops, [&](const Operation& op) {
+    if (const auto* call = std::get_if<KernelCall>(&op.node)) return call->kernel.starts_with(kernel);
+    if (const auto* branch = std::get_if<If>(&op.node))
+      return calls(branch->then_region.ops, kernel) || calls(branch->else_region.ops, kernel);
+    const auto* loop = std::get_if<Loop>(&op.node);
+    return loop && calls(loop->body.ops, kernel);
   });
 }
 
@@ -244,7 +248,7 @@ Result<std::string> render_operations(const Plan& plan, const ModelIdentity& ide
   values.set("target", target.name());
   data headers(data::type::list), functions(data::type::list), steps(data::type::list);
   headers << data("header", "all_kernels.h");
-  if (calls(plan.program, "tree_scores_f32")) headers << data("header", "trees.h");
+  if (calls(plan.program.ops, "tree_scores")) headers << data("header", "trees.h");
   if (has_strings(plan.program)) headers << data("header", "text_kernels.h");
   for (const std::string& f : body.functions()) functions << data("text", f);
   for (const BodyPrinter::Step& s : body.steps()) {
