@@ -1,5 +1,5 @@
 // What classifiers of ai.onnx.ml share: labels, which class wins, scores after post_transform. Tested by
-// tests/differential/test_classifiers.py.
+// tests/differential/test_classifiers.py and test_svm.py.
 #pragma once
 
 #include "compiler/ops/ml.h"

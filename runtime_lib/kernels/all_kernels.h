@@ -20,6 +20,7 @@
 #include "resize_taps.h"
 #include "rows.h"
 #include "sequence.h"
+#include "svm.h"
 #include "transpose.h"
 #include "unique.h"
 
