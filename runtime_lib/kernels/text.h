@@ -88,6 +88,29 @@ struct Splitter {
   }
 };
 
+// The longest runs of wanted bytes (wanted[256]), of `least` characters or more.
+struct Tokens {
+  onnxc_string rest;
+  const uint8_t* wanted;
+  int64_t least;
+
+  ONNXC_INLINE bool next(onnxc_string* token) {
+    for (;;) {
+      uint64_t begin = 0;
+      while (begin < rest.bytes && !wanted[static_cast<uint8_t>(rest.data[begin])]) ++begin;
+      uint64_t end = begin;
+      int64_t characters = 0;
+      for (; end < rest.bytes && wanted[static_cast<uint8_t>(rest.data[end])]; ++end)
+        characters += (rest.data[end] & 0xC0) != 0x80;
+      if (end == begin) return false;
+      *token = {rest.data + begin, end - begin};
+      rest.data += end;
+      rest.bytes -= end;
+      if (characters >= least) return true;
+    }
+  }
+};
+
 }  // namespace onnxc_kernels
 
 ONNXC_KERNEL bool onnxc_eq_string(const char* a, uint64_t a_bytes, const char* b, uint64_t b_bytes) {
@@ -178,6 +201,31 @@ ONNXC_KERNEL void onnxc_match_texts(uint8_t* out, const onnxc_string* x, const u
     for (uint64_t at = 0; at < x[i].bytes; ++at)
       state = next[state * classes + class_of[static_cast<uint8_t>(x[i].data[at])]];
     out[i] = accepts[state];
+  }
+}
+
+// The greatest number of tokens that a text has.
+ONNXC_KERNEL void onnxc_count_tokens(int64_t* greatest, const onnxc_string* x, const uint8_t* wanted, int64_t n,
+                                     int64_t least) {
+  *greatest = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    onnxc_kernels::Tokens tokens = {x[i], wanted, least};
+    int64_t count = 0;
+    for (onnxc_string token; tokens.next(&token);) ++count;
+    if (count > *greatest) *greatest = count;
+  }
+}
+
+// The tokens in rows of `greatest`, filled up with `pad`.
+ONNXC_KERNEL void onnxc_find_tokens(onnxc_string* y, const onnxc_string* x, const uint8_t* wanted, const uint8_t* pad,
+                                    int64_t n, int64_t greatest, int64_t pad_bytes, int64_t least) {
+  for (int64_t i = 0; i < n; ++i) {
+    onnxc_kernels::Tokens tokens = {x[i], wanted, least};
+    for (int64_t k = 0; k < greatest; ++k)
+      if (onnxc_string token; tokens.next(&token))
+        y[i * greatest + k] = token;
+      else
+        y[i * greatest + k] = {reinterpret_cast<const char*>(pad), static_cast<uint64_t>(pad_bytes)};
   }
 }
 

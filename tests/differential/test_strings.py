@@ -28,7 +28,7 @@ def model(nodes, inputs, outputs, constants=(), free=False, ml=4):
         [helper.make_tensor_value_info(name, elem, None) for name, elem in outputs.items()],
         [onnx.numpy_helper.from_array(array, name) for name, array in dict(constants).items()],
     )
-    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("ai.onnx.ml", ml)]
+    opsets = [helper.make_opsetid(*row) for row in (("", 21), ("ai.onnx.ml", ml), ("com.microsoft", 1))]
     return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
@@ -36,6 +36,20 @@ STRING, I64, F32, BOOL = TensorProto.STRING, TensorProto.INT64, TensorProto.FLOA
 node = helper.make_node
 X = text(4, 3)
 ML = {"domain": "ai.onnx.ml"}
+
+TOKENS = {
+    "letters": {"tokenexp": "[a-zA-Z0-9_]+"},
+    "words": {"tokenexp": r"\w+", "mincharnum": 2},
+    "all but": {"tokenexp": r"[^\s,b-]+", "mincharnum": 2},
+    "separators": {"separators": [" ", ",", r"\."], "pad_value": "#ß"},
+}
+
+
+def tokens(mincharnum=1, pad_value="", **attributes):
+    attributes |= {"mincharnum": mincharnum, "pad_value": pad_value, "mark": 0, "domain": "com.microsoft"}
+    texts = np.array([["a b-c, dd.", "naïve café", ""], ["日本 語語,x", "_1 2-", "   "]], object)
+    return [node("Tokenizer", ["x"], ["y"], **attributes)], {"x": texts}, {"y": STRING}, {}
+
 
 ROWS = {
     "equal": ([node("Equal", ["x", "y"], ["z"])], {"x": X, "y": text(3, seed=1)}, {"z": BOOL}, {}),
@@ -49,6 +63,7 @@ ROWS = {
         {},
     ),
     "split_space": ([node("StringSplit", ["x"], ["y", "n"], maxsplit=1)], {"x": X}, {"y": STRING, "n": I64}, {}),
+    **{f"tokens of {name}": tokens(**attributes) for name, attributes in TOKENS.items()},
     "upper": (
         [node("StringNormalizer", ["x"], ["y"], case_change_action="UPPER", locale="C.UTF-8")],
         {"x": text(9)},

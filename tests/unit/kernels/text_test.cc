@@ -100,4 +100,21 @@ TEST(Text, SplitsAsPythonDoes) {
   EXPECT_EQ(split("", ",", -1), Parts{""});
 }
 
+TEST(Text, TokensAreRunsOfWantedBytes) {
+  uint8_t wanted[256] = {};
+  for (int c = 'a'; c <= 'z'; ++c) wanted[c] = 1;
+  for (int c = 128; c < 256; ++c) wanted[c] = 1;
+  const auto tokens = [&](const std::string& s, int64_t least) {
+    Tokens t = {view(s), wanted, least};
+    std::vector<std::string> found;
+    for (onnxc_string token; t.next(&token);) found.push_back(text(token));
+    return found;
+  };
+  using Parts = std::vector<std::string>;
+  EXPECT_EQ(tokens("  ab, c\xC3\xA9 d.", 1), (Parts{"ab", "c\xC3\xA9", "d"}));
+  EXPECT_EQ(tokens("a bc \xC3\xA9 \xC3\xA9\xC3\xA9", 2), (Parts{"bc", "\xC3\xA9\xC3\xA9"}));
+  EXPECT_EQ(tokens("", 1), Parts{});
+  EXPECT_EQ(tokens("12 ,", 1), Parts{});
+}
+
 }  // namespace
