@@ -1,4 +1,4 @@
-// LinearClassifier and ZipMap (ai.onnx.ml: onnx/docs/Operators-ml.md), and what classifiers share: scores of classes,
+// LinearClassifier (ai.onnx.ml: onnx/docs/Operators-ml.md), and what classifiers share: scores of classes,
 // and the label of the class that wins, a string or an integer. Where two classes share one score, and which of two
 // wins, is as ONNX Runtime has it. Tested by tests/differential/test_classifiers.py.
 #include "compiler/ops/classifiers.h"
@@ -47,55 +47,6 @@ Status decompose_linear(Graph& graph, Node& node) {
   return ok();
 }
 
-// ---- ZipMap: the output is the tensor of scores itself; the metadata of the model tell the key of each column
-
-Status infer_zip_map(InferContext& c) {
-  ONNXC_TRY(require_inputs(c, 1));
-  const Tensor labels = labels_of(c.node);
-  if (labels.numel() < 1) return c.invalid("there are no class labels");
-  if (c.elem(0) != Elem::F32) return c.invalid("the input must hold f32, not " + c.in(0).str());
-  c.outputs[0] = Type::sequence(Type::map(labels.elem(), Type::tensor(Elem::F32, {})));
-  if (!c.has_shape(0)) return ok();
-  const Shape& x = c.shape(0);
-  if (x.empty() || x.size() > 2) return c.invalid("the input " + shape_str(x) + " must have rank 1 or 2");
-  return c.require_equal(x.back(), Dim(labels.numel()), "the scores of the input and the class labels");
-}
-
-std::string json_text(const std::string& text) {
-  std::string out = "\"";
-  for (char c : text) {
-    constexpr const char* kHex = "0123456789abcdef";
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20) {
-      out += std::string("\\u00") + kHex[byte >> 4] + kHex[byte & 15];
-      continue;
-    }
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + "\"";
-}
-
-std::string json_list(const Tensor& labels) {
-  std::string out = "[";
-  for (int64_t i = 0; i < labels.numel(); ++i) {
-    const auto at = static_cast<size_t>(i);
-    const std::string label =
-        labels.elem() == Elem::String ? json_text(labels.as_strings()[at]) : std::to_string(labels.int_at(i));
-    out += (i ? ", " : "") + label;
-  }
-  return out + "]";
-}
-
-Status decompose_zip_map(Graph& graph, Node& node) {
-  if (graph.parent || !graph.is_output(node.output()) || !node.output()->users.empty())
-    return Error(ErrorKind::Unsupported, "its output is not just an output of the model, which is not supported yet",
-                 node.where());
-  graph.metadata["zipmap." + node.output()->name] = json_list(labels_of(node));
-  GraphWriter(graph, node).replace({node.input(0)});
-  return ok();
-}
-
 }  // namespace
 
 Tensor ml::labels_of(const Node& n) {
@@ -124,6 +75,5 @@ OP(LinearClassifier) = {.name = "LinearClassifier",
                         .decompose = decompose_linear,
                         .decompose_if = has_rank,
                         .accuracy = Accuracy::Accumulating};
-OP(ZipMap) = {.name = "ZipMap", .domain = kDomain, .infer = infer_zip_map, .decompose = decompose_zip_map};
 
 }  // namespace onnxc

@@ -48,6 +48,8 @@ def _as_value(name: str, value: object, arg: NodeArg | None) -> numpy.ndarray | 
     """An array; of a sequence a list of arrays; None where an optional holds nothing."""
     if arg is not None and arg.is_optional and value is None:
         return None
+    if arg is not None and arg.keys:
+        return _row_of_map(value, arg)
     if arg is None or not arg.is_sequence:
         return _as_array(name, value, arg)
     if not isinstance(value, list):
@@ -55,6 +57,42 @@ def _as_value(name: str, value: object, arg: NodeArg | None) -> numpy.ndarray | 
             f"Unable to handle object of type {type(value)}: input '{name}' is a sequence, fed as a list"
         )
     return [_as_array(name, element, arg) for element in value]
+
+
+def _row_of_map(value: object, arg: NodeArg) -> numpy.ndarray:
+    """The values of the keys that the model knows; those of missing keys are 0 or empty."""
+    if isinstance(value, numpy.ndarray):
+        raise errors.InvalidArgument.of(
+            f"input with name: '{arg.name}' expected to be of type: 1 but received a tensor"
+        )
+    if not isinstance(value, dict):
+        raise RuntimeError(f"Unable to handle object of type {type(value)}: input '{arg.name}' is a map, fed as a dict")
+    if not value:
+        raise RuntimeError("Size of dictionary is empty, unable to run the prediction.")
+    first = next(iter(value))
+    if not isinstance(first, str | int | numpy.integer):
+        raise RuntimeError(
+            f"Unexpected key type  {type(first)}, it cannot be linked to C type int64_t for input '{arg.name}'."
+        )
+    if isinstance(first, str) != isinstance(arg.keys[0], str):
+        actual = "string" if isinstance(first, str) else "int64"
+        raise errors.InvalidArgument.of(
+            f"Unexpected input data type. Actual: ((map({actual},tensor(float)))) , expected: (({arg.type}))"
+        )
+    row = numpy.full((1, len(arg.keys)), "" if arg.dtype == object else 0, arg.dtype)
+    with numpy.errstate(over="ignore"):
+        for place, key in enumerate(arg.keys):
+            if key in value:
+                row[0, place] = _value_of_map(value[key], arg)
+    return row
+
+
+def _value_of_map(value: object, arg: NodeArg) -> object:
+    if isinstance(value, str) == (arg.dtype == object):
+        return value
+    raise RuntimeError(
+        f"Unexpected value type  {type(value)}, it cannot be linked to C type string for input '{arg.name}'."
+    )
 
 
 def _ready(arg: NodeArg, value: numpy.ndarray | list[numpy.ndarray] | None):

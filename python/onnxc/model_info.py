@@ -8,17 +8,25 @@ from onnxc import elements
 class NodeArg:
     """An input or output: name, type as ONNX Runtime spells it, shape (a named dim is a str, an unnamed free one None)."""
 
-    __slots__ = ("_name", "_type", "dims", "elem", "dtype", "static_shape", "is_sequence", "is_optional")
+    __slots__ = ("_name", "_type", "dims", "elem", "dtype", "static_shape", "is_sequence", "is_optional", "keys")
 
     def __init__(
-        self, name: str, type: str, dims: list | None, elem: int, is_sequence: bool = False, is_optional: bool = False
+        self,
+        name: str,
+        type: str,
+        dims: list | None,
+        elem: int,
+        is_sequence: bool = False,
+        is_optional: bool = False,
+        keys: list | None = None,
     ):
         self._name, self._type = name, type
         self.is_sequence, self.is_optional = is_sequence, is_optional
+        self.keys = keys  # of a map, whose values the model takes as a row in this order
         self.dims = dims  # None: not even the rank is known; of a sequence or optional: of its elements
         self.elem = elem  # the number of the element type
         self.dtype = elements.DTYPES.get(elem)
-        self.static_shape = tuple(dims) if self.is_static() and not self.is_list else None
+        self.static_shape = tuple(dims) if self.is_static() and not self.is_list and not keys else None
 
     @property
     def name(self) -> str:
@@ -30,7 +38,7 @@ class NodeArg:
 
     @property
     def shape(self) -> list:
-        return [] if self.is_sequence else list(self.dims or [])
+        return [] if self.is_sequence or self.keys else list(self.dims or [])
 
     @property
     def is_list(self) -> bool:

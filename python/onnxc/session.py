@@ -124,8 +124,9 @@ class InferenceSession:
 
     def _load_compiled(self, path: str) -> None:
         program = _Program(path, self._options)
-        self._inputs = [_arg_of_info(*info) for info in program.model.inputs]
-        self._map_keys = _map_keys(program.model.metadata)
+        fed = _map_keys(program.model.metadata, "dictvectorizer.")
+        self._inputs = [_fed_by_map(_arg_of_info(*info), fed) for info in program.model.inputs]
+        self._map_keys = _map_keys(program.model.metadata, "zipmap.")
         self._outputs = [_with_keys(_arg_of_info(*info), self._map_keys) for info in program.model.outputs]
         self._metadata = _metadata(program.model.metadata)
         self._programs[()] = program
@@ -136,8 +137,9 @@ class InferenceSession:
         name = self._key_of(["--describe", *fixed]) + ".json"
         text = cache.get_text(name, lambda: json.dumps(compiler.describe(self._source, fixed)))
         described = json.loads(text)
-        self._inputs = [_arg_of_json(value) for value in described["inputs"]]
-        self._map_keys = _map_keys(described["metadata"])
+        fed = _map_keys(described["metadata"], "dictvectorizer.")
+        self._inputs = [_fed_by_map(_arg_of_json(value), fed) for value in described["inputs"]]
+        self._map_keys = _map_keys(described["metadata"], "zipmap.")
         self._outputs = [_with_keys(_arg_of_json(value), self._map_keys) for value in described["outputs"]]
         self._metadata = _metadata(described["metadata"])
         if all(arg.is_static() for arg in self._inputs):
@@ -216,18 +218,28 @@ def _arg_of_json(value: dict) -> NodeArg:
     return list_arg(value["name"], elements.NUMBERS[value["elem"]], value.get("dims"), sequence, optional)
 
 
-def _map_keys(pairs: dict[str, str]) -> dict[str, list]:
-    """The keys of outputs that are maps in the file (ZipMap) and a tensor of their values in the compiled model."""
-    return {
-        name.removeprefix("zipmap."): json.loads(text) for name, text in pairs.items() if name.startswith("zipmap.")
-    }
+def _map_keys(pairs: dict[str, str], kind: str) -> dict[str, list]:
+    """The keys of outputs ("zipmap.") or inputs ("dictvectorizer.") that are maps in the file and a tensor of their values in
+    the compiled model."""
+    return {name.removeprefix(kind): json.loads(text) for name, text in pairs.items() if name.startswith(kind)}
+
+
+def _key_type(keys: list) -> str:
+    return "string" if isinstance(keys[0], str) else "int64"
 
 
 def _with_keys(arg: NodeArg, keys: dict[str, list]) -> NodeArg:
     if arg.name not in keys:
         return arg
-    key = "string" if isinstance(keys[arg.name][0], str) else "int64"
-    return NodeArg(arg.name, f"seq(map({key},tensor(float)))", None, 0)
+    return NodeArg(arg.name, f"seq(map({_key_type(keys[arg.name])},tensor(float)))", None, 0)
+
+
+def _fed_by_map(arg: NodeArg, keys: dict[str, list]) -> NodeArg:
+    own = keys.get(arg.name)
+    if own is None:
+        return arg
+    type = f"map({_key_type(own)},tensor({elements.NAMES[arg.elem]}))"
+    return NodeArg(arg.name, type, [1, len(own)], arg.elem, keys=own)
 
 
 def _metadata(pairs: dict[str, str]) -> ModelMetadata:

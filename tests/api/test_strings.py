@@ -6,6 +6,7 @@ import onnx.parser
 import onnxc
 import onnxruntime
 import pytest
+from support.compiler import compile_model
 
 CONCAT = """<ir_version: 10, opset_import: ["": 21]>
 agraph (string[2, 2] x, string[2, 1] y) => (string[2, 2] z) { z = StringConcat(x, y) }"""
@@ -75,3 +76,61 @@ def test_maps_as_onnx_runtime(key, labels):
     (wanted, y), (maps, z) = real.run(None, {"x": x}), ours.run(None, {"x": x})
     assert maps == wanted and list(maps[0]) == list(wanted[0])
     np.testing.assert_array_equal(z, y)
+
+
+def vectorizer(key, value, **vocabulary):
+    map_type = onnx.helper.make_map_type_proto(key, onnx.helper.make_tensor_type_proto(value, []))
+    nodes = [
+        onnx.helper.make_node("DictVectorizer", ["x"], ["row"], domain="ai.onnx.ml", **vocabulary),
+        onnx.helper.make_node("Identity", ["row"], ["y"]),
+    ]
+    y = onnx.helper.make_tensor_value_info("y", value, None)
+    graph = onnx.helper.make_graph(nodes, "g", [onnx.helper.make_value_info("x", map_type)], [y])
+    opsets = [onnx.helper.make_opsetid("", 21), onnx.helper.make_opsetid("ai.onnx.ml", 3)]
+    return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
+
+
+FLOAT, INT64, STRING, DOUBLE = 1, 7, 8, 11
+MAPS = [
+    {"a": 1.5, "c": 2.0, "zz": 1.0},
+    {"a": 1, "é": True},
+    {"c": np.float32(0.1), "a": float("nan")},
+    {"a": 1e300},
+    {},
+    {"a": "x"},
+    {1: 2.0},
+    {1.5: 2.0},
+    np.float32([[1, 2, 3]]),
+]
+
+
+@pytest.mark.parametrize("feed", range(len(MAPS)))
+def test_maps_that_go_in_as_onnx_runtime(feed):
+    model = vectorizer(STRING, FLOAT, string_vocabulary=["a", "é", "c"])
+    real, ours = onnxruntime.InferenceSession(model), onnxc.InferenceSession(model)
+    assert str(ours.get_inputs()[0]) == str(real.get_inputs()[0])
+    wanted, got = outcome(real, {"x": MAPS[feed]}), outcome(ours, {"x": MAPS[feed]})
+    assert str(got) == str(wanted)
+
+
+# Maps that ONNX Runtime's Python cannot feed.
+@pytest.mark.parametrize(
+    "model, feed, wanted",
+    [
+        (vectorizer(INT64, STRING, int64_vocabulary=[5, -1]), {5: "é", 7: "b"}, [["é", ""]]),
+        (vectorizer(INT64, DOUBLE, int64_vocabulary=[5, -1]), {-1: 0.1}, [[0, 0.1]]),
+        (vectorizer(STRING, INT64, string_vocabulary=["a", "b"]), {"b": 2**40}, [[0, 2**40]]),
+    ],
+)
+def test_maps_of_other_types(tmp_path, model, feed, wanted):
+    (y,) = onnxc.InferenceSession(model).run(None, {"x": feed})
+    assert y.tolist() == wanted
+
+
+def test_compiled_model_of_a_map(tmp_path):
+    source, artefact = tmp_path / "model.onnx", tmp_path / "model.so"
+    source.write_bytes(vectorizer(INT64, FLOAT, int64_vocabulary=[5, -1]))
+    assert compile_model(source, artefact).ok
+    session = onnxc.InferenceSession(str(artefact))
+    assert session.get_inputs()[0].type == "map(int64,tensor(float))"
+    assert session.run(None, {"x": {5: 2.5}})[0].tolist() == [[2.5, 0]]

@@ -117,7 +117,8 @@ typedef struct onnxc_value_info {
 #define ONNXC_OF_SEQUENCE 2u /* of an ONNXC_OPTIONAL: it holds a sequence, not a tensor */
 
 /* Of the file: "producer_name", "graph_name", "custom.KEY" ... "zipmap.OUTPUT": the file has maps there (ZipMap), the
- * model the tensor of their values; a list of their keys, one per column, as JSON. */
+ * model the tensor of their values; a list of their keys, one per column, as JSON. "dictvectorizer.INPUT": so too where
+ * the file has a map that goes in; missing keys are 0 or empty. */
 typedef struct onnxc_metadata {
   const char* key;
   const char* value;
