@@ -4,6 +4,8 @@
 #include "compiler/ops/trees.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <numeric>
 #include <set>
 
@@ -19,10 +21,12 @@ using ml::Classifier;
 using ml::kDomain;
 using ml::number;
 
-// As the kernel reads them (runtime_lib/kernels/trees.h).
+// Each tree's nodes level by level, the two that follow one node side by side (runtime_lib/kernels/trees.h).
 struct Trees {
-  std::vector<int32_t> nodes, vote_columns, roots;
-  int64_t features = 0;  // that must be there
+  std::vector<int32_t> what, next, vote_columns, roots;
+  std::vector<double> splits, votes;  // splits: of leaves that all have one vote, this
+  int64_t features = 0;               // that must be there
+  bool single = true;                 // each leaf has one vote
 };
 
 int32_t mode_of(const std::string& name) {
@@ -37,15 +41,14 @@ class TreeReader {
  public:
   TreeReader(const Node& n, std::string votes, int64_t columns) : n_(n), votes_(std::move(votes)), columns_(columns) {}
 
-  // `splits` and `weights` are as many as the table of nodes and that of votes hold.
-  Result<Trees> read(int64_t splits, const Tensor& weights) {
+  Result<Trees> read(const Tensor& splits, const Tensor& weights) {
     trees_ = n_.attr_ints("nodes_treeids"), ids_ = n_.attr_ints("nodes_nodeids");
     const auto features = n_.attr_ints("nodes_featureids"), on_true = n_.attr_ints("nodes_truenodeids"),
                on_false = n_.attr_ints("nodes_falsenodeids");
     const auto missing = n_.attr_ints("nodes_missing_value_tracks_true", std::vector<int64_t>(ids_.size(), 0));
     const auto modes = n_.attr_strings("nodes_modes");
     for (size_t size : {trees_.size(), features.size(), on_true.size(), on_false.size(), modes.size(),
-                        static_cast<size_t>(splits), missing.size()})
+                        static_cast<size_t>(splits.numel()), missing.size()})
       if (size != ids_.size()) return invalid("the attributes of the nodes have different lengths");
     if (ids_.size() > kMost) return Error(ErrorKind::Unsupported, "the trees have too many nodes", n_.where());
     ONNXC_TRY(sort_places());
@@ -54,21 +57,19 @@ class TreeReader {
       const int32_t mode = mode_of(modes[i]);
       if (mode < 0) return invalid("there is no mode \"" + modes[i] + "\"");
       const int64_t yes = mode ? at(trees_[i], on_true[i]) : 0, no = mode ? at(trees_[i], on_false[i]) : 0;
-      if (yes < 0 || no < 0 || features[i] < 0 || features[i] >= INT32_MAX) return invalid("a node leads nowhere");
+      if (yes < 0 || no < 0 || features[i] < 0 || features[i] > kMostFeatures) return invalid("a node leads nowhere");
       if (mode) t_.features = std::max(t_.features, features[i] + 1);
-      t_.nodes.insert(t_.nodes.end(),
-                      {static_cast<int32_t>(features[i]), mode + (mode && missing[i] ? 8 : 0),
-                       static_cast<int32_t>(yes), static_cast<int32_t>(no), first_vote_[i], first_vote_[i + 1]});
+      what_.push_back(mode ? mode + (missing[i] ? 8 : 0) + 16 * static_cast<int32_t>(features[i]) : 0);
+      yes_.push_back(static_cast<size_t>(yes)), no_.push_back(static_cast<size_t>(no));
     }
-    ONNXC_TRY(find_roots());
+    ONNXC_TRY(lay_out());
+    fill(splits);
     return std::move(t_);
   }
 
-  // The place in the table of votes of each vote of the attributes.
-  const std::vector<size_t>& vote_order() const { return vote_order_; }
-
  private:
   static constexpr size_t kMost = INT32_MAX / 8;
+  static constexpr int64_t kMostFeatures = INT32_MAX / 16 - 1;
 
   Error invalid(const std::string& what) const { return Error(ErrorKind::InvalidModel, what, n_.where()); }
   std::pair<int64_t, int64_t> key(size_t i) const { return {trees_[i], ids_[i]}; }
@@ -109,33 +110,50 @@ class TreeReader {
     }
     std::partial_sum(first_vote_.begin(), first_vote_.end(), first_vote_.begin());
     std::vector<int32_t> next(first_vote_);
-    t_.vote_columns.resize(ids.size());
+    t_.vote_columns.resize(ids.size()), t_.votes.resize(ids.size());
     for (size_t i = 0; i < ids.size(); ++i) {
       const auto place = static_cast<size_t>(next[node_of[i]]++);
-      vote_order_.push_back(place);
+      t_.votes[place] = weights.float_at(static_cast<int64_t>(i));
       t_.vote_columns[place] = static_cast<int32_t>(columns[i]);
     }
     return ok();
   }
 
-  // The first node of each tree; from there every node is met once.
-  Status find_roots() {
+  // A tree begins with its first node; from there every node is met once.
+  Status lay_out() {
     std::set<int64_t> begun;
     std::vector<bool> met(ids_.size());
     for (size_t i = 0; i < ids_.size(); ++i) {
       if ((i > 0 && trees_[i] == trees_[i - 1]) || !begun.insert(trees_[i]).second) continue;
-      t_.roots.push_back(static_cast<int32_t>(i));
-      std::vector<size_t> waiting = {i};
-      while (!waiting.empty()) {
-        const size_t node = waiting.back();
-        waiting.pop_back();
+      t_.roots.push_back(static_cast<int32_t>(order_.size()));
+      size_t next = order_.size();
+      order_.push_back(i);
+      for (; next < order_.size(); ++next) {
+        const size_t node = order_[next];
         if (met[node]) return invalid("the nodes of tree " + std::to_string(trees_[i]) + " are no tree");
         met[node] = true;
-        if (t_.nodes[6 * node + 1] == 0) continue;
-        for (size_t next : {2, 3}) waiting.push_back(static_cast<size_t>(t_.nodes[6 * node + next]));
+        t_.what.push_back(what_[node]);
+        t_.next.push_back(static_cast<int32_t>(order_.size()));
+        if (what_[node] != 0) order_.insert(order_.end(), {yes_[node], no_[node]});
+        t_.single = t_.single && (what_[node] != 0 || first_vote_[node + 1] - first_vote_[node] == 1);
       }
     }
     return t_.roots.empty() ? Status(invalid("there are no trees")) : ok();
+  }
+
+  // What branches compare with, and the votes of leaves.
+  void fill(const Tensor& splits) {
+    for (size_t i = 0; i < order_.size(); ++i) {
+      t_.splits.push_back(splits.float_at(static_cast<int64_t>(order_[i])));
+      if (t_.what[i] != 0) continue;
+      const auto first = static_cast<size_t>(first_vote_[order_[i]]),
+                 end = static_cast<size_t>(first_vote_[order_[i] + 1]);
+      t_.next[i] = first == end ? -1 : t_.single ? t_.vote_columns[first] : static_cast<int32_t>(first);
+      if (t_.single) t_.splits.back() = t_.votes[first];
+    }
+    for (size_t node = 0; node < ids_.size(); ++node)
+      if (first_vote_[node] < first_vote_[node + 1])
+        t_.vote_columns[static_cast<size_t>(first_vote_[node + 1]) - 1] ^= -1;
   }
 
   const Node& n_;
@@ -143,34 +161,59 @@ class TreeReader {
   const int64_t columns_;
   Trees t_;
   std::vector<int64_t> trees_, ids_;
-  std::vector<size_t> places_, vote_order_;  // nodes by tree and id; see vote_order()
-  std::vector<int32_t> first_vote_;          // per node, and the end
+  std::vector<size_t> places_, yes_, no_,
+      order_;                               // nodes by tree and id; what follows a node; nodes as they are laid out
+  std::vector<int32_t> what_, first_vote_;  // per node, first_vote_ also at the end
 };
 
-// ---- TreeScores (x, nodes, splits, vote columns, votes, roots)
+// ---- TreeScores (x, nodes, vote columns, votes, roots)
 
 Status infer_tree_scores(InferContext& c) {
-  ONNXC_TRY(require_inputs(c, 6));
+  ONNXC_TRY(require_inputs(c, 5));
   if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
   return c.set(0, c.elem(0), {c.shape(0)[0], Dim(c.node.attr_int("columns", 1))}), ok();
 }
 
 Status lower_tree_scores(LowerContext& c) {
   const Shape& y = c.out_shape();
-  const int64_t trees = c.in_shape(5)[0].value();
+  const int64_t trees = c.in_shape(4)[0].value();
   Call call(c.out_elem() == Elem::F64 ? "tree_scores_f64" : "tree_scores_f32");
-  std::vector<BufferId> in;
-  for (size_t i = 0; i < 6; ++i) {
+  for (size_t i = 0; i < 5; ++i) {
     ONNXC_ASSIGN(const BufferId buffer, c.in(i));
-    in.push_back(buffer);
+    call.in(buffer);
   }
-  call.out(c.out());
-  for (BufferId buffer : in) call.in(buffer);
-  call.arg("features", c.in_shape(0)[1]).arg("columns", y[1]).arg("trees", trees);
-  call.arg("aggregate", c.node().attr_int("aggregate", 0));
+  call.out(c.out()).arg("features", c.in_shape(0)[1]).arg("columns", y[1]).arg("trees", trees);
+  for (const char* name : {"aggregate", "mode", "single"}) call.arg(name, c.node().attr_int(name, 0));
   constexpr int64_t kWorkOfTree = 512;
   c.emit(call.partition("rows", y[0], y[0] * Dim(trees * kWorkOfTree)).op());
   return ok();
+}
+
+// The mode of all branches, 0 where they differ or NaN goes on.
+int64_t common_mode(const Trees& t) {
+  int32_t mode = 0;
+  for (int32_t what : t.what) {
+    if (what == 0) continue;
+    if (what & 8 || (mode && mode != (what & 7))) return 0;
+    mode = what & 7;
+  }
+  return mode;
+}
+
+// The nodes as the kernel reads them, numbers being f32 or f64.
+std::vector<int32_t> node_words(const Trees& t, bool wide) {
+  std::vector<int32_t> words;
+  words.reserve(t.what.size() * (wide ? 4 : 3));
+  for (size_t i = 0; i < t.what.size(); ++i) {
+    words.insert(words.end(), {t.what[i], t.next[i]});
+    if (!wide) {
+      words.push_back(std::bit_cast<int32_t>(static_cast<float>(t.splits[i])));
+      continue;
+    }
+    const auto parts = std::bit_cast<std::array<int32_t, 2>>(t.splits[i]);
+    words.insert(words.end(), parts.begin(), parts.end());
+  }
+  return words;
 }
 
 // ---- TreeEnsembleClassifier
@@ -257,8 +300,7 @@ Result<ml::TreeScores> ml::tree_scores(GraphWriter& w, const Node& node, const s
   const auto splits = tree_numbers(node, "nodes_values"), weights = tree_numbers(node, votes + "_weights");
   if (!splits || !weights)
     return Error(ErrorKind::InvalidModel, "nodes_values or " + votes + "_weights is missing", node.where());
-  TreeReader reader(node, votes, columns);
-  ONNXC_ASSIGN(const Trees t, reader.read(splits->numel(), *weights));
+  ONNXC_ASSIGN(const Trees t, TreeReader(node, votes, columns).read(*splits, *weights));
   const Shape& x = *node.input(0)->type.shape;
   ONNXC_TRY(require_non_negative(node, x[1] - Dim(t.features),
                                  "the trees read " + std::to_string(t.features) + " features of " + shape_str(x)));
@@ -272,15 +314,15 @@ Result<ml::TreeScores> ml::tree_scores(GraphWriter& w, const Node& node, const s
   const auto integers = [&](const std::vector<int32_t>& v) {
     return w.constant(Tensor::of<int32_t>(Elem::I32, {std::ssize(v)}, v));
   };
-  std::vector<double> split_of(static_cast<size_t>(splits->numel())), votes_of(reader.vote_order().size());
-  for (size_t i = 0; i < split_of.size(); ++i) split_of[i] = splits->float_at(static_cast<int64_t>(i));
-  for (size_t i = 0; i < votes_of.size(); ++i)
-    votes_of[reader.vote_order()[i]] = weights->float_at(static_cast<int64_t>(i));
   Value* const rows = input == elem ? node.input(0) : w.cast(node.input(0), elem);
-  Node* made = w.node(
-      "TreeScores",
-      {rows, integers(t.nodes), numbers(split_of), integers(t.vote_columns), numbers(votes_of), integers(t.roots)},
-      {{"columns", columns}, {"aggregate", static_cast<int64_t>(aggregate)}}, 1, std::string(kOwnDomain));
+  GraphWriter::Attrs attrs = {{"columns", columns},
+                              {"aggregate", static_cast<int64_t>(aggregate)},
+                              {"mode", common_mode(t)},
+                              {"single", int64_t{t.single}}};
+  Node* made =
+      w.node("TreeScores",
+             {rows, integers(node_words(t, wide)), integers(t.vote_columns), numbers(t.votes), integers(t.roots)},
+             std::move(attrs), 1, std::string(kOwnDomain));
   return TreeScores{made->output(), std::ssize(t.roots)};
 }
 
