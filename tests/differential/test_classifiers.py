@@ -187,3 +187,64 @@ def test_as_onnx_runtime(row, form, tmp_path):
         our_labels, our_scores = compiled.run(feeds)
     np.testing.assert_allclose(our_scores, scores, rtol=2e-5, atol=2e-6)
     np.testing.assert_array_equal(our_labels, labels)
+
+
+def changed(name, change):
+    made = forest("x", 5, 3, 3, ABC)
+    attributes = {a.name: helper.get_attribute_value(a) for a in made.attribute}
+    attributes[name] = change(list(attributes[name]))
+    return node(made.op_type, ["x"], ["label", "scores"], **attributes, **ML)
+
+
+@pytest.mark.parametrize(
+    "name, change, reason",
+    [
+        ("nodes_truenodeids", lambda v: [0, *v[1:]], "are no tree"),
+        ("nodes_truenodeids", lambda v: [10**12, *v[1:]], "a node leads nowhere"),
+        ("nodes_nodeids", lambda v: [v[1], *v[1:]], "is there twice"),
+        ("nodes_featureids", lambda v: [5, *v[1:]], "the trees read 6 features"),
+        ("nodes_featureids", lambda v: [2**62, *v[1:]], "a node leads nowhere"),
+        ("nodes_values", lambda v: v[1:], "have different lengths"),
+        ("nodes_modes", lambda v: [b"BRANCH", *v[1:]], "there is no mode"),
+        ("class_weights", lambda v: v[1:], "have different lengths"),
+        ("class_ids", lambda v: [3, *v[1:]], "a weight belongs to no leaf"),
+        ("class_nodeids", lambda v: [99, *v[1:]], "a weight belongs to no leaf"),
+    ],
+)
+def test_broken_trees(tmp_path, name, change, reason):
+    source = tmp_path / "model.onnx"
+    source.write_bytes(model([changed(name, change)], {"x": X}, STRING).SerializeToString())
+    outcome = compile_model(source, tmp_path / "model.so", [])
+    assert outcome.code == 3 and reason in outcome.text, outcome.text
+
+
+@pytest.mark.parametrize("rows", [1, 8, 70])
+def test_leaves_without_votes(tmp_path, rows):
+    """Trees whose leaves have no vote, one or several; and a tree that is a leaf."""
+    kept = [0, 1, 2, 4, 4, 7, 8, 9, 9, 11]
+
+    def some(values):
+        return [values[i] for i in kept]
+
+    made = forest("x", 5, 3, 11, ABC)
+    attributes = {a.name: helper.get_attribute_value(a) for a in made.attribute}
+    attributes |= {
+        k: some(v)
+        for k, v in attributes.items()
+        if k in ("class_treeids", "class_nodeids", "class_ids", "class_weights")
+    }
+    for key, value in (("treeids", 11), ("nodeids", 0), ("featureids", 4), ("modes", b"LEAF"), ("values", 0.0), ("truenodeids", 0), ("falsenodeids", 0), ("missing_value_tracks_true", 0)):  # fmt: skip
+        attributes["nodes_" + key] = [*attributes["nodes_" + key], value]
+    for key, value in (("treeids", 11), ("nodeids", 0), ("ids", 2), ("weights", 0.125)):
+        attributes["class_" + key] = [*attributes["class_" + key], value]
+    attributes["base_values"] = [0.0, 0.0, 0.0]
+    x = random.normal(size=(rows, 5)).astype(np.float32)
+    proto = model([node(made.op_type, ["x"], ["label", "scores"], **attributes, **ML)], {"x": x}, STRING)
+    source, artefact = tmp_path / "model.onnx", tmp_path / "model.so"
+    source.write_bytes(proto.SerializeToString())
+    assert compile_model(source, artefact).ok
+    labels, scores = onnxruntime.InferenceSession(str(source)).run(None, {"x": x})
+    with CompiledModel(artefact, host=True) as compiled:
+        our_labels, our_scores = compiled.run({"x": x})
+    np.testing.assert_allclose(our_scores, scores, rtol=2e-5, atol=2e-6)
+    np.testing.assert_array_equal(our_labels, labels)
