@@ -38,6 +38,7 @@ struct BlobEntry {
   uint32_t constant = 0;  // index into Program::constants
   uint64_t offset = 0;    // from the blob's start
   uint64_t bytes = 0;
+  uint64_t hash = 0;  // of the constant and its packing
 };
 
 // A stage of the Program, and the arena that is found at its end.

@@ -17,6 +17,11 @@ Status require_known_dims(const Program& program);
 
 Result<Plan> make_plan(Program program, const Options& options);
 
+// Plans of one model, for different dims of its inputs, use one blob: the last of `plans` joins that of the first,
+// which the others before it use already. The first one then holds the constants of all, each once, and its blob is the
+// one that is written; the last one's own is empty.
+Status share_blob(std::span<Plan> plans);
+
 // Streams the blob (header, table, packed constants) to `sink` in order, piece by piece: peak memory is one constant.
 Status write_blob(const Plan& plan, const std::function<Status(std::span<const std::byte>)>& sink);
 

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "compiler/plan/make_plan.h"
+#include "compiler/plan/verify_plan.h"
 
 namespace onnxc {
 namespace {
@@ -68,7 +69,7 @@ namespace {
 struct Chosen {
   std::vector<BlobEntry> entries;
   std::vector<int64_t> stands_for;  // per constant; -1: not used
-  uint64_t hash = 0, source_bytes = 0;
+  uint64_t source_bytes = 0;
 };
 
 int64_t find_equal(const Program& program, const Constant& constant, const std::vector<uint32_t>& candidates) {
@@ -95,11 +96,28 @@ Result<Chosen> choose_constants(const Program& program, const std::vector<bool>&
     chosen.stands_for[index] = equal >= 0 ? equal : index;
     if (equal >= 0) continue;
     by_hash[hash].push_back(index);
-    chosen.entries.push_back({index, 0, packed_bytes(constant)});
-    chosen.hash = mix(chosen.hash, hash);
+    chosen.entries.push_back({index, 0, packed_bytes(constant), hash});
     chosen.source_bytes += constant.source.bytes();
   }
   return chosen;
+}
+
+// Gives each entry of the blob its offset, which are returned by constant.
+std::vector<uint64_t> lay_out(Plan& plan) {
+  plan.weights_hash = 0;
+  for (const BlobEntry& entry : plan.blob) plan.weights_hash = mix(plan.weights_hash, entry.hash);
+  // Small constants first, so that page alignment wastes little.
+  const auto is_large = [](const BlobEntry& entry) { return entry.bytes >= kBlobPage; };
+  std::stable_partition(plan.blob.begin(), plan.blob.end(), [&](const BlobEntry& entry) { return !is_large(entry); });
+  uint64_t end = sizeof(BlobHeader) + plan.blob.size() * sizeof(BlobTableEntry);
+  std::vector<uint64_t> offsets(plan.program.constants.size());
+  for (BlobEntry& entry : plan.blob) {
+    entry.offset = align_to(end, is_large(entry) ? kBlobPage : kBlobAlignment);
+    end = entry.offset + entry.bytes;
+    offsets[entry.constant] = entry.offset;
+  }
+  plan.blob_bytes = plan.blob.empty() ? 0 : align_to(end, kBlobAlignment);
+  return offsets;
 }
 
 }  // namespace
@@ -108,28 +126,63 @@ Status place_constants(Plan& plan, const std::vector<bool>& used) {
   const Program& program = plan.program;
   ONNXC_ASSIGN(Chosen chosen, choose_constants(program, used));
   plan.blob = std::move(chosen.entries);
-  plan.weights_hash = chosen.hash;
   plan.source_constant_bytes = chosen.source_bytes;
-  // Small constants first, so that page alignment wastes little.
-  const auto is_large = [](const BlobEntry& entry) { return entry.bytes >= kBlobPage; };
-  std::stable_partition(plan.blob.begin(), plan.blob.end(), [&](const BlobEntry& entry) { return !is_large(entry); });
-  uint64_t end = sizeof(BlobHeader) + plan.blob.size() * sizeof(BlobTableEntry);
-  std::vector<BlobEntry> by_constant(program.constants.size());
-  for (BlobEntry& entry : plan.blob) {
-    entry.offset = align_to(end, is_large(entry) ? kBlobPage : kBlobAlignment);
-    end = entry.offset + entry.bytes;
-    by_constant[entry.constant] = entry;
-  }
-  plan.blob_bytes = plan.blob.empty() ? 0 : align_to(end, kBlobAlignment);
+  const std::vector<uint64_t> offsets = lay_out(plan);
   for (size_t b = 0; b < program.buffers.size(); ++b) {
     if (!used[b] || program.buffers[b].storage != Buffer::Storage::Constant) continue;
-    const BlobEntry& entry =
-        by_constant[static_cast<size_t>(chosen.stands_for[static_cast<size_t>(program.buffers[b].index)])];
+    const auto constant = static_cast<size_t>(chosen.stands_for[static_cast<size_t>(program.buffers[b].index)]);
     plan.places[b].kind = Place::Kind::Weights;
-    plan.places[b].offset = static_cast<int64_t>(entry.offset);
-    plan.places[b].bytes = static_cast<int64_t>(entry.bytes);
+    plan.places[b].offset = static_cast<int64_t>(offsets[constant]);
+    plan.places[b].bytes = static_cast<int64_t>(packed_bytes(program.constants[constant]));
   }
   return ok();
+}
+
+namespace {
+
+// Constants of the first plan, by the offset at which a plan has them in its blob. Of those at one offset all but the
+// last are empty.
+using ConstantAt = std::map<int64_t, uint32_t>;
+
+// Adds to `owner` what it lacks of the constants of `joining`, which then keeps no copy of its own.
+ConstantAt join_constants(Plan& owner, Plan& joining) {
+  std::map<uint64_t, std::vector<uint32_t>> by_hash;
+  for (const BlobEntry& entry : owner.blob) by_hash[entry.hash].push_back(entry.constant);
+  std::vector<Constant>& constants = owner.program.constants;
+  ConstantAt joined;
+  for (const BlobEntry& entry : joining.blob) {
+    Constant& constant = joining.program.constants[entry.constant];
+    int64_t equal = find_equal(owner.program, constant, by_hash[entry.hash]);
+    if (equal < 0) {
+      equal = static_cast<int64_t>(constants.size());
+      constants.push_back(constant);
+      owner.blob.push_back({static_cast<uint32_t>(equal), 0, entry.bytes, entry.hash});
+    }
+    constant.source = constants[static_cast<size_t>(equal)].source;
+    joined[static_cast<int64_t>(entry.offset)] = static_cast<uint32_t>(equal);
+  }
+  joining.blob.clear();
+  return joined;
+}
+
+}  // namespace
+
+Status share_blob(std::span<Plan> plans) {
+  Plan &owner = plans.front(), &joining = plans.back();
+  ConstantAt shared;
+  for (const BlobEntry& entry : owner.blob) shared[static_cast<int64_t>(entry.offset)] = entry.constant;
+  const ConstantAt joined = join_constants(owner, joining);
+  const std::vector<uint64_t> offsets = lay_out(owner);
+  for (Plan& plan : plans) {
+    const ConstantAt& before = &plan == &joining ? joined : shared;
+    for (Place& place : plan.places)
+      if (place.kind == Place::Kind::Weights)
+        place.offset = static_cast<int64_t>(offsets[before.at(place.offset.value())]);
+    plan.blob_bytes = owner.blob_bytes;
+    plan.weights_hash = owner.weights_hash;
+  }
+  ONNXC_TRY(verify_plan(owner));
+  return verify_plan(joining);
 }
 
 Status write_blob(const Plan& plan, const std::function<Status(std::span<const std::byte>)>& sink) {

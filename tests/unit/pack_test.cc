@@ -167,6 +167,30 @@ TEST(Blob, EqualConstantsShareAnEntryAndTheHashFollowsTheContents) {
   EXPECT_EQ(none->blob_bytes, 0u);
 }
 
+TEST(Blob, PlansOfOneModelShareWhatIsEqual) {
+  const std::vector<std::vector<Tensor>> sources = {
+      {counting({3}), counting({2000})}, {counting({2000}), counting({70}), counting({0})}, {counting({70})}};
+  std::vector<Plan> plans;
+  for (const std::vector<Tensor>& constants : sources) {
+    Result<Plan> plan = make_plan(program_with_constants(constants), {});
+    ASSERT_TRUE(plan.ok()) << plan.error().str();
+    plans.push_back(std::move(*plan));
+    const Status shared = plans.size() > 1 ? share_blob(plans) : ok();
+    ASSERT_TRUE(shared.ok()) << shared.error().str();
+  }
+  const std::vector<std::byte> blob = blob_of(plans.front());
+  ASSERT_EQ(blob.size(), plans.front().blob_bytes);
+  EXPECT_EQ(plans.front().blob.size(), 4u);  // of 3, 2000, 70 and no elements
+  for (size_t p = 0; p < plans.size(); ++p) {
+    EXPECT_EQ(plans[p].weights_hash, plans.front().weights_hash);
+    for (size_t i = 0; i < sources[p].size(); ++i) {
+      const auto offset = static_cast<size_t>(plans[p].places[i].offset.value());
+      ASSERT_LE(offset + sources[p][i].bytes(), blob.size());
+      EXPECT_EQ(std::memcmp(blob.data() + offset, sources[p][i].raw(), sources[p][i].bytes()), 0);
+    }
+  }
+}
+
 TEST(Blob, AFailingSinkStopsTheWriting) {
   const Result<Plan> plan = make_plan(program_with_constants({counting({2000})}), {});
   ASSERT_TRUE(plan.ok());
