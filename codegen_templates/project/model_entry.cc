@@ -84,7 +84,7 @@ constexpr onnxc_layout_fn layouts[] = {
     nullptr,
 };
 
-constexpr onnxc_code code = {&{{{name}}}_body, layouts, {{{num_layouts}}}, {{{table_length}}}, {{{flags}}}};
+constexpr onnxc_code code = {&{{{name}}}_body, layouts, {{{num_layouts}}}, {{{table_length}}}, {{{flags}}}, nullptr, 0};
 
 onnxc_status create(const onnxc_create_args* args, onnxc_session** session, onnxc_message* message) {
   return onnxc_entry_create(&info, &code, args, session, message);

@@ -57,7 +57,18 @@ typedef struct onnxc_code {
   uint32_t num_layouts;  /* 0: all dims are fixed */
   uint32_t table_length; /* entries; 0 without layouts */
   uint32_t flags;
+  /* Bodies for some dims; a run takes the first that its inputs fit, else the body above, for any dims. */
+  const struct onnxc_special* specials;
+  uint32_t num_specials;
 } onnxc_code;
 #define ONNXC_BODY_PARALLEL 1u /* the body may be run by several threads at a time, which meet at barriers */
+
+/* A body for inputs of certain dims, and what of the onnxc_model_info it makes another. */
+typedef struct onnxc_special {
+  const onnxc_value_info* inputs; /* tensors whose dims are these, where they are not -1, fit */
+  const onnxc_value_info* outputs;
+  uint64_t arena_bytes;
+  onnxc_code code; /* without specials */
+} onnxc_special;
 
 #endif

@@ -104,6 +104,8 @@ inline onnxc_status check_weights(const onnxc_model_info* info, const onnxc_crea
 // All about one run that is not in the caller's structs.
 struct Run {
   const onnxc_session* session;
+  const onnxc_model_info* info;  // the session's, or as the special body has it
+  const onnxc_code* code;        // the session's, or of the special body
   const onnxc_run_args* args;
   onnxc_message* out;
   onnxc_value* input_values;  // contiguous, of the struct as known here
@@ -234,7 +236,7 @@ inline bool fits_memory(const onnxc_value& value) {
 
 // Finds memory for output `i`: the caller's, or the host's.
 inline onnxc_status find_output(Run& run, uint32_t i, uint64_t bytes) {
-  const onnxc_value_info& info = run.session->info->outputs[i];
+  const onnxc_value_info& info = run.info->outputs[i];
   onnxc_value& value = value_at(run.args->outputs, i);
   if (!value.data && bytes) {
     const onnxc_host& host = run.session->host;
@@ -263,7 +265,7 @@ inline onnxc_status find_output(Run& run, uint32_t i, uint64_t bytes) {
 
 // Fills in dims (of `computed`, where they are not fixed), and finds memory; for strings when the body has run.
 inline onnxc_status prepare_output(Run& run, uint32_t i, const onnxc_value& computed) {
-  const onnxc_value_info& info = run.session->info->outputs[i];
+  const onnxc_value_info& info = run.info->outputs[i];
   onnxc_value& value = value_at(run.args->outputs, i);
   const bool fixed = info.flags & ONNXC_STATIC;
   value.rank = fixed ? static_cast<uint32_t>(info.rank) : computed.rank;
@@ -309,7 +311,7 @@ inline onnxc_status begin_stage(Run& run, uint32_t stage, int64_t bytes);
 
 inline int32_t begin_later_stage(onnxc_frame* frame, uint32_t stage) {
   Run& run = *static_cast<Run*>(frame->run);
-  const int32_t status = run.session->code->layouts[stage](frame);
+  const int32_t status = run.code->layouts[stage](frame);
   if (status != ONNXC_OK) return status;
   return begin_stage(run, stage, run.table[stage]);
 }
@@ -340,7 +342,7 @@ inline onnxc_frame make_frame(Shared& shared, int32_t thread, int32_t threads) {
 inline void run_thread(void* argument, int32_t thread, int32_t threads) {
   Shared& shared = *static_cast<Shared*>(argument);
   onnxc_frame frame = make_frame(shared, thread, threads);
-  const int32_t status = shared.run->session->code->body(&frame);
+  const int32_t status = shared.run->code->body(&frame);
   if (status != ONNXC_OK) onnxc_first_failure(&frame, status);
 }
 
@@ -349,7 +351,7 @@ inline bool is_staged(int32_t elem) { return is_sub_byte(elem) || elem == kStrin
 // Prepares the outputs whose dims have become known. The part of an arena in front of the plan's holds sub-byte inputs
 // and outputs, one element per byte, and strings of outputs; adds the bytes that it needs.
 inline onnxc_status prepare_outputs(Run& run, int64_t* staging) {
-  const onnxc_model_info* info = run.session->info;
+  const onnxc_model_info* info = run.info;
   for (uint32_t i = 0; i < info->num_outputs; ++i) {
     if (run.prepared[i] || run.output_values[i].rank == kUnknownRank) continue;
     const onnxc_status status = prepare_output(run, i, run.output_values[i]);
@@ -366,7 +368,7 @@ inline onnxc_status prepare_outputs(Run& run, int64_t* staging) {
 }
 
 inline unsigned char* unpack_inputs(Run& run, unsigned char* arena) {
-  const onnxc_model_info* info = run.session->info;
+  const onnxc_model_info* info = run.info;
   for (uint32_t i = 0; i < info->num_inputs; ++i) {
     if (!is_sub_byte(info->inputs[i].elem)) continue;
     const uint64_t count = count_elements(run.input_values[i]);
@@ -378,7 +380,7 @@ inline unsigned char* unpack_inputs(Run& run, unsigned char* arena) {
 }
 
 inline unsigned char* stage_outputs(Run& run, unsigned char* arena) {
-  const onnxc_model_info* info = run.session->info;
+  const onnxc_model_info* info = run.info;
   for (uint32_t i = 0; i < info->num_outputs; ++i) {
     if (!run.prepared[i] || run.outputs[i] || !is_staged(info->outputs[i].elem)) continue;
     run.outputs[i] = arena;
@@ -388,7 +390,7 @@ inline unsigned char* stage_outputs(Run& run, unsigned char* arena) {
 }
 
 inline void pack_outputs(const Run& run) {
-  const onnxc_model_info* info = run.session->info;
+  const onnxc_model_info* info = run.info;
   for (uint32_t i = 0; i < info->num_outputs; ++i)
     if (is_sub_byte(info->outputs[i].elem))
       pack(static_cast<const unsigned char*>(run.outputs[i]), static_cast<unsigned char*>(run.output_values[i].data),
@@ -402,7 +404,7 @@ inline onnxc_status copy_strings(Run& run, uint32_t i) {
   uint64_t bytes = count * sizeof(onnxc_string);
   for (uint64_t k = 0; k < count; ++k)
     if (__builtin_add_overflow(bytes, texts[k].bytes, &bytes) || bytes > ONNXC_MAX_BYTES) {
-      Message(run.out) << "output '" << run.session->info->outputs[i].name << "': its strings fit no memory";
+      Message(run.out) << "output '" << run.info->outputs[i].name << "': its strings fit no memory";
       return ONNXC_OUT_OF_MEMORY;
     }
   const onnxc_status status = find_output(run, i, bytes);
@@ -418,8 +420,8 @@ inline onnxc_status copy_strings(Run& run, uint32_t i) {
 
 inline onnxc_status copy_all_strings(Run& run) {
   onnxc_status status = ONNXC_OK;
-  for (uint32_t i = 0; status == ONNXC_OK && i < run.session->info->num_outputs; ++i)
-    if (run.session->info->outputs[i].kind == ONNXC_STRING_TENSOR) status = copy_strings(run, i);
+  for (uint32_t i = 0; status == ONNXC_OK && i < run.info->num_outputs; ++i)
+    if (run.info->outputs[i].kind == ONNXC_STRING_TENSOR) status = copy_strings(run, i);
   return status;
 }
 
@@ -458,13 +460,13 @@ inline onnxc_status find_arena(Run& run, uint32_t stage, int64_t needed) {
 // of staging too.
 inline onnxc_status begin_stage(Run& run, uint32_t stage, int64_t bytes) {
   int64_t staging = 0;
-  const onnxc_model_info* info = run.session->info;
+  const onnxc_model_info* info = run.info;
   for (uint32_t i = 0; stage == 0 && i < info->num_inputs && staging <= ONNXC_MAX_BYTES; ++i)
     if (is_sub_byte(info->inputs[i].elem))
       staging += static_cast<int64_t>(staging_bytes(info->inputs[i].elem, count_elements(run.input_values[i]), false));
   onnxc_status status = prepare_outputs(run, &staging);
   if (status != ONNXC_OK) return status;
-  if (!run.session->code->num_layouts) staging = 0;
+  if (!run.code->num_layouts) staging = 0;
   status = find_arena(run, stage, bytes > ONNXC_MAX_BYTES ? bytes : bytes + staging);
   if (status != ONNXC_OK) return status;
   unsigned char* arena = run.arenas[stage];
@@ -476,7 +478,7 @@ inline onnxc_status begin_stage(Run& run, uint32_t stage, int64_t bytes) {
 inline onnxc_status run_body(Run& run) {
   Shared shared = {&run, ONNXC_OK, nullptr};
   const onnxc_session& session = *run.session;
-  if (session.threads > 1) {
+  if (session.threads > 1 && (run.code->flags & ONNXC_BODY_PARALLEL)) {
     const uintptr_t line = sizeof(onnxc_arrival), count = static_cast<uintptr_t>(session.threads);
     void* lines = __builtin_alloca((count + 1) * line);
     shared.arrivals = reinterpret_cast<onnxc_arrival*>((reinterpret_cast<uintptr_t>(lines) + line - 1) / line * line);
@@ -491,8 +493,8 @@ inline onnxc_status run_body(Run& run) {
 }
 
 inline onnxc_status run_stages(Run& run) {
-  const onnxc_code& code = *run.session->code;
-  int64_t bytes = static_cast<int64_t>(run.session->info->arena_bytes);
+  const onnxc_code& code = *run.code;
+  int64_t bytes = static_cast<int64_t>(run.info->arena_bytes);
   if (code.num_layouts) {
     Shared alone = {&run, ONNXC_OK, nullptr};
     onnxc_frame frame = make_frame(alone, 0, 1);
@@ -521,8 +523,8 @@ inline onnxc_status list_input(Run& run, uint32_t i, const onnxc_value& value) {
       bytes < ONNXC_MAX_BYTES)
     memory = onnxc_run_allocate(&frame, bytes + static_cast<int64_t>(sizeof(onnxc_list)));
   if (!memory) {
-    Message(run.out) << "input '" << run.session->info->inputs[i].name << "': the host has no memory to list "
-                     << list.length << " elements";
+    Message(run.out) << "input '" << run.info->inputs[i].name << "': the host has no memory to list " << list.length
+                     << " elements";
     return ONNXC_OUT_OF_MEMORY;
   }
   onnxc_list& elements = *static_cast<onnxc_list*>(memory);
@@ -540,9 +542,9 @@ inline uint64_t to_cache_line(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 // Gives the caller what the body made of output `i`, a sequence or an optional, in one piece of memory.
 inline onnxc_status give_list(Run& run, uint32_t i) {
-  const onnxc_value_info& info = run.session->info->outputs[i];
+  const onnxc_value_info& info = run.info->outputs[i];
   const onnxc_host& host = run.session->host;
-  const onnxc_sequence& list = run.lists[run.session->info->num_inputs + i];
+  const onnxc_sequence& list = run.lists[run.info->num_inputs + i];
   onnxc_value& value = value_at(run.args->outputs, i);
   const onnxc_list* from = reinterpret_cast<const onnxc_list*>(static_cast<intptr_t>(list.list));
   if (list.length < 0) return ONNXC_OK;  // an optional that holds nothing
@@ -584,15 +586,43 @@ inline onnxc_status give_list(Run& run, uint32_t i) {
 }
 
 inline onnxc_status give_lists(Run& run) {
-  for (uint32_t i = 0; i < run.session->info->num_outputs; ++i) {
-    const onnxc_status status = is_list(run.session->info->outputs[i]) ? give_list(run, i) : ONNXC_OK;
+  for (uint32_t i = 0; i < run.info->num_outputs; ++i) {
+    const onnxc_status status = is_list(run.info->outputs[i]) ? give_list(run, i) : ONNXC_OK;
     if (status != ONNXC_OK) return status;
   }
   return ONNXC_OK;
 }
 
+// Whether the tensors have the dims that a special body is for; of what else they are nothing is known yet.
+inline bool fits(const onnxc_value_info& wanted, const onnxc_value& given) {
+  if (!is_tensor(wanted) || wanted.rank < 0) return true;
+  if (given.rank != static_cast<uint32_t>(wanted.rank)) return false;
+  for (int32_t d = 0; d < wanted.rank; ++d)
+    if (wanted.dims[d] >= 0 && wanted.dims[d] != given.dims[d]) return false;
+  return true;
+}
+
+inline const onnxc_special* find_special(const onnxc_session& session, const onnxc_run_args& args) {
+  for (uint32_t s = 0; s < session.code->num_specials; ++s) {
+    const onnxc_special& special = session.code->specials[s];
+    bool all = true;
+    for (uint32_t i = 0; all && i < args.num_inputs; ++i) all = fits(special.inputs[i], value_at(args.inputs, i));
+    if (all) return &special;
+  }
+  return nullptr;
+}
+
+inline onnxc_model_info info_of_run(const onnxc_session& session, const onnxc_special* special) {
+  onnxc_model_info info = *session.info;
+  if (!special) return info;
+  info.inputs = special->inputs;
+  info.outputs = special->outputs;
+  info.arena_bytes = special->arena_bytes;
+  return info;
+}
+
 inline onnxc_status run_values(Run& run) {
-  const onnxc_model_info* info = run.session->info;
+  const onnxc_model_info* info = run.info;
   for (uint32_t i = 0; i < info->num_inputs; ++i) {
     const onnxc_value& value = value_at(run.args->inputs, i);
     const onnxc_status status = check_input(info->inputs[i], value, run.out);
@@ -618,7 +648,7 @@ inline onnxc_status run_values(Run& run) {
     list.list = 0;
     run.outputs[i] = &list;
   }
-  const uint32_t stages = run.session->code->num_layouts ? run.session->code->num_layouts : 1;
+  const uint32_t stages = run.code->num_layouts ? run.code->num_layouts : 1;
   for (uint32_t s = 0; s < stages; ++s) run.owned[s] = run.arenas[s] = nullptr;
   onnxc_status status = ONNXC_OK;
   for (uint32_t i = 0; status == ONNXC_OK && i < info->num_inputs; ++i)
@@ -673,7 +703,7 @@ ONNXC_ENTRY onnxc_status onnxc_entry_create(const onnxc_model_info* info, const 
   if (args->host) {
     onnxc_entry::copy_host(args->host, &made.host);
     made.has_host = 1;
-    if ((code->flags & ONNXC_BODY_PARALLEL) && made.host.parallel) {
+    if (made.host.parallel) {
       made.threads = args->num_threads > 0 ? args->num_threads : made.host.max_threads;
       if (made.threads > made.host.max_threads) made.threads = made.host.max_threads;
       if (made.threads > ONNXC_MAX_THREADS) made.threads = ONNXC_MAX_THREADS;
@@ -709,12 +739,17 @@ ONNXC_ENTRY onnxc_status onnxc_entry_run(onnxc_session* session, const onnxc_run
   onnxc_value* copies = static_cast<onnxc_value*>(__builtin_alloca((inputs + outputs) * sizeof(onnxc_value) + 1));
   const void** pointers = static_cast<const void**>(__builtin_alloca((inputs + outputs) * sizeof(void*) + 1));
   unsigned char* flags = static_cast<unsigned char*>(__builtin_alloca(2 * outputs + 1));
-  int64_t* table = static_cast<int64_t*>(__builtin_alloca(session->code->table_length * sizeof(int64_t) + 1));
-  const uint32_t stages = session->code->num_layouts ? session->code->num_layouts : 1;
+  const onnxc_special* special = onnxc_entry::find_special(*session, *args);
+  const onnxc_model_info info = onnxc_entry::info_of_run(*session, special);
+  const onnxc_code* code = special ? &special->code : session->code;
+  int64_t* table = static_cast<int64_t*>(__builtin_alloca(code->table_length * sizeof(int64_t) + 1));
+  const uint32_t stages = code->num_layouts ? code->num_layouts : 1;
   void** memory = static_cast<void**>(__builtin_alloca(2 * stages * sizeof(void*)));
   onnxc_sequence* lists =
       static_cast<onnxc_sequence*>(__builtin_alloca((inputs + outputs) * sizeof(onnxc_sequence) + 1));
   onnxc_entry::Run run = {session,
+                          &info,
+                          code,
                           args,
                           out,
                           copies,

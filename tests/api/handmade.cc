@@ -49,7 +49,7 @@ onnxc_model_info make_info() {
 }
 
 const onnxc_model_info kInfo = make_info();
-const onnxc_code kCode = {&body, nullptr, 0, 0};
+const onnxc_code kCode = {&body, nullptr, 0, 0, 0, nullptr, 0};
 
 onnxc_status create(const onnxc_create_args* args, onnxc_session** session, onnxc_message* message) {
   return onnxc_entry_create(&kInfo, &kCode, args, session, message);

@@ -86,7 +86,7 @@ class AbiTest : public testing::Test {
     run_args = {sizeof run_args, 1, 1, &x, &y, arena, sizeof arena};
   }
   onnxc_status create() {
-    code = {body, nullptr, 0, 0, flags};
+    code = {body, nullptr, 0, 0, flags, nullptr, 0};
     return onnxc_entry_create(&info, &code, &create_args, &session, &message);
   }
   onnxc_status run() { return onnxc_entry_run(session, &run_args, &message); }
@@ -387,6 +387,48 @@ TEST_F(AbiTest, OldHostHasNoFieldsAtItsEnd) {
   create_args.host = &host;
   ASSERT_EQ(create(), ONNXC_OK);
   EXPECT_EQ(run(), ONNXC_OK);  // the field lies beyond the struct
+}
+
+// A general body, which a layout tells the dims, and one for two rows, which takes more of the arena.
+TEST_F(AbiTest, TheDimsOfTheInputsPickTheBody) {
+  Heap heap;
+  const onnxc_host host = heap.host();
+  create_args.host = &host;
+  const int64_t free_dims[] = {-1, 3};
+  onnxc_value_info special_in = in, special_out = out;
+  in.dims = out.dims = free_dims;
+  in.flags = out.flags = 0;
+  info.arena_bytes = 0;
+  const onnxc_layout_fn layout = [](onnxc_frame* f) -> int32_t {
+    f->table[0] = 0;
+    f->output_values[0].rank = 2;
+    f->output_values[0].dims[0] = f->input_values[0].dims[0];
+    f->output_values[0].dims[1] = 3;
+    return ONNXC_OK;
+  };
+  const onnxc_body_fn general = [](onnxc_frame* f) -> int32_t {
+    static_cast<float*>(f->outputs[0])[0] = 7;
+    return f->threads == 3 ? ONNXC_OK : ONNXC_FAILED;
+  };
+  const onnxc_special special = {&special_in, &special_out, 128, {&twice_body, nullptr, 0, 0, 0, nullptr, 0}};
+  code = {general, &layout, 1, 1, ONNXC_BODY_PARALLEL, &special, 1};
+  create_args.num_threads = 3;
+  ASSERT_EQ(onnxc_entry_create(&info, &code, &create_args, &session, &message), ONNXC_OK) << text();
+  run_args.arena_bytes = 64;  // too small for the special body, which then has one of the host
+  for (int round = 0; round < 2; ++round) {
+    x.dims[0] = 2;
+    ASSERT_EQ(run(), ONNXC_OK) << text();
+    EXPECT_EQ(y_data[0], 2);
+    EXPECT_EQ(y.dims[0], 2);
+    x.dims[0] = 1;
+    ASSERT_EQ(run(), ONNXC_OK) << text();
+    EXPECT_EQ(y_data[0], 7);
+    EXPECT_EQ(y.dims[0], 1);
+    EXPECT_EQ(heap.live, 0);
+  }
+  x.rank = 3;
+  EXPECT_EQ(run(), ONNXC_INVALID_ARGUMENT);
+  EXPECT_EQ(text(), "input 'x': has rank 3, the model wants 2");
 }
 
 TEST_F(AbiTest, NewerValuesAreLonger) {

@@ -9,7 +9,8 @@ AbiTypes::AbiTypes(llvm::LLVMContext& c) {
   llvm::Type *p = llvm::PointerType::get(c, 0), *i8 = llvm::Type::getInt8Ty(c), *i32 = llvm::Type::getInt32Ty(c),
              *i64 = llvm::Type::getInt64Ty(c);
   frame = llvm::StructType::get(c, {p, p, p, p, p, p, p, p, p, p, i32, i32, i32, p, p, p, p, p});
-  code = llvm::StructType::get(c, {p, p, i32, i32, i32});
+  code = llvm::StructType::get(c, {p, p, i32, i32, i32, p, i32});
+  special = llvm::StructType::get(c, {p, p, i64, code});
   value = llvm::StructType::get(c, {i32, i32, i32, i32, llvm::ArrayType::get(i64, ONNXC_MAX_RANK), p, i64, p});
   value_info = llvm::StructType::get(c, {i32, i32, p, i32, i32, p, p, i32, i32});
   metadata = llvm::StructType::get(c, {p, p});

@@ -33,6 +33,7 @@ struct AbiTypes {
 
   llvm::StructType* frame;
   llvm::StructType* code;
+  llvm::StructType* special;
   llvm::StructType* value;
   llvm::StructType* value_info;
   llvm::StructType* metadata;

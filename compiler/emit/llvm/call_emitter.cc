@@ -98,7 +98,7 @@ llvm::Function* CallEmitter::specialise(const std::string& name, llvm::Function&
     text << '|';
     if (actual.constant) actual.constant->print(text);
   }
-  llvm::Function*& function = specialised_[key];
+  llvm::Function*& function = context_.specialised.made[key];
   if (function) return function;
 
   std::vector<llvm::Type*> types;
@@ -106,7 +106,7 @@ llvm::Function* CallEmitter::specialise(const std::string& name, llvm::Function&
     if (actual.value) types.push_back(actual.value->getType());
   auto* type = llvm::FunctionType::get(kernel.getReturnType(), types, false);
   function = llvm::Function::Create(type, llvm::GlobalValue::InternalLinkage,
-                                    name + "_" + std::to_string(count_[name]++), context_.module);
+                                    name + "_" + std::to_string(context_.specialised.count[name]++), context_.module);
   function->addFnAttr(llvm::Attribute::NoInline);
   function->addFnAttr(llvm::Attribute::NoUnwind);
   context_.set_target_attributes(*function);

@@ -3,7 +3,6 @@
 // one. Tested in tests/unit/emit_llvm_test.cc.
 #pragma once
 
-#include <map>
 #include <string>
 
 #include "compiler/emit/llvm/expr_emitter.h"
@@ -40,8 +39,6 @@ class CallEmitter {
 
   EmitContext& context_;
   llvm::Value* frame_ = nullptr;
-  std::map<std::string, llvm::Function*> specialised_;
-  std::map<std::string, int> count_;  // per kernel
 };
 
 }  // namespace onnxc::emit

@@ -1,6 +1,7 @@
 // Plan -> LLVM module -> object. Prints the Plan; decides nothing.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,12 @@ struct ModelIdentity {
 enum class LlvmOutput { Object, Assembly, IrText };
 
 // The relocatable object (or text). It refers to the weights blob by the hidden symbol `<name>_weights`, which link/
-// provides.
-Result<std::string> emit_llvm(const Plan& plan, const ModelIdentity& identity, const Target& target,
+// provides. `plans`: of the general body, then of those for certain dims, which use its blob (share_blob).
+Result<std::string> emit_llvm(std::span<const Plan> plans, const ModelIdentity& identity, const Target& target,
                               const Options& options, LlvmOutput output);
+inline Result<std::string> emit_llvm(const Plan& plan, const ModelIdentity& identity, const Target& target,
+                                     const Options& options, LlvmOutput output) {
+  return emit_llvm(std::span(&plan, 1), identity, target, options, output);
+}
 
 }  // namespace onnxc

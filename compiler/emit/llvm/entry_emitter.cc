@@ -14,8 +14,8 @@ namespace {
 
 class EntryEmitter {
  public:
-  EntryEmitter(EmitContext& context, llvm::Function& body, const std::vector<llvm::Function*>& layouts)
-      : context_(context), body_(body), layouts_(layouts), types_(context.llvm()), b_(context.llvm()) {}
+  explicit EntryEmitter(const std::vector<EmittedBody>& bodies)
+      : bodies_(bodies), context_(*bodies.front().context), types_(context_.llvm()), b_(context_.llvm()) {}
 
   void emit() {
     llvm::GlobalVariable* info = constant(types_.model_info, model_info(), "info");
@@ -74,7 +74,7 @@ class EntryEmitter {
          i32(static_cast<uint64_t>(-1)), i32(info.flags)});
   }
 
-  llvm::Constant* value_info(const ProgramValue& value) {
+  llvm::Constant* value_info(const ProgramValue& value, const Program& program) {
     std::vector<llvm::Constant*> dims, names;
     bool all_known = true;
     for (size_t i = 0; i < value.dims.size(); ++i) {
@@ -83,10 +83,10 @@ class EntryEmitter {
       dims.push_back(b_.getInt64(static_cast<uint64_t>(known.value_or(-1))));
       names.push_back(text(i < value.dim_names.size() ? value.dim_names[i] : ""));
     }
-    const Buffer& buffer = context_.buffer(value.buffer);
+    const Buffer& buffer = program.buffers[value.buffer];
     int64_t alias = -1;
     if (buffer.storage == Buffer::Storage::Output && buffer.alias_of != kNoBuffer)
-      alias = context_.buffer(buffer.alias_of).index;
+      alias = program.buffers[buffer.alias_of].index;
     const bool strings = value.elem == Elem::String;
     return llvm::ConstantStruct::get(types_.value_info,
                                      {i32(sizeof(onnxc_value_info)), i32(strings ? ONNXC_STRING_TENSOR : ONNXC_TENSOR),
@@ -95,21 +95,22 @@ class EntryEmitter {
                                       i32(static_cast<uint64_t>(alias)), i32(all_known ? ONNXC_STATIC : 0)});
   }
 
-  llvm::Constant* value_infos(const std::vector<ProgramValue>& values, bool are_inputs) {
+  llvm::Constant* value_infos(const Program& program, bool are_inputs) {
     std::vector<llvm::Constant*> rows;
-    for (const ProgramValue& value : values)
-      rows.push_back(value.held ? list_info(value, are_inputs) : value_info(value));
+    for (const ProgramValue& value : are_inputs ? program.inputs : program.outputs)
+      rows.push_back(value.held ? list_info(value, are_inputs) : value_info(value, program));
     return array(types_.value_info, rows, are_inputs ? "inputs" : "outputs");
   }
 
-  uint64_t arena_bytes() {
-    if (!layouts_.empty()) return 0;
-    auto bytes = static_cast<uint64_t>(context_.plan.stages.front().arena_bytes.value());
-    for (const auto* values : {&context_.program().inputs, &context_.program().outputs})
+  static uint64_t arena_bytes(const EmittedBody& body) {
+    if (!body.layouts.empty()) return 0;
+    const Program& program = body.context->program();
+    auto bytes = static_cast<uint64_t>(body.context->plan.stages.front().arena_bytes.value());
+    for (const auto* values : {&program.inputs, &program.outputs})
       for (const ProgramValue& value : *values)
         bytes += onnxc_entry::staging_bytes(static_cast<int32_t>(value.elem),
                                             static_cast<uint64_t>(numel(value.dims).constant().value_or(0)),
-                                            values == &context_.program().outputs);
+                                            values == &program.outputs);
     return bytes;
   }
 
@@ -128,7 +129,8 @@ class EntryEmitter {
     std::vector<llvm::Constant*> pairs, labels;
     for (const auto& [key, value] : program.metadata)
       pairs.push_back(llvm::ConstantStruct::get(types_.metadata, {text(key), text(value)}));
-    for (const Operation& op : program.ops) labels.push_back(text(operation_label(op)));
+    for (const EmittedBody& body : bodies_)
+      for (const Operation& op : body.context->program().ops) labels.push_back(text(operation_label(op)));
     std::vector<uint8_t> hash = context_.identity.sha256;
     hash.resize(32);
     auto count = [&](const auto& list) { return i32(list.size()); };
@@ -142,16 +144,32 @@ class EntryEmitter {
                                                          b_.getInt64(context_.plan.weights_hash),
                                                          b_.getInt64(context_.plan.blob_bytes),
                                                          weights(),
-                                                         b_.getInt64(arena_bytes()),
+                                                         b_.getInt64(arena_bytes(bodies_.front())),
                                                          b_.getInt64(ONNXC_SESSION_BYTES),
                                                          count(program.inputs),
                                                          count(program.outputs),
                                                          count(program.metadata),
-                                                         count(program.ops),
-                                                         value_infos(program.inputs, true),
-                                                         value_infos(program.outputs, false),
+                                                         count(labels),
+                                                         value_infos(program, true),
+                                                         value_infos(program, false),
                                                          array(types_.metadata, pairs, "metadata"),
                                                          array(b_.getPtrTy(), labels, "operations")});
+  }
+
+  llvm::Constant* code(const EmittedBody& body, const std::vector<llvm::Constant*>& specials) {
+    const Plan& plan = body.context->plan;
+    const std::vector<llvm::Constant*> layouts(body.layouts.begin(), body.layouts.end());
+    const uint64_t table = layouts.empty() ? 0 : table_names(plan).names.size();
+    return llvm::ConstantStruct::get(
+        types_.code, {body.function, array(b_.getPtrTy(), layouts, "layouts"), i32(layouts.size()), i32(table),
+                      i32(plan.threads ? ONNXC_BODY_PARALLEL : 0), array(types_.special, specials, "specials"),
+                      i32(specials.size())});
+  }
+
+  llvm::Constant* special(const EmittedBody& body) {
+    const Program& program = body.context->program();
+    return llvm::ConstantStruct::get(types_.special, {value_infos(program, true), value_infos(program, false),
+                                                      b_.getInt64(arena_bytes(body)), code(body, {})});
   }
 
   // create(args, session, message): baseline code, since it runs before the CPU is checked.
@@ -164,14 +182,10 @@ class EntryEmitter {
                                llvm::GlobalValue::InternalLinkage, context_.identity.name + "_create", context_.module);
     made->addFnAttr(llvm::Attribute::NoUnwind);
     llvm::IRBuilder<> b(llvm::BasicBlock::Create(context_.llvm(), "", made));
-    const uint64_t table = layouts_.empty() ? 0 : table_names(context_.plan).names.size();
-    const std::vector<llvm::Constant*> layouts(layouts_.begin(), layouts_.end());
-    llvm::GlobalVariable* code = constant(
-        types_.code,
-        llvm::ConstantStruct::get(types_.code, {&body_, array(b_.getPtrTy(), layouts, "layouts"), i32(layouts.size()),
-                                                i32(table), i32(context_.plan.threads ? ONNXC_BODY_PARALLEL : 0)}),
-        "code");
-    b.CreateRet(b.CreateCall(create, {info, code, made->getArg(0), made->getArg(1), made->getArg(2)}));
+    std::vector<llvm::Constant*> specials;
+    for (size_t i = 1; i < bodies_.size(); ++i) specials.push_back(special(bodies_[i]));
+    llvm::GlobalVariable* table = constant(types_.code, code(bodies_.front(), specials), "code");
+    b.CreateRet(b.CreateCall(create, {info, table, made->getArg(0), made->getArg(1), made->getArg(2)}));
     return made;
   }
 
@@ -183,9 +197,8 @@ class EntryEmitter {
     b.CreateRet(model);
   }
 
-  EmitContext& context_;
-  llvm::Function& body_;
-  const std::vector<llvm::Function*>& layouts_;
+  const std::vector<EmittedBody>& bodies_;
+  EmitContext& context_;  // of the general body
   AbiTypes types_;
   llvm::IRBuilder<> b_;
   std::map<std::string, llvm::Constant*> texts_;
@@ -193,8 +206,6 @@ class EntryEmitter {
 
 }  // namespace
 
-void emit_entry(EmitContext& context, llvm::Function& body, const std::vector<llvm::Function*>& layouts) {
-  EntryEmitter(context, body, layouts).emit();
-}
+void emit_entry(const std::vector<EmittedBody>& bodies) { EntryEmitter(bodies).emit(); }
 
 }  // namespace onnxc::emit

@@ -6,7 +6,13 @@
 
 namespace onnxc::emit {
 
-// `layout`: null where all dims are fixed.
-void emit_entry(EmitContext& context, llvm::Function& body, const std::vector<llvm::Function*>& layouts);
+struct EmittedBody {
+  EmitContext* context;
+  llvm::Function* function;
+  std::vector<llvm::Function*> layouts;  // none where all dims are fixed
+};
+
+// The general body first, whose context gets the errors.
+void emit_entry(const std::vector<EmittedBody>& bodies);
 
 }  // namespace onnxc::emit

@@ -27,7 +27,7 @@ class LayoutEmitter {
   llvm::Function* emit() {
     auto* type = llvm::FunctionType::get(b_.getInt32Ty(), {b_.getPtrTy()}, false);
     function_ = llvm::Function::Create(type, llvm::GlobalValue::InternalLinkage,
-                                       context_.identity.name + "_layout_" + std::to_string(stage_), context_.module);
+                                       context_.function_name("layout_" + std::to_string(stage_)), context_.module);
     function_->addFnAttr(llvm::Attribute::NoUnwind);
     context_.set_target_attributes(*function_);
     b_.SetInsertPoint(llvm::BasicBlock::Create(context_.llvm(), "entry", function_));

@@ -30,8 +30,8 @@ RegionEmitter::RegionEmitter(EmitContext& context)
 
 llvm::Function* RegionEmitter::emit_body() {
   auto* type = llvm::FunctionType::get(b_.getInt32Ty(), {b_.getPtrTy()}, false);
-  body_ = llvm::Function::Create(type, llvm::GlobalValue::InternalLinkage, context_.identity.name + "_body",
-                                 context_.module);
+  body_ =
+      llvm::Function::Create(type, llvm::GlobalValue::InternalLinkage, context_.function_name("body"), context_.module);
   body_->addFnAttr(llvm::Attribute::NoUnwind);
   context_.set_target_attributes(*body_);
   body_->getArg(0)->setName("frame");
@@ -99,6 +99,10 @@ void RegionEmitter::leave_if(Value* status) {
   b_.SetInsertPoint(next);
 }
 
+Value* RegionEmitter::step_number(size_t index) {
+  return b_.getInt32(static_cast<uint32_t>(context_.first_operation + index));
+}
+
 Value* RegionEmitter::text(const std::string& s) { return b_.CreateGlobalString(s, "text", 0, &context_.module); }
 
 void RegionEmitter::emit_ops(const std::vector<Operation>& ops, bool outermost) {
@@ -106,7 +110,7 @@ void RegionEmitter::emit_ops(const std::vector<Operation>& ops, bool outermost) 
   const std::vector<PlannedStage>& stages = context_.plan.stages;
   size_t stage = 0;  // the next one
   for (size_t i = 0; i < ops.size(); ++i) {
-    Value* index = b_.getInt32(static_cast<uint32_t>(i));
+    Value* index = step_number(i);
     Value* number = b_.getInt32(static_cast<uint32_t>(walk_));
     ++walk_;
     if (outermost && stage < stages.size() && i >= stages[stage].operations.begin) {
@@ -136,7 +140,7 @@ void RegionEmitter::emit_ops(const std::vector<Operation>& ops, bool outermost) 
 
 void RegionEmitter::emit_stage(size_t stage) {
   llvm::Argument* frame = body_->getArg(0);
-  Value* index = b_.getInt32(static_cast<uint32_t>(context_.plan.stages[stage].operations.begin));
+  Value* index = step_number(context_.plan.stages[stage].operations.begin);
   const auto begin_stage = [&] {
     auto* type = llvm::FunctionType::get(b_.getInt32Ty(), {b_.getPtrTy(), b_.getInt32Ty()}, false);
     Value* function = frame_field(AbiTypes::kFrameBeginStage, b_.getPtrTy());

@@ -61,6 +61,8 @@ class RegionEmitter {
   // Leaves the body with `status` when it is not ONNXC_OK.
   void leave_if(llvm::Value* status);
   void leave(llvm::Value* status);
+  // The number by which profiles know operation `index` of the Program.
+  llvm::Value* step_number(size_t index);
   llvm::Value* text(const std::string& s);
   void make_debug_plan();
   void copy_buffer(BufferId to, BufferId from, llvm::Value* to_offset = nullptr);

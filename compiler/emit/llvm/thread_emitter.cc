@@ -73,7 +73,7 @@ Share RegionEmitter::share_of(const Partition& partition) {
 
 // Every thread runs the call, so all must know of a failure before it.
 void RegionEmitter::emit_joint(const Operation& op, size_t index) {
-  Value* number = b_.getInt32(static_cast<uint32_t>(index));
+  Value* number = step_number(index);
   leave_if(call_entry("onnxc_step_begin", {body_->getArg(0), number}));
   meet();
   exprs_.forget();
@@ -103,7 +103,7 @@ void RegionEmitter::emit_for_threads(const Operation& op, size_t index) {
   auto* join = llvm::BasicBlock::Create(context_.llvm(), "done", body_);
   b_.CreateCondBr(runs, mine, join);
   b_.SetInsertPoint(mine);
-  Value* number = b_.getInt32(static_cast<uint32_t>(index));
+  Value* number = step_number(index);
   leave_if(call_entry("onnxc_step_begin", {body_->getArg(0), number}));
   emit_op(op, index);
   exprs_.forget();

@@ -148,7 +148,10 @@ typedef struct onnxc_model_info {
   const onnxc_value_info* inputs;
   const onnxc_value_info* outputs;
   const onnxc_metadata* metadata;
-  const char* const* operations; /* per operation: kernel and ONNX nodes, for profiles; null when left out */
+  /* Per operation: kernel and ONNX nodes, for profiles; null when left out. Of a model with bodies of its own for some
+   * values of its free dims: first those of the general body, then those of each other. A run picks its body by the
+   * dims of its inputs; all else here is the general body's. */
+  const char* const* operations;
 } onnxc_model_info;
 
 typedef struct onnxc_session onnxc_session;
