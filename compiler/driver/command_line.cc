@@ -1,6 +1,7 @@
 #include "compiler/driver/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 
@@ -14,6 +15,7 @@ constexpr const char* kFooter = R"(Examples:
   onnxc model.onnx -o model.a                   an archive, and model.h beside it
   onnxc model.onnx -o project/                  readable C++ sources with a CMakeLists.txt
   onnxc model.onnx --dim batch=1 -o model.so    fix a free dimension
+  onnxc model.onnx --dim batch=1,8 -o model.so  any batch, and a faster body for 1 and for 8
   onnxc model.onnx --emit=program               look at what the machine will do
 
 Exit codes: 2 command line, 3 invalid model, 4 unsupported, 5 environment (files, memory, linker), 70 a bug in onnxc.)";
@@ -26,12 +28,31 @@ Result<int64_t> parse_int(const std::string& text, const std::string& flag) {
   return v;
 }
 
+// The N,M,... of a --dim.
+Result<std::vector<int64_t>> parse_values(const std::string& text, size_t begin) {
+  std::vector<int64_t> values;
+  for (const std::string& v : CLI::detail::split(text.substr(begin) + ",", ',')) {  // an empty last part is left out
+    ONNXC_ASSIGN(const int64_t value, parse_int(v, "--dim"));
+    if (std::ranges::find(values, value) != values.end())
+      return Error(ErrorKind::Usage, "\"" + text + "\" has a value twice", "--dim");
+    values.push_back(value);
+  }
+  return values;
+}
+
 Status parse_dims(const std::vector<std::string>& texts, Options& o) {
   for (const std::string& t : texts) {
     const size_t eq = t.rfind('=');
     if (eq == std::string::npos || eq == 0)
       return Error(ErrorKind::Usage, "\"" + t + "\" has no NAME=N form", "--dim", "for example --dim batch=1");
-    ONNXC_ASSIGN(o.dims[t.substr(0, eq)], parse_int(t.substr(eq + 1), "--dim"));
+    const std::string name = t.substr(0, eq);
+    ONNXC_ASSIGN(std::vector<int64_t> values, parse_values(t, eq + 1));
+    o.dims.erase(name);
+    o.special_dims.erase(name);
+    if (values.size() == 1)
+      o.dims[name] = values.front();
+    else
+      o.special_dims[name] = std::move(values);
   }
   return ok();
 }
@@ -73,7 +94,11 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
   app.add_option("--backend", o.backend, "llvm (default) or cpp (needs a C++ compiler)")
       ->transform(CLI::CheckedTransformer(backends, CLI::ignore_case).description(""));
   app.add_option("--name", o.model_name, "C identifier of the model; default: from the file's name");
-  app.add_option("--dim", dims, "NAME=N: fix the free dimension NAME; may be repeated")->take_all();
+  app.add_option(
+         "--dim", dims,
+         "NAME=N: fix the free dimension NAME; NAME=N,M,...: leave it free, and add a faster body for each of these "
+         "values (of several such dims for each combination, 16 at most); may be repeated")
+      ->take_all();
   app.add_option("--shape", shapes, "INPUT=N,N,...: fix the shape of an input; may be repeated")->take_all();
   app.add_option("--mcpu", o.cpu, "native (default), x86-64-v2, x86-64-v3, x86-64-v4, generic");
   std::string weights = "embedded";

@@ -6,6 +6,7 @@
 
 #include "compiler/driver/constant_evaluator.h"
 #include "compiler/driver/report.h"
+#include "compiler/driver/special_bodies.h"
 #include "compiler/emit/cpp/emit_cpp.h"
 #include "compiler/emit/llvm/emit_llvm.h"
 #include "compiler/import/function_bodies.h"
@@ -50,8 +51,9 @@ Status write_companions(const Plan& plan, const ModelIdentity& identity, const s
   return identity.shared ? ok() : write_header(plan, identity, artefact);
 }
 
-Status emit_artefact(const Plan& plan, const ModelIdentity& identity, const Target& target, const Options& options,
-                     Progress& progress) {
+Status emit_artefact(std::span<const Plan> plans, const ModelIdentity& identity, const Target& target,
+                     const Options& options, Progress& progress) {
+  const Plan& plan = plans.front();
   const bool shared = has_suffix(options.output, ".so"), archive = has_suffix(options.output, ".a");
   if (!shared && !archive) {
     progress.phase("write C++ sources");
@@ -63,7 +65,7 @@ Status emit_artefact(const Plan& plan, const ModelIdentity& identity, const Targ
                   : build_cpp_archive(plan, identity, target, options, options.output);
   }
   progress.phase("generate code");
-  ONNXC_ASSIGN(const std::string object, emit_llvm(plan, identity, target, options, LlvmOutput::Object));
+  ONNXC_ASSIGN(const std::string object, emit_llvm(plans, identity, target, options, LlvmOutput::Object));
   progress.phase("link");
   ONNXC_TRY(shared ? link_shared(object, plan, identity, options.output)
                    : write_archive(object, plan, identity, options.output));
@@ -101,6 +103,23 @@ void note_sizes(const Plan& plan, const Options& options, const Progress& progre
   progress.note(text);
 }
 
+// Puts the body behind those of `plans`, with which it shares its weights.
+Status add_special_body(const SpecialBody& body, const Target& target, std::vector<Plan>& plans) {
+  Progress quiet(true, false);
+  const auto plan_body = [&]() -> Result<Plan> {
+    ONNXC_ASSIGN(const ImportedModel model, load_model(body.options, quiet));
+    return plan_graph(*model.graph, target, body.options, quiet);
+  };
+  auto plan = plan_body();
+  if (!plan.ok()) {
+    std::vector<Diagnostic> diagnostics = plan.error().diagnostics();
+    for (Diagnostic& d : diagnostics) d.where = "with " + body.label + (d.where.empty() ? "" : ": " + d.where);
+    return Error(std::move(diagnostics));
+  }
+  plans.push_back(std::move(*plan));
+  return share_blob(plans);
+}
+
 }  // namespace
 
 Result<ImportedModel> load_model(const Options& options, Progress& progress) {
@@ -129,14 +148,20 @@ Result<Plan> plan_graph(const Graph& graph, const Target& target, const Options&
 }
 
 Status compile(const Options& options) {
-  Progress progress(options.quiet || options.emit != Emit::Artefact, options.time_passes);
   ONNXC_ASSIGN(const Target target, Target::from_options(options));
+  ONNXC_ASSIGN(const std::vector<SpecialBody> specials, special_bodies(options));
+  Progress progress(options.quiet || options.emit != Emit::Artefact, options.time_passes, specials.size());
   ONNXC_ASSIGN(const ImportedModel model, load_model(options, progress));
   if (options.emit == Emit::Graph) return print(print_graph(*model.graph));
-  ONNXC_ASSIGN(const Plan plan, plan_graph(*model.graph, target, options, progress));
+  std::vector<Plan> plans(1);  // the general one first
+  ONNXC_ASSIGN(plans.front(), plan_graph(*model.graph, target, options, progress));
   if (options.emit == Emit::Program) return ok();
-  if (!options.report.empty()) ONNXC_TRY(write_report(plan, options.report));
-  if (options.emit == Emit::Plan) return print(print_plan(plan));
+  for (const SpecialBody& body : specials) {
+    progress.phase("a body for " + body.label);
+    ONNXC_TRY(add_special_body(body, target, plans));
+  }
+  if (!options.report.empty()) ONNXC_TRY(write_report(plans, options.report));
+  if (options.emit == Emit::Plan) return print(print_plan(plans.front()));
 
   ModelIdentity identity;
   identity.name = model_name(options);
@@ -145,11 +170,11 @@ Status compile(const Options& options) {
   identity.embed_weights = options.embed_weights;
   if (options.emit == Emit::Llvm || options.emit == Emit::Asm) {
     const LlvmOutput kind = options.emit == Emit::Llvm ? LlvmOutput::IrText : LlvmOutput::Assembly;
-    ONNXC_ASSIGN(const std::string text, emit_llvm(plan, identity, target, options, kind));
+    ONNXC_ASSIGN(const std::string text, emit_llvm(plans, identity, target, options, kind));
     return print(text);
   }
-  ONNXC_TRY(emit_artefact(plan, identity, target, options, progress));
-  note_sizes(plan, options, progress);
+  ONNXC_TRY(emit_artefact(plans, identity, target, options, progress));
+  note_sizes(plans.front(), options, progress);
   return ok();
 }
 

@@ -9,14 +9,15 @@ namespace onnxc {
 
 class Progress {
  public:
-  Progress(bool quiet, bool times) : quiet_(quiet), times_(times) {}
+  Progress(bool quiet, bool times, size_t further_phases = 0)
+      : quiet_(quiet), times_(times), phases_(kPhases + static_cast<int>(further_phases)) {}
   // Ends the phase before and begins `name`.
   void phase(const std::string& name) {
     finish();
     name_ = name;
     start_ = Clock::now();
     ++count_;
-    if (!quiet_ && !times_) std::fprintf(stderr, "onnxc: [%d/%d] %s\n", count_, kPhases, name.c_str());
+    if (!quiet_ && !times_) std::fprintf(stderr, "onnxc: [%d/%d] %s\n", count_, phases_, name.c_str());
   }
   void finish() {
     if (!name_.empty() && times_)
@@ -33,7 +34,7 @@ class Progress {
   using Clock = std::chrono::steady_clock;
   static constexpr int kPhases = 6;
   bool quiet_, times_;
-  int count_ = 0;
+  int phases_, count_ = 0;
   std::string name_;
   Clock::time_point start_;
 };

@@ -30,18 +30,20 @@ json operation_row(const Program& program, const Operation& op) {
 
 }  // namespace
 
-std::string report_of(const Plan& plan) {
+std::string report_of(std::span<const Plan> plans) {
+  const Plan& plan = plans.front();
   json out{{"constant_bytes", plan.blob_bytes}, {"source_constant_bytes", plan.source_constant_bytes}};
   out["arena_bytes"] =
       plan.stages.front().arena_bytes.is_const() ? json(plan.stages.front().arena_bytes.value()) : json();
   out["operations"] = json::array();
-  for (const Operation& op : plan.program.ops) out["operations"].push_back(operation_row(plan.program, op));
+  for (const Plan& body : plans)
+    for (const Operation& op : body.program.ops) out["operations"].push_back(operation_row(body.program, op));
   return out.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
-Status write_report(const Plan& plan, const std::string& path) {
+Status write_report(std::span<const Plan> plans, const std::string& path) {
   std::ofstream file(path, std::ios::binary);
-  file << report_of(plan);
+  file << report_of(plans);
   file.close();
   if (!file) return Error(ErrorKind::Environment, "the report cannot be written", path);
   return ok();

@@ -136,6 +136,16 @@ Status assign_dim(Bindings& bindings, const std::string& symbol, int64_t number,
   return ok();
 }
 
+// The symbol that an option calls `name`.
+Result<std::string> find_symbol(const std::string& name, const DimNames& names, const std::set<std::string>& symbols,
+                                const std::string& option) {
+  std::string symbol = name;
+  if (auto it = names.find(name); it != names.end() && it->second.as_symbol()) symbol = *it->second.as_symbol();
+  if (!symbols.contains(symbol))
+    return Error(ErrorKind::Usage, "no input has a dim of that name", option, list_of(symbols));
+  return symbol;
+}
+
 Status bind_dims(const Graph& graph, const DimNames& names, const Options& options, Bindings& bindings) {
   std::set<std::string> symbols;
   for (const Value* input : graph.inputs)
@@ -144,13 +154,11 @@ Status bind_dims(const Graph& graph, const DimNames& names, const Options& optio
   for (const auto& [name, number] : options.dims) {
     const std::string option = "--dim " + name + "=" + std::to_string(number);
     if (number < 0) return Error(ErrorKind::Usage, "a dim cannot be negative", option);
-    std::string symbol = name;
-    if (auto it = names.find(name); it != names.end() && it->second.as_symbol()) symbol = *it->second.as_symbol();
-    if (!symbols.contains(symbol)) {
-      return Error(ErrorKind::Usage, "no input has a dim of that name", option, list_of(symbols));
-    }
+    ONNXC_ASSIGN(const std::string symbol, find_symbol(name, names, symbols, option));
     ONNXC_TRY(assign_dim(bindings, symbol, number, option));
   }
+  for (const auto& [name, numbers] : options.special_dims)
+    ONNXC_TRY(find_symbol(name, names, symbols, "--dim " + name + "=" + std::to_string(numbers.front()) + ",..."));
   return ok();
 }
 

@@ -23,7 +23,9 @@ struct Options {
       model_name;  // C identifier that prefixes the model's symbols; empty = from the output's or input's file name
 
   // Shapes.
-  std::map<std::string, int64_t> dims;                 // --dim NAME=N
+  std::map<std::string, int64_t> dims;  // --dim NAME=N
+  // --dim NAME=N,M,...: a body for each combination of these beside the general one (driver/special_bodies.h).
+  std::map<std::string, std::vector<int64_t>> special_dims;
   std::map<std::string, std::vector<int64_t>> shapes;  // --shape INPUT=1,3,224,224
 
   // Code.
