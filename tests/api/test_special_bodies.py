@@ -42,11 +42,35 @@ def attention() -> onnx.ModelProto:
 
 
 def unpacked() -> onnx.ModelProto:
-    """Elements below one byte, which a run unpacks in front of its arena, and strings as they are"""
+    """Elements below one byte, which a run unpacks in front of its arena"""
     nodes = [helper.make_node("Cast", ["x"], ["y"], "cast", to=onnx.TensorProto.FLOAT)]
     return small_models.model(
         nodes, [small_models.value("x", ("N", 3), onnx.TensorProto.INT4)], [small_models.value("y", ("N", 3))], opset=21
     )
+
+
+def counted() -> onnx.ModelProto:
+    """As many numbers as the values of x say: a second stage of the run"""
+
+    def number(name, value, elem=numpy.int64):
+        return onnx.numpy_helper.from_array(numpy.array(value, elem), name)
+
+    nodes = [
+        helper.make_node("Abs", ["x"], ["a"], "abs0"),
+        helper.make_node("Mul", ["a", "ten"], ["b"], "mul0"),
+        helper.make_node("Cast", ["b"], ["c"], "cast0", to=onnx.TensorProto.INT64),
+        helper.make_node("ReduceSum", ["c"], ["total"], "sum0", keepdims=0),
+        helper.make_node("Range", ["zero", "total", "one"], ["steps"], "range0"),
+        helper.make_node("Cast", ["steps"], ["floats"], "cast1", to=onnx.TensorProto.FLOAT),
+        helper.make_node("Mul", ["floats", "half"], ["y"], "mul1"),
+    ]
+    numbers = [
+        number("ten", 10, numpy.float32),
+        number("zero", 0),
+        number("one", 1),
+        number("half", 0.5, numpy.float32),
+    ]
+    return small_models.model(nodes, [small_models.value("x", ("N", 3))], [small_models.value("y", ("L",))], numbers)
 
 
 def compiled(model: onnx.ModelProto, path: pathlib.Path, *options) -> str:
@@ -102,6 +126,7 @@ CASES = {
             (2, 3, 32, 32): ["--dim=W=32"],
         },
     ),
+    "counted": (counted, ["--dim=N=1,4"], {(1, 3): ["--dim=N=1"], (4, 3): ["--dim=N=4"], (3, 3): [], (0, 3): []}),
     "half bytes": (unpacked, ["--dim=N=1,5"], {(1, 3): ["--dim=N=1"], (5, 3): ["--dim=N=5"], (4, 3): []}),
 }
 
@@ -124,8 +149,9 @@ def test_each_shape_gives_the_bits_of_its_body(name, threads, tmp_path):
 
 
 def test_several_threads_run_several_bodies_at_a_time(tmp_path):
-    ours = session(compiled(attention(), tmp_path / "m.so", "--dim=batch=1,8", "--dim=seq=16"), 2)
-    feeds = [feed_of(attention(), dims) for dims in ((1, 16, 96), (8, 16, 96), (2, 16, 96))]
+    model = attention()
+    ours = session(compiled(model, tmp_path / "m.so", "--dim=batch=1,8", "--dim=seq=16"), 2)
+    feeds = [feed_of(model, dims) for dims in ((1, 16, 96), (8, 16, 96), (2, 16, 96))]
     wanted = [ours.run(None, feed)[0] for feed in feeds]
     wrong = []
 
@@ -176,6 +202,20 @@ def test_bodies_share_their_weights_and_kernels(tmp_path):
     with CompiledModel(free, host=True) as a, CompiledModel(ours, host=True) as b:
         assert b.info.weights_bytes == a.info.weights_bytes
     assert ours.stat().st_size < free.stat().st_size + 512 * 1024
+
+
+def test_the_same_options_give_the_same_bytes_and_weights_may_be_apart(tmp_path):
+    model, options = attention(), ("--dim=batch=1,8", "--dim=seq=16")
+    files = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        path = pathlib.Path(compiled(model, folder / "m.so", *options, "--weights=separate"))
+        files.append((path.read_bytes(), path.with_suffix(".weights").read_bytes()))
+    assert files[0] == files[1]
+    whole, apart = session(compiled(model, tmp_path / "m.so", *options)), session(str(tmp_path / "a" / "m.so"))
+    for dims in ((1, 16, 96), (8, 16, 96), (3, 16, 96)):
+        feed = feed_of(model, dims)
+        assert whole.run(None, feed)[0].tobytes() == apart.run(None, feed)[0].tobytes()
 
 
 def test_operations_are_numbered_through_all_bodies(tmp_path):
