@@ -617,7 +617,29 @@ def col2im(r, op):
     ]
     rows = int(r.integers(1, 4)) * int(np.prod(block))
     x = floats(r, [int(r.integers(1, 3)), rows, int(np.prod(blocks))], r.choice(FLOATS[:2]))
-    return Single(op, [x, np.array(image, np.int64), np.array(block, np.int64)], attributes, constant=(1, 2))
+    constant = (1, 2) if r.integers(2) else ()
+    return Single(op, [x, np.array(image, np.int64), np.array(block, np.int64)], attributes, constant=constant)
+
+
+@row("AffineGrid")
+def affine_grid(r, op):
+    axes = int(r.choice([2, 3]))
+    images = int(r.integers(1, 4))
+    size = [images, int(r.integers(1, 4)), *(int(r.integers(1, 8)) for _ in range(axes))]
+    theta = floats(r, [images, axes, axes + 1], scale=1)
+    constant = (1,) if r.integers(2) else ()
+    return Single(op, [theta, np.array(size, np.int64)], {"align_corners": int(r.integers(2))}, constant=constant)
+
+
+@row("MaxRoiPool")
+def max_roi_pool(r, op):
+    shape = [int(r.integers(1, 3)), int(r.integers(1, 4)), int(r.integers(1, 12)), int(r.integers(1, 12))]
+    scale = float(r.choice([1, 0.5, 0.0625]))
+    regions = int(r.integers(0, 5))
+    corners = r.uniform(-3, 15, (regions, 4)) / scale  # some beyond the image, some upside down
+    rois = np.concatenate([r.integers(0, shape[0], (regions, 1)), corners], axis=1).astype(np.float32)
+    attributes = {"pooled_shape": [int(r.integers(1, 5)), int(r.integers(1, 5))], "spatial_scale": scale}
+    return Single(op, [floats(r, shape), rois], attributes)
 
 
 @row("Det")
