@@ -30,7 +30,7 @@ struct EmitContext {
   SpecialisedKernels& specialised;
   size_t number = 0;           // of the body: 0 is the general one
   size_t first_operation = 0;  // of the body, as profiles count them: those of the bodies before come first
-  std::optional<Error> error = {};
+  std::optional<Error> error;
 
   llvm::LLVMContext& llvm() const { return module.getContext(); }
   const Program& program() const { return plan.program; }

@@ -54,8 +54,8 @@ Result<std::string> emit_llvm(std::span<const Plan> plans, const ModelIdentity& 
   std::vector<emit::EmittedBody> bodies;
   size_t operations = 0;
   for (const Plan& plan : plans) {
-    emit::EmitContext& context = contexts.emplace_back(
-        emit::EmitContext{plan, identity, target, options, module, kernels, specialised, bodies.size(), operations});
+    emit::EmitContext& context = contexts.emplace_back(emit::EmitContext{
+        plan, identity, target, options, module, kernels, specialised, bodies.size(), operations, std::nullopt});
     bodies.push_back(emit_body(context));
     if (context.error) return std::move(*context.error);
     operations += plan.program.ops.size();
