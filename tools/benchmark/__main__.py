@@ -6,6 +6,7 @@
     tools/bench --together             two sessions at once beside one alone, a thread each
     tools/bench --free-dims            three sizes of each model with free dims, beside the same with fixed dims
     tools/bench --small                graphs of one operator, and loops, beside ONNX Runtime
+    tools/bench --trees                forests of random trees, 1 and 1,000 rows
     tools/bench --prepare              only fetches, makes, compiles and checks the models
 
 Times are medians over rounds; the ratio is the faster peer's time / ours, so above 1 we are ahead."""
@@ -18,7 +19,18 @@ import pathlib
 import subprocess
 import sys
 
-from benchmark import compile_cost, free_dims, layers, model_set, one_model, plot, small_graphs, table, together
+from benchmark import (
+    compile_cost,
+    free_dims,
+    layers,
+    model_set,
+    one_model,
+    plot,
+    small_graphs,
+    table,
+    together,
+    trees,
+)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LAYER_RUNS = 51
@@ -34,6 +46,9 @@ def main() -> int:
         names = [n for n in small_graphs.rows() if model_set.fits(n, arguments.models)]
         slices = arguments.rounds, arguments.slice / 1000
         return show_rows(names, arguments, "small", small_graphs, lambda n: small_graphs.measure_row(n, *slices))
+    if arguments.trees:
+        slices = arguments.rounds, arguments.slice / 1000
+        return show_rows(trees.FORESTS, arguments, "trees", trees, lambda f: trees.measure_forest(f, *slices))
     models = model_set.chosen(arguments.models or ([arguments.layers] if arguments.layers else []))
     if not models:
         raise SystemExit(f"no such model; there are: {' '.join(m.name for m in model_set.MODELS)}")
@@ -57,6 +72,7 @@ def parse_arguments() -> argparse.Namespace:
     what.add_argument("--together", action="store_true")
     what.add_argument("--free-dims", action="store_true")
     what.add_argument("--small", action="store_true")
+    what.add_argument("--trees", action="store_true")
     what.add_argument("--prepare", action="store_true")
     parser.add_argument("--models", nargs="+", default=[], metavar="PATTERN", help="names, with shell wildcards")
     parser.add_argument("--threads", type=lambda t: tuple(map(int, t.split(","))), default=(1, 2), metavar="N,N")
