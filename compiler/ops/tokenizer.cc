@@ -80,7 +80,7 @@ class ClassReader {
       text_.remove_prefix(1);
       last = literal();
     }
-    for (int c = first; c <= last; ++c) bytes_[static_cast<size_t>(c)] = 1;
+    for (size_t c = static_cast<unsigned char>(first); c <= static_cast<unsigned char>(last); ++c) bytes_[c] = 1;
     return first != 0 && first <= last;
   }
 
