@@ -63,6 +63,7 @@ MODELS = [
     RealModel("oww_embedding", "oww_embedding", small=False),
     RealModel("oww_melspectrogram", "oww_melspectrogram"),
     RealModel("basic_pitch", "basic_pitch", small=False),
+    RealModel("atspm_lgbm_function229", "atspm_lgbm_function229"),
 ]
 
 
