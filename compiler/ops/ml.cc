@@ -7,6 +7,7 @@
 
 #include "compiler/ops/elementwise.h"
 #include "compiler/ops/indexing.h"
+#include "compiler/ops/trees.h"
 
 namespace onnxc {
 namespace {
@@ -288,6 +289,66 @@ class Trees {
 
 Status lower_trees(LowerContext& c) { return Trees(c).lower(); }
 
+// For the kernel of trees; nothing where a node asks for a member of a set, or many lead to the same one.
+std::optional<ml::TreeTables> tables_of(const Forest& f) {
+  ml::TreeTables t;
+  std::vector<int64_t> order;
+  const size_t most = 2 * f.mode.size() + f.roots.size();
+  for (int64_t root : f.roots) {
+    t.roots.push_back(static_cast<int32_t>(order.size()));
+    order.push_back(root);
+    for (auto i = static_cast<size_t>(t.roots.back()); i < order.size(); ++i) {
+      if (order.size() > most || order.size() > INT32_MAX / 8) return {};
+      const auto node = static_cast<size_t>(order[i]);
+      const bool leaf = order[i] >= f.nodes;
+      if (!leaf && (f.mode[node] == kMember || f.feature[node] >= INT32_MAX / 16)) return {};
+      const int64_t what = f.mode[node] + 1 + (f.missing_is_true[node] ? 8 : 0) + 16 * f.feature[node];
+      t.what.push_back(leaf ? 0 : static_cast<int32_t>(what));
+      t.next.push_back(static_cast<int32_t>(leaf ? f.target[node] : static_cast<int64_t>(order.size())));
+      t.splits.push_back(leaf ? f.weight[node] : f.split[node]);
+      if (!leaf) order.insert(order.end(), {f.on_true[node], f.on_false[node]});
+    }
+  }
+  t.vote_columns = {0}, t.votes = {0};
+  return t;
+}
+
+bool are_tables(const Node& n) {
+  const auto forest = ml::has_rank(n) ? forest_of(n) : Result<Forest>(Forest{});
+  return forest.ok() && !forest.value().roots.empty() && tables_of(forest.value());
+}
+
+Status decompose_trees(Graph& graph, Node& n) {
+  ONNXC_ASSIGN(Forest f, forest_of(n));
+  const int64_t aggregate = n.attr_int("aggregate_function", kSum), transform = n.attr_int("post_transform", kNone);
+  if (aggregate < kAverage || aggregate > kMax)
+    return Error(ErrorKind::InvalidModel, "there is no such aggregate_function", n.where());
+  if (transform < kNone || transform > kLogistic)
+    return Error(ErrorKind::Unsupported, "post_transform " + std::to_string(transform) + " is not supported yet",
+                 n.where());
+  const Elem given = n.input(0)->type.elem;
+  const bool wide = given == Elem::F64;
+  const auto trees = static_cast<double>(f.roots.size());
+  for (double& v : f.weight)
+    if (aggregate == kAverage) v = wide ? v / trees : static_cast<float>(v) / static_cast<float>(trees);
+  GraphWriter w(graph, n);
+  Value* const rows = wide ? n.input(0) : ml::floats_of(w, n.input(0));
+  const auto joined = aggregate == kMin   ? ml::Aggregate::Min
+                      : aggregate == kMax ? ml::Aggregate::Max
+                                          : ml::Aggregate::Sum;
+  Value* y = ml::scores_of(w, rows, *tables_of(f), n.attr_int("n_targets", 1), joined, wide);
+  if (joined != ml::Aggregate::Sum) {  // what no leaf reaches keeps the type's extreme
+    const double top = wide                 ? std::numeric_limits<double>::max()
+                       : given == Elem::F16 ? 65504
+                                            : std::numeric_limits<float>::max();
+    y = w.add("Where", {w.add("IsInf", {y}), w.number(aggregate == kMin ? top : -top, y), y});
+  }
+  if (transform == kLogistic) y = w.add("Sigmoid", {y});
+  if (transform == kSoftmax) y = w.add("Softmax", {y}, {{"axis", int64_t{1}}});
+  w.replace({given == Elem::F64 || given == Elem::F32 ? y : w.cast(y, given)});
+  return ok();
+}
+
 }  // namespace
 
 namespace ml {
@@ -354,6 +415,8 @@ OP(Binarizer) = [] {
 OP(TreeEnsemble) = {.name = "TreeEnsemble",
                     .domain = kDomain,
                     .infer = infer_trees,
+                    .decompose = decompose_trees,
+                    .decompose_if = are_tables,
                     .lower = lower_trees,
                     .accuracy = Accuracy::Accumulating};
 

@@ -21,13 +21,7 @@ using ml::Classifier;
 using ml::kDomain;
 using ml::number;
 
-// Each tree's nodes level by level, the two that follow one node side by side (runtime_lib/kernels/trees.h).
-struct Trees {
-  std::vector<int32_t> what, next, vote_columns, roots;
-  std::vector<double> splits, votes;  // splits: of leaves that all have one vote, this
-  int64_t features = 0;               // that must be there
-  bool single = true;                 // each leaf has one vote
-};
+using ml::TreeTables;
 
 int32_t mode_of(const std::string& name) {
   constexpr const char* kNames[] = {"LEAF",      "BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE",
@@ -41,7 +35,7 @@ class TreeReader {
  public:
   TreeReader(const Node& n, std::string votes, int64_t columns) : n_(n), votes_(std::move(votes)), columns_(columns) {}
 
-  Result<Trees> read(const Tensor& splits, const Tensor& weights) {
+  Result<TreeTables> read(const Tensor& splits, const Tensor& weights) {
     trees_ = n_.attr_ints("nodes_treeids"), ids_ = n_.attr_ints("nodes_nodeids");
     const auto features = n_.attr_ints("nodes_featureids"), on_true = n_.attr_ints("nodes_truenodeids"),
                on_false = n_.attr_ints("nodes_falsenodeids");
@@ -58,7 +52,7 @@ class TreeReader {
       if (mode < 0) return invalid("there is no mode \"" + modes[i] + "\"");
       const int64_t yes = mode ? at(trees_[i], on_true[i]) : 0, no = mode ? at(trees_[i], on_false[i]) : 0;
       if (yes < 0 || no < 0 || features[i] < 0 || features[i] > kMostFeatures) return invalid("a node leads nowhere");
-      if (mode) t_.features = std::max(t_.features, features[i] + 1);
+      if (mode) features_ = std::max(features_, features[i] + 1);
       what_.push_back(mode ? mode + (missing[i] ? 8 : 0) + 16 * static_cast<int32_t>(features[i]) : 0);
       yes_.push_back(static_cast<size_t>(yes)), no_.push_back(static_cast<size_t>(no));
     }
@@ -66,6 +60,9 @@ class TreeReader {
     fill(splits);
     return std::move(t_);
   }
+
+  // That must be there.
+  int64_t features() const { return features_; }
 
  private:
   static constexpr size_t kMost = INT32_MAX / 8;
@@ -159,7 +156,8 @@ class TreeReader {
   const Node& n_;
   const std::string votes_;
   const int64_t columns_;
-  Trees t_;
+  TreeTables t_;
+  int64_t features_ = 0;
   std::vector<int64_t> trees_, ids_;
   std::vector<size_t> places_, yes_, no_,
       order_;                               // nodes by tree and id; what follows a node; nodes as they are laid out
@@ -190,7 +188,7 @@ Status lower_tree_scores(LowerContext& c) {
 }
 
 // The mode of all branches, 0 where they differ or NaN goes on.
-int64_t common_mode(const Trees& t) {
+int64_t common_mode(const TreeTables& t) {
   int32_t mode = 0;
   for (int32_t what : t.what) {
     if (what == 0) continue;
@@ -201,7 +199,7 @@ int64_t common_mode(const Trees& t) {
 }
 
 // The nodes as the kernel reads them, numbers being f32 or f64.
-std::vector<int32_t> node_words(const Trees& t, bool wide) {
+std::vector<int32_t> node_words(const TreeTables& t, bool wide) {
   std::vector<int32_t> words;
   words.reserve(t.what.size() * (wide ? 4 : 3));
   for (size_t i = 0; i < t.what.size(); ++i) {
@@ -300,30 +298,34 @@ Result<ml::TreeScores> ml::tree_scores(GraphWriter& w, const Node& node, const s
   const auto splits = tree_numbers(node, "nodes_values"), weights = tree_numbers(node, votes + "_weights");
   if (!splits || !weights)
     return Error(ErrorKind::InvalidModel, "nodes_values or " + votes + "_weights is missing", node.where());
-  ONNXC_ASSIGN(const Trees t, TreeReader(node, votes, columns).read(*splits, *weights));
+  TreeReader reader(node, votes, columns);
+  ONNXC_ASSIGN(const TreeTables tables, reader.read(*splits, *weights));
   const Shape& x = *node.input(0)->type.shape;
-  ONNXC_TRY(require_non_negative(node, x[1] - Dim(t.features),
-                                 "the trees read " + std::to_string(t.features) + " features of " + shape_str(x)));
+  ONNXC_TRY(
+      require_non_negative(node, x[1] - Dim(reader.features()),
+                           "the trees read " + std::to_string(reader.features()) + " features of " + shape_str(x)));
   const Elem input = node.input(0)->type.elem;
   const bool wide = input == Elem::F64 || splits->elem() == Elem::F64 || weights->elem() == Elem::F64;
   const Elem elem = wide ? Elem::F64 : Elem::F32;
-  const auto numbers = [&](const std::vector<double>& v) {
-    const std::vector<int64_t> dims{std::ssize(v)};
-    return w.constant(wide ? Tensor::of<double>(elem, dims, v) : Tensor::f32(dims, {v.begin(), v.end()}));
-  };
+  Value* const rows = input == elem ? node.input(0) : w.cast(node.input(0), elem);
+  return TreeScores{scores_of(w, rows, tables, columns, aggregate, wide), std::ssize(tables.roots)};
+}
+
+Value* ml::scores_of(GraphWriter& w, Value* rows, const TreeTables& tables, int64_t columns, Aggregate aggregate,
+                     bool wide) {
   const auto integers = [&](const std::vector<int32_t>& v) {
     return w.constant(Tensor::of<int32_t>(Elem::I32, {std::ssize(v)}, v));
   };
-  Value* const rows = input == elem ? node.input(0) : w.cast(node.input(0), elem);
+  const std::vector<int64_t> votes{std::ssize(tables.votes)};
+  Value* const numbers = w.constant(wide ? Tensor::of<double>(Elem::F64, votes, tables.votes)
+                                         : Tensor::f32(votes, {tables.votes.begin(), tables.votes.end()}));
   GraphWriter::Attrs attrs = {{"columns", columns},
                               {"aggregate", static_cast<int64_t>(aggregate)},
-                              {"mode", common_mode(t)},
-                              {"single", int64_t{t.single}}};
-  Node* made =
-      w.node("TreeScores",
-             {rows, integers(node_words(t, wide)), integers(t.vote_columns), numbers(t.votes), integers(t.roots)},
-             std::move(attrs), 1, std::string(kOwnDomain));
-  return TreeScores{made->output(), std::ssize(t.roots)};
+                              {"mode", common_mode(tables)},
+                              {"single", int64_t{tables.single}}};
+  std::vector<Value*> inputs = {rows, integers(node_words(tables, wide)), integers(tables.vote_columns), numbers,
+                                integers(tables.roots)};
+  return w.node("TreeScores", std::move(inputs), std::move(attrs), 1, std::string(kOwnDomain))->output();
 }
 
 OP(TreeEnsembleClassifier) = {.name = "TreeEnsembleClassifier",

@@ -1,9 +1,10 @@
-// The decision trees of TreeEnsembleClassifier and TreeEnsembleRegressor, in one table. Tested by
-// tests/differential/test_classifiers.py and test_features.py.
+// Decision trees in one table. Tested by tests/differential/test_classifiers.py and test_features.py,
+// tests/conformance.
 #pragma once
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "compiler/ops/ml.h"
 
@@ -22,5 +23,16 @@ struct TreeScores {
 // A column that no leaf of any tree gives anything to is 0, an infinity for Min and Max.
 Result<TreeScores> tree_scores(GraphWriter& w, const Node& node, const std::string& votes, int64_t columns,
                                Aggregate aggregate);
+
+// As the kernel reads them (runtime_lib/kernels/trees.h): each tree's nodes level by level, the two that follow one
+// node side by side.
+struct TreeTables {
+  std::vector<int32_t> what, next, vote_columns, roots;
+  std::vector<double> splits, votes;  // splits: of leaves that all have one vote, this
+  bool single = true;                 // each leaf has one vote
+};
+// What they give the columns; `wide`: rows and tables are f64, else f32.
+Value* scores_of(GraphWriter& w, Value* rows, const TreeTables& tables, int64_t columns, Aggregate aggregate,
+                 bool wide);
 
 }  // namespace onnxc::ml
