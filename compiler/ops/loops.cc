@@ -1,7 +1,7 @@
 // Types of If, Loop and Scan (onnx/docs/Operators.md), and their way down where branches are not both computed and
-// turns not unrolled: a branch or a loop of the Program, whose results and carried values have one shape. Scan outputs
-// need a number of turns that is known before the first one, or a bound of it. Tested by tests/conformance,
-// tests/differential/random_ops.py and tests/lit/lower/loops.txt.
+// turns not unrolled: a branch or a loop of the Program, whose results and carried values have one shape, and whose
+// number of turns, where they are stacked, is bounded before the first one. Others go by varying_shapes.cc. Tested by
+// tests/conformance, tests/differential/random_ops.py and tests/lit/lower/loops.txt.
 #include <algorithm>
 #include <set>
 
