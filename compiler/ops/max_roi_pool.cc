@@ -40,7 +40,7 @@ std::pair<Expr, Expr> bin_of(LowerContext& c, const Expr& region, int64_t first_
   const auto scale = static_cast<double>(c.node().attr_float("spatial_scale", 1));
   const auto edge = [&](int64_t column) {  // rounded, halves away from zero
     const std::vector<Expr> at{region, constant(column)};
-    const Expr x = c.load(kRois, at) * number(c.load(kRois, at), scale), half = number(x, 0.5);
+    const Expr given = c.load(kRois, at), x = given * number(given, scale), half = number(x, 0.5);
     return select(binary(ExprOp::Lt, x, number(x, 0)), expr::unary(ExprOp::Neg, floor_of(half - x)),
                   floor_of(x + half));
   };

@@ -33,6 +33,11 @@ Tensor pack(const std::vector<std::string>& texts) {
   return Tensor::of(Elem::U8, {static_cast<int64_t>(bytes.size())}, bytes);
 }
 
+Tensor characters(const std::string& text) {
+  if (text.empty()) return Tensor::zeros(Elem::U8, {1});
+  return Tensor::of(Elem::U8, {static_cast<int64_t>(text.size())}, std::vector<char>(text.begin(), text.end()));
+}
+
 namespace {
 
 template <class Key, class Hash>
@@ -221,10 +226,8 @@ Status infer_string_split(InferContext& c) {
 
 Status lower_string_split(LowerContext& c) {
   const std::string delimiter = c.node().attr_string("delimiter", "");
-  const std::vector<char> characters(delimiter.begin(), delimiter.end());
-  const auto bytes = static_cast<int64_t>(characters.size());
-  const BufferId packed =
-      c.constant_buffer(bytes ? Tensor::of(Elem::U8, {bytes}, characters) : Tensor::zeros(Elem::U8, {1}));
+  const auto bytes = static_cast<int64_t>(delimiter.size());
+  const BufferId packed = c.constant_buffer(text::characters(delimiter));
   const int64_t most = c.node().attr_int("maxsplit", -1);
   const Dim n = numel(c.in_shape(0)), greatest = c.node().output(0) ? c.out_shape().back() : Dim(0);
   ONNXC_ASSIGN(const BufferId x, c.in(0));

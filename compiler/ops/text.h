@@ -11,6 +11,9 @@ namespace onnxc::text {
 // A packed list.
 Tensor pack(const std::vector<std::string>& texts);
 
+// The bytes of one text, at least one, for kernels that take its length apart.
+Tensor characters(const std::string& text);
+
 // A hash table of keys, of equal ones the first, whose numbers a look-up gives.
 struct HashTable {
   Tensor slots, keys;  // keys: of a packed list, or integers

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "compiler/ops/contrib.h"
-#include "compiler/ops/indexing.h"
+#include "compiler/ops/text.h"
 
 namespace onnxc {
 namespace {
@@ -123,12 +123,10 @@ Status infer_tokenizer(InferContext& c) {
 Status lower_tokenizer(LowerContext& c) {
   const Bytes wanted = *bytes_of_tokens(c.node());
   const std::string pad = c.node().attr_string("pad_value", "");
-  const std::vector<char> characters(pad.begin(), pad.end());
-  const auto bytes = static_cast<int64_t>(characters.size());
+  const auto bytes = static_cast<int64_t>(pad.size());
   const BufferId table =
       c.constant_buffer(Tensor::of(Elem::U8, {256}, std::vector<uint8_t>(wanted.begin(), wanted.end())));
-  const BufferId padding =
-      c.constant_buffer(bytes ? Tensor::of(Elem::U8, {bytes}, characters) : Tensor::zeros(Elem::U8, {1}));
+  const BufferId padding = c.constant_buffer(text::characters(pad));
   const int64_t least = c.node().attr_int("mincharnum", 1);
   const Dim n = numel(c.in_shape(0)), greatest = c.out_shape().back();
   ONNXC_ASSIGN(const BufferId x, c.in(0));
