@@ -169,6 +169,12 @@ Status VerifyScope::check_expr(const Expr& e, bool guarded) const {
   return ok();
 }
 
+namespace {
+bool is_empty(const Buffer& buffer) {
+  return std::any_of(buffer.dims.begin(), buffer.dims.end(), [](const Dim& d) { return d == Dim(0); });
+}
+}  // namespace
+
 Status VerifyScope::check_call(const KernelCall& call, bool in_nest) const {
   if (call.kernel.empty()) return bug("a call names no kernel");
   std::unordered_set<BufferId> whole_reads, operands;
@@ -178,7 +184,8 @@ Status VerifyScope::check_call(const KernelCall& call, bool in_nest) const {
       ONNXC_TRY(check_buffer(o.buffer));
       operands.insert(storage_root(program, o.buffer));
       if (!o.at.empty() && !in_nest) return bug("operand " + name(o.buffer) + " has indices outside a nest");
-      if (!o.at.empty()) ONNXC_TRY(check_index_list(o.buffer, o.at, false));
+      // A kernel is told where an operand begins; of an empty one it reads nothing.
+      if (!o.at.empty()) ONNXC_TRY(check_index_list(o.buffer, o.at, is_empty(program.buffers[o.buffer])));
       if (list != &call.ins && o.at.empty() && whole_reads.contains(o.buffer))
         return bug(name(o.buffer) + " is read and written, and not an inout");
       if (list != &call.outs && o.at.empty()) whole_reads.insert(o.buffer);

@@ -234,7 +234,7 @@ def cumsum(r, op):
 
 @row("MatMul")
 def matmul(r, op):
-    m, k, n = (int(r.choice(ODD + [48, 65, 130])) for _ in range(3))
+    m, k, n = (int(r.choice([*ODD, 48, 65, 130, 0])) for _ in range(3))
     batch = dims(r, high=2, empty=False)
     a = [*[1 if r.random() < 0.3 else d for d in batch], m, k]
     b = [*[1 if r.random() < 0.3 else d for d in batch][int(r.integers(0, len(batch) + 1)) :], k, n]
@@ -247,7 +247,7 @@ def matmul(r, op):
 
 @row("Gemm")
 def gemm(r, op):
-    m, k, n = (int(r.choice(ODD + [48, 65, 130])) for _ in range(3))
+    m, k, n = (int(r.choice([*ODD, 48, 65, 130, 0])) for _ in range(3))
     ta, tb = int(r.integers(2)), int(r.integers(2))
     c = [[], [n], [1, n], [m, 1], [m, n], [1]][r.integers(6)]
     return Single(
