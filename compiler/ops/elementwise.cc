@@ -52,14 +52,23 @@ Status infer_bool(InferContext& c) {
   return set_broadcast(c, Elem::Bool);
 }
 
+std::optional<size_t> broadcast_length(std::initializer_list<size_t> lengths) {
+  size_t result = 1;
+  for (size_t n : lengths) {
+    if (n == 1 || n == result) continue;
+    if (result != 1) return std::nullopt;
+    result = n;
+  }
+  return result;
+}
+
 void set_contents(InferContext& c, Dim (*f)(const Dim&, const Dim&)) {
   const auto &x = c.in_contents(0), &y = c.in_contents(1);
   if (!x || !y || !c.outputs[0].shape || c.outputs[0].shape->size() > 1) return;
-  if (x->size() != y->size() && x->size() != 1 && y->size() != 1) return;
+  const auto n = broadcast_length({x->size(), y->size()});
+  if (!n) return;
   Contents out;
-  for (size_t i = 0; i < std::max(x->size(), y->size()); ++i) {
-    out.push_back(f((*x)[x->size() == 1 ? 0 : i], (*y)[y->size() == 1 ? 0 : i]));
-  }
+  for (size_t i = 0; i < *n; ++i) out.push_back(f(broadcast_at(*x, i), broadcast_at(*y, i)));
   c.contents[0] = std::move(out);
 }
 
@@ -203,12 +212,12 @@ Status infer_where(InferContext& c) {
   ONNXC_TRY(set_broadcast(c, c.elem(1)));
   const auto &k = c.in_contents(0), &x = c.in_contents(1), &y = c.in_contents(2);
   if (!k || !x || !y || !c.outputs[0].shape || c.outputs[0].shape->size() > 1) return ok();
-  const size_t n = std::max({k->size(), x->size(), y->size()});
+  const auto n = broadcast_length({k->size(), x->size(), y->size()});
+  if (!n) return ok();
   Contents out;
-  for (size_t i = 0; i < n; ++i) {
-    auto at = [&](const Contents& v) { return v.size() == 1 ? v[0] : v[std::min(i, v.size() - 1)]; };
-    const Dim cond = at(*k);
-    out.push_back(cond * at(*x) + (Dim(1) - cond) * at(*y));
+  for (size_t i = 0; i < *n; ++i) {
+    const Dim& cond = broadcast_at(*k, i);
+    out.push_back(cond * broadcast_at(*x, i) + (Dim(1) - cond) * broadcast_at(*y, i));
   }
   c.contents[0] = std::move(out);
   return ok();

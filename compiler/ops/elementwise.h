@@ -2,6 +2,9 @@
 // operator.
 #pragma once
 
+#include <initializer_list>
+#include <optional>
+
 #include "compiler/ops/op.h"
 
 namespace onnxc::elementwise {
@@ -12,6 +15,10 @@ Status infer_same(InferContext& c);
 Status infer_bool(InferContext& c);
 // Broadcast shape of all present inputs; unranked when one is.
 Status set_broadcast(InferContext& c, Elem elem);
+// Lists of contents broadcast as one-dimensional tensors: the length of the result (nothing where they do not fit), and
+// the operand of element i.
+std::optional<size_t> broadcast_length(std::initializer_list<size_t> lengths);
+inline const Dim& broadcast_at(const Contents& list, size_t i) { return list[list.size() == 1 ? 0 : i]; }
 // Contents of an integer operator: applies f where both operands' contents are known.
 void set_contents(InferContext& c, Dim (*f)(const Dim&, const Dim&));
 

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <set>
 
+#include "compiler/ops/elementwise.h"
+
 namespace onnxc {
 namespace {
 
@@ -56,10 +58,11 @@ Dim quotient(const Dim& a, const Dim& b, Rounding rounding) {
 }
 
 std::optional<Contents> divided(const Contents& a, const Contents& b, Rounding rounding) {
-  if (a.size() != b.size() && a.size() != 1 && b.size() != 1) return std::nullopt;
+  const auto n = elementwise::broadcast_length({a.size(), b.size()});
+  if (!n) return std::nullopt;
   Contents out;
-  for (size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
-    out.push_back(quotient(a[a.size() == 1 ? 0 : i], b[b.size() == 1 ? 0 : i], rounding));
+  for (size_t i = 0; i < *n; ++i) {
+    out.push_back(quotient(elementwise::broadcast_at(a, i), elementwise::broadcast_at(b, i), rounding));
     if (out.back().is_overflow()) return std::nullopt;
   }
   return out;

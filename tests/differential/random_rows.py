@@ -42,7 +42,7 @@ def dims(r, rank=None, low=0, high=4, empty=True):
     shape = [int(r.choice(ODD)) for _ in range(rank)]
     while np.prod(shape, dtype=float) > 20000:
         shape[int(r.integers(rank))] = 1
-    if empty and rank and r.random() < 0.03:
+    if empty and rank and r.random() < 0.2:
         shape[int(r.integers(rank))] = 0
     return shape
 

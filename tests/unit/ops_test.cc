@@ -10,7 +10,7 @@ namespace onnxc {
 namespace {
 
 // The type of the output `name` of a textual graph, after inference; or the error.
-std::string type_of(const char* text, const char* name = "y") {
+std::string type_of(const std::string& text, const char* name = "y") {
   auto graph = parse_graph(text);
   if (!graph.ok()) return graph.error().str();
   if (const Status s = infer_graph(**graph); !s.ok()) return s.error().str();
@@ -73,6 +73,22 @@ TEST(Ops, SizesPassThroughFloats) {
   })";
   EXPECT_EQ(type_of(kText), "f32[6*N]");
   EXPECT_EQ(type_of(kText, "z"), "f32[12*N]");
+}
+
+TEST(Ops, ContentsOfNothingAndOfOneGiveNothing) {
+  for (const char* op : {"Add(%none, %one)", "Sub(%one, %none)", "Div(%none, %one)", "Where(%yes, %one, %none)",
+                         "Where(%yes, %none, %one)"})
+    EXPECT_EQ(type_of(std::string(R"(graph @g {
+      input %x: f32[3]
+      %none: i64[0] = constant {}
+      %one: i64[] = constant {1}
+      %yes: bool[1] = constant {1}
+      %y: ? = )") + op +
+                      R"(
+      output %y
+    })"),
+              "i64[0]")
+        << op;
 }
 
 TEST(Ops, QuotientsOfFloatsAreKnownOnceRounded) {
