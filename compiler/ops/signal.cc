@@ -1,8 +1,10 @@
-// Signals: DFT, STFT, MelWeightMatrix (onnx/docs/Operators.md). The transforms are sums over a table of cosines and
-// sines, made here where the length is known, else by each run. Tested by tests/conformance and
+// Signals: DFT, STFT, MelWeightMatrix (onnx/docs/Operators.md). A DFT of known length is a product with a constant
+// matrix, an STFT a convolution with one. Others are sums over a table of cosines and sines, made here where the length
+// is known, else by each run. Tested by tests/conformance, tests/differential/test_signal.py and
 // tests/api/test_free_dims.py.
 #include <cmath>
 
+#include "compiler/ops/graph_writer.h"
 #include "compiler/ops/indexing.h"
 
 namespace onnxc {
@@ -19,14 +21,18 @@ struct TurnTable {
   BufferId cosines, sines;
 };
 
+Tensor tensor_of(Elem elem, std::vector<int64_t> dims, const std::vector<double>& values) {
+  if (elem == Elem::F64) return Tensor::of(elem, std::move(dims), values);
+  return Tensor::f32(std::move(dims), {values.begin(), values.end()});
+}
+
 Tensor turn_table(Elem elem, int64_t n, bool sine) {
   std::vector<double> table;
   for (int64_t i = 0; i < n; ++i) {
     const double angle = 2 * M_PI * static_cast<double>(i) / static_cast<double>(n);
     table.push_back(sine ? std::sin(angle) : std::cos(angle));
   }
-  if (elem == Elem::F64) return Tensor::of(elem, {n}, table);
-  return Tensor::f32({n}, {table.begin(), table.end()});
+  return tensor_of(elem, {n}, table);
 }
 
 TurnTable make_turn_table(LowerContext& c, Elem elem, const Dim& n) {
@@ -45,6 +51,33 @@ TurnTable make_turn_table(LowerContext& c, Elem elem, const Dim& n) {
   }));
   return table;
 }
+
+// What each part of each number of the signal adds to each part of each result: [given, parts, results, result parts].
+struct TransformMatrix {
+  int64_t length, given, parts, results, result_parts;
+  bool inverse = false, mirrored = false;  // `mirrored`: all but the first and the middle number stand for two
+
+  // Above this a table of sums is kept: a matrix grows with the square of the length.
+  bool is_small() const { return given * parts * results * result_parts <= (int64_t{1} << 22); }
+  std::vector<double> values() const {
+    std::vector<double> out;
+    for (int64_t n = 0; n < given; ++n)
+      for (int64_t part = 0; part < parts; ++part)
+        for (int64_t k = 0; k < results; ++k)
+          for (int64_t r = 0; r < result_parts; ++r) out.push_back(value(n, part, k, r));
+    return out;
+  }
+
+ private:
+  // e^(-jwt) forwards, e^(jwt) backwards.
+  double value(int64_t n, int64_t part, int64_t k, int64_t result_part) const {
+    const double angle = 2 * M_PI * static_cast<double>(n * k % length) / static_cast<double>(length);
+    const double sine = inverse ? std::sin(angle) : -std::sin(angle);
+    double v = part == result_part ? std::cos(angle) : result_part == 1 ? sine : -sine;
+    if (inverse) v /= static_cast<double>(length);
+    return mirrored && n != 0 && 2 * n != length ? 2 * v : v;
+  }
+};
 
 // An optional input that tells a dim: one integer, if only as a symbol.
 Status require_known_scalar(InferContext& c, size_t i) {
@@ -189,6 +222,59 @@ Status lower_dft(LowerContext& c) {
   return ok();
 }
 
+bool is_whole_number(const Dim& d) { return d.is_const() && d.value() > 0; }
+bool has_matrix_products(Elem elem) { return elem == Elem::F32 || elem == Elem::F64; }
+
+std::optional<TransformMatrix> matrix_of(const Transform& t, const Shape& x) {
+  if (!is_whole_number(t.length) || !is_whole_number(x[t.axis]) || !is_whole_number(x.back())) return std::nullopt;
+  const Dim given = Dim::min(x[t.axis], t.real_result() ? t.half() + Dim(1) : t.length);
+  const TransformMatrix m{t.length.value(),        given.value(), x.back().value(), t.results().value(),
+                          t.real_result() ? 1 : 2, t.inverse,     t.real_result()};
+  return m.is_small() ? std::optional(m) : std::nullopt;
+}
+
+// The only transform, where the axis is known.
+std::optional<Transform> only_transform(const Node& node) {
+  if (!node.input(0)->type.shape || (node.input(2) && !contents_of(node.input(2)))) return std::nullopt;
+  const auto choices = transforms_of(node, *node.input(0)->type.shape);
+  if (!choices || choices->size() != 1 || choices->front().chosen != Dim(1)) return std::nullopt;
+  return choices->front().transform;
+}
+
+bool dft_is_product(const Node& node) {
+  const auto t = only_transform(node);
+  return t && has_matrix_products(node.input(0)->type.elem) && matrix_of(*t, *node.input(0)->type.shape);
+}
+
+Status decompose_dft(Graph& graph, Node& node) {
+  GraphWriter write(graph, node);
+  const Transform t = *only_transform(node);
+  Value* x = node.input(0);
+  const Shape shape = *x->type.shape;
+  const TransformMatrix m = *matrix_of(t, shape);
+  const auto last = static_cast<int64_t>(shape.size()) - 1;
+  std::vector<int64_t> perm, back(shape.size()), flat;  // the axis to transform beside the parts, and back
+  for (int64_t d = 0; d < last; ++d)
+    if (static_cast<size_t>(d) != t.axis) perm.push_back(d);
+  flat.assign(perm.size(), 0);
+  perm.insert(perm.end(), {static_cast<int64_t>(t.axis), last});
+  for (size_t d = 0; d < perm.size(); ++d) back[static_cast<size_t>(perm[d])] = static_cast<int64_t>(d);
+  const bool moves = t.axis + 2 != shape.size();
+  if (moves) x = write.transpose(x, perm);
+  if (Dim(m.given) != shape[t.axis]) {
+    const auto axis = last - 1;
+    x = write.add("Slice", {x, write.ints({0}), write.ints({m.given}), write.ints({axis})});
+  }
+  std::vector<int64_t> split = flat;
+  flat.push_back(m.given * m.parts);
+  split.insert(split.end(), {m.results, m.result_parts});
+  Value* matrix =
+      write.constant(tensor_of(node.input(0)->type.elem, {m.given * m.parts, m.results * m.result_parts}, m.values()));
+  Value* y = write.reshape(write.add("MatMul", {write.reshape(x, flat), matrix}), split);
+  write.replace({moves ? write.transpose(y, back) : y});
+  return ok();
+}
+
 // Up to opset 19 the axis is an attribute, 1 by default.
 Status upgrade_dft_19(Graph& graph, Node& node) {
   if (node.num_inputs() < 2) node.resize_inputs(2);
@@ -261,6 +347,41 @@ Status lower_stft(LowerContext& c) {
   return ok();
 }
 
+std::optional<TransformMatrix> matrix_of_frames(const Node& node) {
+  const Value* window = node.input(2);
+  for (size_t i : {0, 2})
+    if (node.input(i) && !node.input(i)->type.shape) return std::nullopt;
+  for (size_t i : {1, 3})
+    if (node.input(i) && !contents_of(node.input(i))) return std::nullopt;
+  const auto frames = frames_of(node);
+  const Dim& parts = node.input(0)->type.shape->back();
+  if (!frames || !is_whole_number(frames->step) || !is_whole_number(frames->length) || !is_whole_number(parts) ||
+      (window && !window->is_constant()))
+    return std::nullopt;
+  const int64_t length = frames->length.value();
+  const TransformMatrix m{length, length, parts.value(), frames->onesided ? length / 2 + 1 : length, 2};
+  return m.is_small() ? std::optional(m) : std::nullopt;
+}
+
+bool stft_is_convolution(const Node& node) {
+  return has_matrix_products(node.input(0)->type.elem) && matrix_of_frames(node);
+}
+
+// One output channel for each part of each result; the kernel is the window.
+Status decompose_stft(Graph& graph, Node& node) {
+  GraphWriter write(graph, node);
+  const TransformMatrix m = *matrix_of_frames(node);
+  ONNXC_ASSIGN(const Frames frames, frames_of(node));
+  Value* matrix =
+      write.constant(tensor_of(node.input(0)->type.elem, {m.given, m.parts, m.results * m.result_parts}, m.values()));
+  Value* kernel = write.transpose(matrix, {2, 1, 0});
+  if (node.input(2)) kernel = write.add("Mul", {kernel, node.input(2)});
+  Value* bins = write.add("Conv", {write.transpose(node.input(0), {0, 2, 1}), kernel},
+                          {{"strides", std::vector<int64_t>{frames.step.value()}}});
+  write.replace({write.reshape(write.transpose(bins, {0, 2, 1}), {0, 0, m.results, m.result_parts})});
+  return ok();
+}
+
 // ---- MelWeightMatrix: triangles over the bins of a spectrum, evenly spaced on the mel scale
 
 enum MelInput { kMelBins, kDftLength, kSampleRate, kLowerEdge, kUpperEdge };
@@ -309,10 +430,13 @@ Result<Expr> compute_mel(ComputeContext& c, std::span<const Expr> idx) {
   return expr::cast(value, expr::arithmetic_type(c.out_elem()));
 }
 
-OpDef transform(std::string_view name, InferFn infer, LowerFn lower, std::vector<Upgrade> upgrades = {}) {
+OpDef transform(std::string_view name, InferFn infer, DecomposeFn decompose, ConditionFn decompose_if, LowerFn lower,
+                std::vector<Upgrade> upgrades = {}) {
   OpDef d;
   d.name = name;
   d.infer = infer;
+  d.decompose = decompose;
+  d.decompose_if = decompose_if;
   d.lower = lower;
   d.upgrades = std::move(upgrades);
   d.accuracy = Accuracy::Accumulating;
@@ -321,8 +445,8 @@ OpDef transform(std::string_view name, InferFn infer, LowerFn lower, std::vector
 
 }  // namespace
 
-OP(DFT) = transform("DFT", infer_dft, lower_dft, {{19, upgrade_dft_19}});
-OP(STFT) = transform("STFT", infer_stft, lower_stft);
+OP(DFT) = transform("DFT", infer_dft, decompose_dft, dft_is_product, lower_dft, {{19, upgrade_dft_19}});
+OP(STFT) = transform("STFT", infer_stft, decompose_stft, stft_is_convolution, lower_stft);
 OP(MelWeightMatrix) = {
     .name = "MelWeightMatrix", .infer = infer_mel, .compute = compute_mel, .accuracy = Accuracy::Rounding};
 

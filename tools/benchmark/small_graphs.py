@@ -22,6 +22,11 @@ def positive(*shape: int) -> np.ndarray:
     return np.abs(floats(*shape)) + np.float32(0.1)
 
 
+def small(*shape: int) -> np.ndarray:
+    """Weights of a recurrent net that is no chaos: sums of a row's products stay near 1."""
+    return floats(*shape) * np.float32(shape[-1] ** -0.5)
+
+
 def ints(high: int, *shape: int) -> np.ndarray:
     return RANDOM.integers(0, high, shape)
 
@@ -110,8 +115,8 @@ OPERATORS: dict[str, Row] = {
     "Equal": Row([ints(3, *TOKENS), ints(3, *TOKENS)]),
     "ReduceSum": Row([floats(*IMAGE)], [i64(2, 3)]),
     "Max": Row([floats(*TOKENS), floats(*TOKENS)]),
-    "LSTM": Row([floats(50, 1, 128)], [floats(1, 512, 128), floats(1, 512, 128), floats(1, 1024)], {"hidden_size": 128}),
-    "GRU": Row([floats(50, 1, 128)], [floats(1, 384, 128), floats(1, 384, 128), floats(1, 768)], {"hidden_size": 128}),
+    "LSTM": Row([floats(50, 1, 128)], [small(1, 512, 128), small(1, 512, 128), small(1, 1024)], {"hidden_size": 128}),
+    "GRU": Row([floats(50, 1, 128)], [small(1, 384, 128), small(1, 384, 128), small(1, 768)], {"hidden_size": 128}),
     "Tanh": Row([floats(1, 128, 3072)]),
     "LayerNormalization": Row([floats(*TOKENS)], [floats(768), floats(768)]),
     "Log": Row([positive(*TOKENS)]),
