@@ -172,23 +172,41 @@ struct ExpRow {
   }
 };
 
+// Rows whose extremes, sums and quotients are found side by side: each of these waits for itself for as long as a short
+// row takes.
+inline constexpr int64_t kRowsTogether = 4;
+
 template <class T, bool Log>
 ONNXC_INLINE void softmax(T* y, const T* x, Range rows, int64_t cols) {
   x += rows.begin * cols;
   y += rows.begin * cols;
+  const int64_t whole = cols / 16 * 16;
   ONNXC_ROLLED
-  for (int64_t row = rows.begin; row < rows.end; ++row, x += cols, y += cols) {
-    const T top = greatest(x, cols);
-    auto sums = Sixteen<T>::fill(T(0));
-    if constexpr (Log) {
-      sums.take(x, cols, ExpOf<T>{top}, Plus{});
-      map_row<T>(y, x, cols, LessBy<T>{top, log<T>(sums.tree(Plus{}))});
-    } else {
-      const int64_t whole = cols / 16 * 16;
-      sums.take_mapped(y, x, whole, ExpOf<T>{top}, Plus{});
-      map_row<T>(y + whole, x + whole, cols - whole, ExpRow<T>{{top}});
-      sums.take(y + whole, cols - whole, Identity{}, Plus{});
-      map_row<T>(y, y, cols, ScaleBy<T>{T(1) / sums.tree(Plus{})});
+  for (int64_t row = rows.begin; row < rows.end; row += kRowsTogether) {
+    const int64_t count = rows.end - row < kRowsTogether ? rows.end - row : kRowsTogether;
+    T top[kRowsTogether], sum[kRowsTogether];
+    ONNXC_ROLLED
+    for (int64_t r = 0; r < count; ++r) top[r] = greatest(x + r * cols, cols);
+    ONNXC_ROLLED
+    for (int64_t r = 0; r < count; ++r) {
+      const T* from = x + r * cols;
+      T* to = y + r * cols;
+      auto sums = Sixteen<T>::fill(T(0));
+      if constexpr (Log) {
+        sums.take(from, cols, ExpOf<T>{top[r]}, Plus{});
+      } else {
+        sums.take_mapped(to, from, whole, ExpOf<T>{top[r]}, Plus{});
+        map_row<T>(to + whole, from + whole, cols - whole, ExpRow<T>{{top[r]}});
+        sums.take(to + whole, cols - whole, Identity{}, Plus{});
+      }
+      sum[r] = sums.tree(Plus{});
+    }
+    ONNXC_ROLLED
+    for (int64_t r = 0; r < count; ++r, x += cols, y += cols) {
+      if constexpr (Log)
+        map_row<T>(y, x, cols, LessBy<T>{top[r], log<T>(sum[r])});
+      else
+        map_row<T>(y, y, cols, ScaleBy<T>{T(1) / sum[r]});
     }
   }
 }

@@ -478,6 +478,38 @@ TEST(EmitLlvm, LoopsOverNeighboursAreOne) {
   }
 }
 
+// Sums over planes of 7 by 7 go along all 49 elements; with a factor per row they keep their rows. Either way in the
+// order of the positions.
+TEST(EmitLlvm, SumsOverNeighboursAreOneLoop) {
+  constexpr int kPlanes = 3, kRows = 7, kCols = 7, kLanes = 8;
+  std::vector<float> x, rows;
+  for (int i = 0; i < kPlanes * kRows * kCols; ++i) x.push_back(1.0F / static_cast<float>(i + 1));
+  for (int i = 0; i < kRows; ++i) rows.push_back(static_cast<float>(i + 1));
+  for (const bool per_row : {false, true}) {
+    Builder p;
+    const BufferId in = p.input("x", Elem::F32, {kPlanes, kRows, kCols}), b = p.input("b", Elem::F32, {kRows});
+    const BufferId y = p.output("y", Elem::F32, {kPlanes});
+    Reduce sum;
+    sum.name = "s";
+    sum.lanes = kLanes;
+    sum.vars = {{"h", kRows}, {"w", kCols}};
+    sum.value = p.load(in, {var("c"), var("h"), var("w")});
+    if (per_row) sum.value = sum.value * p.load(b, {var("h")});
+    p.nest({loop("c", kPlanes, {{sum}, {Store{y, {var("c")}, expr::let("s", Elem::F32), nullptr}}})});
+    if (!per_row) {
+      EXPECT_NE(optimised_ir(p.program).find("fadd <8 x float>"), std::string::npos);
+    }
+    auto result = run(p.program, {Tensor::f32({kPlanes, kRows, kCols}, x), Tensor::f32({kRows}, rows)});
+    ASSERT_TRUE(result.ok()) << text(result);
+    for (size_t c = 0; c < kPlanes; ++c) {
+      std::vector<float> plane;
+      for (size_t i = 0; i < kRows * kCols; ++i)
+        plane.push_back(x[c * kRows * kCols + i] * (per_row ? rows[i / kCols] : 1));
+      EXPECT_EQ((*result)[0].as<float>()[c], sum_in_lanes(plane, kLanes)) << per_row << " " << c;
+    }
+  }
+}
+
 TEST(EmitLlvm, TextAndDeterminism) {
   Options options;
   auto plan = make_plan(chain(), options);

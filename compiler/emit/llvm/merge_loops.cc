@@ -7,6 +7,12 @@ namespace onnxc::emit {
 namespace {
 
 struct Merger {
+  Merger(const Program& program, const LoopVar& outer_var, const LoopVar& inner_var)
+      : program(program),
+        outer(outer_var.name),
+        inner(inner_var.name),
+        merged{{outer, Dim(0)}, {inner, Dim::symbol(outer) * inner_var.extent + Dim::symbol(inner)}} {}
+
   const Program& program;
   const std::string &outer, &inner;
   std::map<std::string, Dim> merged;  // the variables' values in the one loop
@@ -56,15 +62,22 @@ std::optional<For> merged_with_inner(const Program& program, const For& outer) {
   if (outer.body.size() != 1) return std::nullopt;
   const auto* inner = std::get_if<For>(&outer.body.front().node);
   if (!inner || outer.var.name == inner->var.name) return std::nullopt;
-  const Dim i = Dim::symbol(outer.var.name), j = Dim::symbol(inner->var.name);
-  const Merger merger{program,
-                      outer.var.name,
-                      inner->var.name,
-                      {{outer.var.name, Dim(0)}, {inner->var.name, i * inner->var.extent + j}}};
+  const Merger merger(program, outer.var, inner->var);
   if (!merger.is_free(inner->var.extent) || !merger.allows(inner->body)) return std::nullopt;
   For out = *inner;
   out.var.extent = outer.var.extent * inner->var.extent;
   return out;
+}
+
+Reduce with_merged_rows(const Program& program, Reduce reduce) {
+  while (reduce.vars.size() > 1) {
+    LoopVar &inner = reduce.vars.back(), &outer = reduce.vars[reduce.vars.size() - 2];
+    const Merger merger(program, outer, inner);
+    if (outer.name == inner.name || !merger.is_free(inner.extent) || !merger.allows(reduce.value)) break;
+    inner.extent = outer.extent * inner.extent;
+    reduce.vars.erase(reduce.vars.end() - 2);
+  }
+  return reduce;
 }
 
 }  // namespace onnxc::emit

@@ -13,4 +13,7 @@ namespace onnxc::emit {
 // and the body knows the variables from indices only.
 std::optional<For> merged_with_inner(const Program& program, const For& outer);
 
+// The same for the innermost variables of a reduction: the elements keep their positions, so the sum keeps its bits.
+Reduce with_merged_rows(const Program& program, Reduce reduce);
+
 }  // namespace onnxc::emit

@@ -4,6 +4,7 @@
 #include <bit>
 #include <limits>
 
+#include "compiler/emit/llvm/merge_loops.h"
 #include "compiler/emit/llvm/nest_emitter.h"
 
 namespace onnxc::emit {
@@ -33,7 +34,10 @@ llvm::MDNode* lanes_metadata(llvm::LLVMContext& c, int lanes) {
 
 }  // namespace
 
-void NestEmitter::emit_stmt(const Reduce& reduce) {
+void NestEmitter::emit_stmt(const Reduce& as_written) {
+  const Reduce reduce = with_merged_rows(context_.program(), as_written);
+  for (const LoopVar& v : as_written.vars)
+    scope_.symbols[v.name] = {b_.getInt64(0), true};  // as those merged away stay
   Value* result = nullptr;
   if (is_position(reduce.op))
     result = reduce_position(reduce);
