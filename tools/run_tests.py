@@ -42,6 +42,7 @@ class Suite:
 def pytest(folder: str) -> Callable[[pathlib.Path, bool], list[str]]:
     def command(report: pathlib.Path, everything: bool) -> list[str]:
         options = ["-v", "--color=no", "--tb=short", "-p", "no:cacheprovider", f"--junitxml={report}"]
+        options += ["-n", str(os.cpu_count()), "--dist=worksteal"]
         return [sys.executable, "-m", "pytest", *options, str(ROOT / folder)]
 
     return command

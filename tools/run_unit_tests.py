@@ -1,7 +1,9 @@
-"""Runs what CTest knows as unit.*: GoogleTest programs of build/bin, whose cases are counted, and other commands, each of which
-is one case. The last line is "N passed, N failed"."""
+"""Runs what CTest knows as unit.*, as many at once as there are cores: GoogleTest programs of build/bin, whose cases are
+counted, and other commands, each of which is one case. The last line is "N passed, N failed"."""
 
+import concurrent.futures
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -17,30 +19,36 @@ def programs() -> list[list[str]]:
     return [test["command"] for test in json.loads(shown.stdout)["tests"] if test["name"].startswith("unit.")]
 
 
-def run(command: list[str]) -> tuple[int, int]:
-    """(passed, failed)"""
+def run(command: list[str]) -> tuple[int, int, str]:
+    """(passed, failed, what it printed)"""
     if pathlib.Path(command[0]).parent != BUILD / "bin":
-        failed = subprocess.run(command, check=False).returncode != 0
-        return int(not failed), int(failed)
+        done = output_of(command)
+        return int(done.returncode == 0), int(done.returncode != 0), done.stdout
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
-        done = subprocess.run([*command, "--gtest_brief=1", f"--gtest_output=json:{report.name}"], check=False)
+        done = output_of([*command, "--gtest_brief=1", f"--gtest_output=json:{report.name}"])
         text = pathlib.Path(report.name).read_text()
     if not text:
-        print(f"FAILED: {command[0]} ended with status {done.returncode} before its report")
-        return 0, 1
+        return 0, 1, f"{done.stdout}FAILED: {command[0]} ended with status {done.returncode} before its report\n"
     totals = json.loads(text)
     failed = totals["failures"] + totals.get("errors", 0)
     if done.returncode != 0 and failed == 0:
         failed = 1
-    return totals["tests"] - totals.get("disabled", 0) - failed, failed
+    return totals["tests"] - totals.get("disabled", 0) - failed, failed, done.stdout
+
+
+def output_of(command: list[str]) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
+    )
 
 
 def main() -> int:
     counts = []
-    for command in programs():
-        passed, failed = run(command)
-        print(f"{pathlib.Path(command[0]).name}: {passed} passed, {failed} failed", flush=True)
-        counts.append((passed, failed))
+    commands = programs()
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for command, (passed, failed, output) in zip(commands, pool.map(run, commands), strict=True):
+            print(f"{output}{pathlib.Path(command[0]).name}: {passed} passed, {failed} failed", flush=True)
+            counts.append((passed, failed))
     passed, failed = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not counts else 0
