@@ -120,9 +120,7 @@ Result<Expr> compute_quantize(ComputeContext& c, std::span<const Expr> idx) {
   }
   q = expr::unary(ExprOp::Round, q);
   if (c.has_input(2)) q = q + cast(load_scale(c, 2, idx), wide);
-  const Expr low = cast(lowest(out), wide), high = cast(highest(out), wide);
-  q = binary(ExprOp::Min, binary(ExprOp::Max, q, low), high);
-  return cast(q, expr::arithmetic_type(out));
+  return cast(q, out);
 }
 
 // ---- DequantizeLinear

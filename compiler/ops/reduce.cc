@@ -109,9 +109,12 @@ Walk walk(LowerContext& c, const std::vector<Dim>& reduced, std::span<const Expr
   return w;
 }
 
-// Lanes pay when the innermost axis is reduced and long enough; sums over few elements stay sequential.
-int lanes_for(const Shape& x, const std::vector<Dim>& reduced, Elem type) {
+// Lanes pay when the innermost axis is reduced and long enough; sums over few elements stay sequential. Each further
+// step waits for the one before, so extremes, which are as exact in any order, take more lanes.
+int lanes_for(Kind kind, const Shape& x, const std::vector<Dim>& reduced, Elem type) {
   if (x.empty() || reduced.back() != Dim(1) || !is_float(type)) return 1;
+  const bool extreme = kind == Kind::Max || kind == Kind::Min;
+  if (extreme && x.back().is_const() && x.back().value() >= 128) return 32;
   return x.back().is_const() && x.back().value() < 16 ? 1 : 8;
 }
 
@@ -128,7 +131,7 @@ Status lower_reduce(LowerContext& c) {
     ONNXC_ASSIGN(stored, c.in(0));
   }
   const BufferId out = c.out(0);
-  const int lanes = lanes_for(x, *reduced, type);
+  const int lanes = lanes_for(kKind, x, *reduced, type);
   auto number = [&](double v) {
     return is_float(type) ? expr::constant(type, v) : expr::int_constant(type, static_cast<int64_t>(v));
   };

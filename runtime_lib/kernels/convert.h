@@ -79,11 +79,13 @@ ONNXC_INLINE T saturating_cast(F x) {
   const T value = T(inside ? x : F(0));
   return x >= high ? maximum : x <= low ? minimum : value;
 }
+// The same to Bits of at most 16: limited as a float, so that compilers make vectors of it.
 template <int Bits, bool Signed, class F>
 ONNXC_INLINE int32_t saturating_small(F x) {
   constexpr int32_t high = Signed ? (1 << (Bits - 1)) - 1 : (1 << Bits) - 1, low = Signed ? -(1 << (Bits - 1)) : 0;
-  const int32_t v = saturating_cast<int32_t, F>(x);
-  return v > high ? high : v < low ? low : v;
+  const F limited = x > F(low) ? (x < F(high) ? x : F(high)) : F(low);  // NaN: low
+  const int32_t value = int32_t(limited);
+  return Signed && __builtin_isnan(x) ? 0 : value;
 }
 
 // mode 0: up, 1: nearest, 2: down. Zero and what is below the range becomes 2^-127; sign is dropped; inf becomes NaN.
@@ -167,12 +169,18 @@ ONNXC_KERNEL float onnxc_f4e2m1_to_f32(uint8_t bits) { return onnxc_kernels::F4E
 
 // ---- floats to integers; i4, u4, i2, u2 are one per byte
 #define ONNXC_CASTS(from, F)                                                                                         \
-  ONNXC_KERNEL int8_t onnxc_cast_##from##_i8(F x) { return onnxc_kernels::saturating_cast<int8_t, F>(x); }           \
-  ONNXC_KERNEL int16_t onnxc_cast_##from##_i16(F x) { return onnxc_kernels::saturating_cast<int16_t, F>(x); }        \
+  ONNXC_KERNEL int8_t onnxc_cast_##from##_i8(F x) { return int8_t(onnxc_kernels::saturating_small<8, true, F>(x)); } \
+  ONNXC_KERNEL int16_t onnxc_cast_##from##_i16(F x) {                                                                \
+    return int16_t(onnxc_kernels::saturating_small<16, true, F>(x));                                                 \
+  }                                                                                                                  \
   ONNXC_KERNEL int32_t onnxc_cast_##from##_i32(F x) { return onnxc_kernels::saturating_cast<int32_t, F>(x); }        \
   ONNXC_KERNEL int64_t onnxc_cast_##from##_i64(F x) { return onnxc_kernels::saturating_cast<int64_t, F>(x); }        \
-  ONNXC_KERNEL uint8_t onnxc_cast_##from##_u8(F x) { return onnxc_kernels::saturating_cast<uint8_t, F>(x); }         \
-  ONNXC_KERNEL uint16_t onnxc_cast_##from##_u16(F x) { return onnxc_kernels::saturating_cast<uint16_t, F>(x); }      \
+  ONNXC_KERNEL uint8_t onnxc_cast_##from##_u8(F x) {                                                                 \
+    return uint8_t(onnxc_kernels::saturating_small<8, false, F>(x));                                                 \
+  }                                                                                                                  \
+  ONNXC_KERNEL uint16_t onnxc_cast_##from##_u16(F x) {                                                               \
+    return uint16_t(onnxc_kernels::saturating_small<16, false, F>(x));                                               \
+  }                                                                                                                  \
   ONNXC_KERNEL uint32_t onnxc_cast_##from##_u32(F x) { return onnxc_kernels::saturating_cast<uint32_t, F>(x); }      \
   ONNXC_KERNEL uint64_t onnxc_cast_##from##_u64(F x) { return onnxc_kernels::saturating_cast<uint64_t, F>(x); }      \
   ONNXC_KERNEL int8_t onnxc_cast_##from##_i4(F x) { return int8_t(onnxc_kernels::saturating_small<4, true, F>(x)); } \

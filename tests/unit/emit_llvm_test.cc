@@ -148,6 +148,9 @@ TEST(ExprSemantics, CastsAreTotal) {
   const std::vector<float> none(a.size());
   expect_map<int32_t>(Elem::F32, Elem::I32, a, none, to(Elem::I32), {1, -1, 0, kMax, kMin, 255, kMax});
   expect_map<uint8_t>(Elem::F32, Elem::U8, a, none, to(Elem::U8), {1, 0, 0, 255, 0, 255, 255});
+  expect_map<int8_t>(Elem::F32, Elem::I8, a, none, to(Elem::I8), {1, -1, 0, 127, -128, 127, 127});
+  expect_map<uint16_t>(Elem::F32, Elem::U16, a, none, to(Elem::U16), {1, 0, 0, 65535, 0, 255, 65535});
+  expect_map<int16_t>(Elem::F32, Elem::I16, a, none, to(Elem::I16), {1, -1, 0, 32767, -32768, 255, 32767});
   expect_map<uint8_t>(Elem::F32, Elem::Bool, std::vector<float>{0, -0.0f, kNan, 0.5f}, std::vector<float>(4),
                       to(Elem::Bool), {0, 0, 1, 1});
   expect_map<int8_t>(Elem::I32, Elem::I8, std::vector<int32_t>{300, -129}, std::vector<int32_t>(2), to(Elem::I8),
@@ -334,6 +337,26 @@ TEST(Reduce, MaxOfManyAndPositions) {
   }
 }
 
+// Rows that are no multiple of the lanes.
+TEST(Reduce, MaxOfRaggedRows) {
+  Builder p;
+  const BufferId x = p.input("x", Elem::F32, {5, 37}), y = p.output("y", Elem::F32, {1});
+  Reduce max;
+  max.name = "m";
+  max.op = ReduceOp::Max;
+  max.lanes = 8;
+  max.vars = {{"r", 5}, {"c", 37}};
+  max.value = p.load(x, {var("r"), var("c")});
+  p.nest({{max}, {Store{y, {expr::int_constant(Elem::I64, 0)}, expr::let("m", Elem::F32), nullptr}}});
+  for (size_t at = 0; at < 5 * 37; ++at) {
+    std::vector<float> data(5 * 37, -2.0f);
+    data[at] = -1.0f;
+    auto result = run(p.program, {Tensor::f32({5, 37}, data)});
+    ASSERT_TRUE(result.ok()) << text(result);
+    EXPECT_EQ((*result)[0].as<float>()[0], -1.0f) << at;
+  }
+}
+
 // x -> a = x + 1 -> b = a * c -> y = b - x, with a constant c and a view.
 Program chain() {
   Builder p;
@@ -449,6 +472,17 @@ TEST(EmitLlvm, LanesOfTheBlockedLayoutAreOneVector) {
   const std::string ir = optimised_ir(p.program);
   EXPECT_NE(ir.find("fmul <16 x float>"), std::string::npos) << ir;
   EXPECT_EQ(ir.find("gather"), std::string::npos);
+}
+
+// LLVM casts vectors to 32 bits only.
+TEST(EmitLlvm, CastsToFewBitsAreVectors) {
+  for (const Elem to : {Elem::U8, Elem::I8, Elem::U16, Elem::I16}) {
+    Builder p;
+    const BufferId x = p.input("x", Elem::F32, {256}), y = p.output("y", to, {256});
+    p.nest({loop("i", 256, {{Store{y, {var("i")}, expr::cast(p.load(x, {var("i")}), to), nullptr}}})});
+    const std::string ir = optimised_ir(p.program);
+    EXPECT_NE(ir.find("fptosi <16 x float>"), std::string::npos) << ir;
+  }
 }
 
 // Rows of 7 that lie one after the other are vectors; those that a value of their own is added to stay loops.

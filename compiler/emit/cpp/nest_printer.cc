@@ -101,7 +101,8 @@ void NestPrinter::statement(const Store& store, Lines& lines) {
 
 std::string NestPrinter::combine(ReduceOp op, Elem type, const std::string& accumulator, const std::string& value) {
   const std::string suffix(elem_name(type)), t = "<" + value_type(type) + ">",
-                                             both = "(" + accumulator + ", " + value + ")";
+                                             both = "(" + accumulator + ", " + value + ")",
+                                             newest_first = "(" + value + ", " + accumulator + ")";
   const bool boolean = type == Elem::Bool;
   const std::string assign = accumulator + " = ";
   switch (op) {
@@ -109,10 +110,10 @@ std::string NestPrinter::combine(ReduceOp op, Elem type, const std::string& accu
     case ReduceOp::Mul: return assign + (is_float(type) ? accumulator + " * " + value : "wrap_mul" + t + both) + ";";
     case ReduceOp::Min:
       if (boolean) return assign + accumulator + " && " + value + ";";
-      return assign + (is_float(type) ? "onnxc_min_" + suffix + both : "least" + t + both) + ";";
+      return assign + (is_float(type) ? "onnxc_min_" + suffix + newest_first : "least" + t + both) + ";";
     case ReduceOp::Max:
       if (boolean) return assign + accumulator + " || " + value + ";";
-      return assign + (is_float(type) ? "onnxc_max_" + suffix + both : "greatest" + t + both) + ";";
+      return assign + (is_float(type) ? "onnxc_max_" + suffix + newest_first : "greatest" + t + both) + ";";
     case ReduceOp::And: return assign + accumulator + (boolean ? " && " : " & ") + value + ";";
     default: return assign + accumulator + (boolean ? " || " : " | ") + value + ";";
   }
@@ -173,7 +174,8 @@ void NestPrinter::reduce_in_lanes(const Reduce& reduce, Lines& lines) {
 
   const LoopVar& inner = reduce.vars.back();
   const auto extent = inner.extent.constant();
-  const bool aligned = reduce.vars.size() == 1 || (extent && *extent % reduce.lanes == 0);
+  const bool order_matters = reduce.op == ReduceOp::Add || reduce.op == ReduceOp::Mul;
+  const bool aligned = reduce.vars.size() == 1 || !order_matters || (extent && *extent % reduce.lanes == 0);
   const std::string v = names_.declare(inner.name);
   const auto element = [&](const std::string& which) {
     expressions_.begin_statement({reduce.value});

@@ -208,13 +208,7 @@ Value* ExprEmitter::cast(Value* value, Elem from, Elem to) {
     const bool exact = to == Elem::F32 || to == Elem::F64 || from == to;
     return exact ? wide : widen(narrow(wide, to), to);
   }
-  if (from_float && is_sub_byte(to)) {  // saturate to the type's few bits
-    const int bits = elem_bits(to) - is_signed(to);
-    const int64_t high = (int64_t{1} << bits) - 1, low = is_signed(to) ? -high - 1 : 0;
-    Value* wide = b_.CreateIntrinsic(llvm::Intrinsic::fptosi_sat, {b_.getInt32Ty(), value->getType()}, {value});
-    wide = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, wide, b_.getInt32(static_cast<uint32_t>(low)));
-    return b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, wide, b_.getInt32(static_cast<uint32_t>(high)));
-  }
+  if (from_float && elem_bits(to) <= 16) return cast_to_few_bits(value, to);
   if (from_float) {
     const auto id = is_signed(to) ? llvm::Intrinsic::fptosi_sat : llvm::Intrinsic::fptoui_sat;
     return b_.CreateIntrinsic(id, {type, value->getType()}, {value});
@@ -223,6 +217,17 @@ Value* ExprEmitter::cast(Value* value, Elem from, Elem to) {
   if (!is_sub_byte(to)) return value;
   Value* few = b_.CreateTrunc(value, b_.getIntNTy(static_cast<unsigned>(elem_bits(to))));
   return is_signed(to) ? b_.CreateSExt(few, type) : b_.CreateZExt(few, type);
+}
+
+// Limited as a float: LLVM makes scalar code of saturating casts to fewer bits than a vector can be cast to.
+Value* ExprEmitter::cast_to_few_bits(Value* value, Elem to) {
+  const int bits = elem_bits(to) - is_signed(to);
+  const int64_t high = (int64_t{1} << bits) - 1, low = is_signed(to) ? -high - 1 : 0;
+  const auto number = [&](int64_t v) { return llvm::ConstantFP::get(value->getType(), static_cast<double>(v)); };
+  if (low != 0) value = b_.CreateSelect(b_.CreateFCmpORD(value, value), value, number(0));
+  value = b_.CreateSelect(b_.CreateFCmpOGT(value, number(low)), value, number(low));  // of NaN: low
+  value = b_.CreateSelect(b_.CreateFCmpOLT(value, number(high)), value, number(high));
+  return b_.CreateTrunc(b_.CreateFPToSI(value, b_.getInt32Ty()), context_.register_type(to));
 }
 
 Value* ExprEmitter::bit_cast(Value* value, Elem from, Elem to) {

@@ -61,6 +61,7 @@ class ExprEmitter {
   llvm::Value* compare(ExprOp op, Elem type, llvm::Value* a, llvm::Value* b);
   llvm::Value* equal_strings(llvm::Value* a, llvm::Value* b);
   llvm::Value* cast(llvm::Value* value, Elem from, Elem to);
+  llvm::Value* cast_to_few_bits(llvm::Value* value, Elem to);
   llvm::Value* bit_cast(llvm::Value* value, Elem from, Elem to);
   llvm::Value* narrow(llvm::Value* value, Elem elem);  // register -> storage type
   llvm::Value* call(const std::string& name, std::vector<llvm::Value*> args, llvm::Type* result);

@@ -1,6 +1,7 @@
 // Reductions in the order that Reduce (ir/program.h) states: lane l takes the elements at positions p with p mod lanes
 // == l, in order; then lanes l and l + lanes/2 are combined, and so on. The loop over the lanes of one step is marked
-// for vectorisation with exactly `lanes` lanes: each lane is its own sum, so that no float sum is regrouped.
+// for vectorisation with exactly `lanes` lanes: each lane is its own sum, so that no float sum is regrouped. Where the
+// order does not matter every row begins at lane 0.
 #include <bit>
 #include <limits>
 
@@ -12,6 +13,8 @@ namespace onnxc::emit {
 using llvm::Value;
 
 namespace {
+
+bool is_order_free(ReduceOp op) { return op != ReduceOp::Add && op != ReduceOp::Mul; }
 
 bool is_position(ReduceOp op) { return op == ReduceOp::ArgMin || op == ReduceOp::ArgMax; }
 
@@ -66,8 +69,9 @@ Value* NestEmitter::combine(const Reduce& reduce, Value* a, Value* b) {
   switch (reduce.op) {
     case ReduceOp::Add: return exprs_.binary(ExprOp::Add, type, a, b);
     case ReduceOp::Mul: return exprs_.binary(ExprOp::Mul, type, a, b);
-    case ReduceOp::Min: return exprs_.binary(ExprOp::Min, type, a, b);
-    case ReduceOp::Max: return exprs_.binary(ExprOp::Max, type, a, b);
+    // The new value first: it is tested for NaN while the one before is not known yet.
+    case ReduceOp::Min: return exprs_.binary(ExprOp::Min, type, b, a);
+    case ReduceOp::Max: return exprs_.binary(ExprOp::Max, type, b, a);
     case ReduceOp::And: return b_.CreateAnd(a, b);
     default: return b_.CreateOr(a, b);
   }
@@ -151,7 +155,7 @@ Value* NestEmitter::reduce_in_lanes(const Reduce& reduce) {
   b_.CreateAlignedStore(llvm::ConstantVector::getSplat(vector->getElementCount(), start), accumulators,
                         llvm::Align(64));
   const Dim& inner = reduce.vars.back().extent;
-  if (reduce.vars.size() == 1 || (inner.is_const() && inner.value() % reduce.lanes == 0))
+  if (reduce.vars.size() == 1 || is_order_free(reduce.op) || (inner.is_const() && inner.value() % reduce.lanes == 0))
     reduce_rows(reduce, accumulators);
   else
     reduce_by_position(reduce, accumulators);
@@ -160,7 +164,7 @@ Value* NestEmitter::reduce_in_lanes(const Reduce& reduce) {
   return result->getType() != wanted ? b_.CreateTrunc(result, wanted) : result;
 }
 
-// Every row begins at lane 0: full steps of `lanes`, then (one row only) what is left over.
+// Every row begins at lane 0: full steps of `lanes`, then what is left over.
 void NestEmitter::reduce_rows(const Reduce& reduce, Value* accumulators) {
   const LoopVar& inner = reduce.vars.back();
   const Dim lanes = reduce.lanes;
@@ -171,24 +175,20 @@ void NestEmitter::reduce_rows(const Reduce& reduce, Value* accumulators) {
     accumulate(reduce, into, which);
     scope_.symbols = outer;
   };
-  const Dim full = Dim::floor_div(inner.extent, lanes);
+  const Dim full = Dim::floor_div(inner.extent, lanes), rest = Dim::mod(inner.extent, lanes);
+  const auto lane_loop = [&](Value* base, Value* count, llvm::MDNode* metadata) {
+    const auto body = [&] {
+      Value* which = scope_.symbols[lane].value;
+      element(b_.CreateNSWAdd(base, which), which, accumulators);
+    };
+    loop(lane, b_.getInt64(0), count, body, metadata);
+  };
   loops(reduce.vars, 0, reduce.vars.size() - 1, [&] {
+    Value* all = b_.getInt64(static_cast<uint64_t>(reduce.lanes));
     loop(step, b_.getInt64(0), exprs_.emit_dim(full).value, [&] {
-      auto body = [&] {
-        Value* base = b_.CreateNSWMul(scope_.symbols[step].value, b_.getInt64(static_cast<uint64_t>(reduce.lanes)));
-        Value* which = scope_.symbols[lane].value;
-        element(b_.CreateNSWAdd(base, which), which, accumulators);
-      };
-      loop(lane, b_.getInt64(0), b_.getInt64(static_cast<uint64_t>(reduce.lanes)), body,
-           lanes_metadata(context_.llvm(), reduce.lanes));
+      lane_loop(b_.CreateNSWMul(scope_.symbols[step].value, all), all, lanes_metadata(context_.llvm(), reduce.lanes));
     });
-  });
-  const Dim rest = Dim::mod(inner.extent, lanes);
-  if (rest == Dim(0)) return;
-  loop(lane, b_.getInt64(0), exprs_.emit_dim(rest).value, [&] {
-    Value* base = exprs_.emit_dim(full * lanes).value;
-    Value* which = scope_.symbols[lane].value;
-    element(b_.CreateNSWAdd(base, which), which, accumulators);
+    if (rest != Dim(0)) lane_loop(exprs_.emit_dim(full * lanes).value, exprs_.emit_dim(rest).value, nullptr);
   });
 }
 
