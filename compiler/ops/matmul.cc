@@ -1,26 +1,21 @@
 // MatMul and Gemm (onnx/docs/Operators.md; numpy.matmul's rules for ranks). f32 products call the packed GEMM kernel,
 // once or per batch inside a nest; other element types are a nest that reduces. Tested by tests/conformance and
 // tests/differential.
+#include "compiler/ops/matmul.h"
+
 #include "compiler/ops/indexing.h"
 #include "compiler/ops/window.h"
 
 namespace onnxc {
-namespace {
 
-using expr::operator*;
-using expr::operator+;
+Shape Product::out() const {
+  Shape dims = batch;
+  if (!a_vector) dims.push_back(m);
+  if (!b_vector) dims.push_back(n);
+  return dims;
+}
 
-constexpr int64_t kPanel = 16;  // columns per packed panel of B (runtime_lib/kernels/gemm.h)
-
-// A as [batch.., M, K], B as [batch.., K, N]; vectors are given a 1 that the output lacks.
-struct Product {
-  Shape a_batch, b_batch, batch;
-  Dim m, n, k;
-  bool a_vector = false, b_vector = false;
-};
-
-Result<Product> product_of(const Node& node) {
-  Shape a = *node.input(0)->type.shape, b = *node.input(1)->type.shape;
+Result<Product> product_of(const Node& node, Shape a, Shape b) {
   auto bad = [&](const std::string& what) {
     return Error(ErrorKind::InvalidModel, what + ": " + shape_str(a) + " times " + shape_str(b), node.where());
   };
@@ -49,19 +44,6 @@ Result<Product> product_of(const Node& node) {
   return p;
 }
 
-Status infer_matmul(InferContext& c) {
-  if (!c.has_input(0) || !c.has_input(1)) return c.invalid("two inputs are needed");
-  if (c.elem(0) != c.elem(1)) return c.invalid("the operands have different element types");
-  if (!c.has_shape(0) || !c.has_shape(1)) return c.set_unranked(0, c.elem(0)), ok();
-  ONNXC_ASSIGN(const Product p, product_of(c.node));
-  Shape out = p.batch;
-  if (!p.a_vector) out.push_back(p.m);
-  if (!p.b_vector) out.push_back(p.n);
-  c.set(0, c.elem(0), std::move(out));
-  return ok();
-}
-
-// Indices of an operand's batch dims at the output's batch indices.
 std::vector<Expr> batch_at(const Shape& own, const Shape& batch, std::span<const Expr> idx) {
   std::vector<Expr> at;
   for (size_t d = 0; d < own.size(); ++d) {
@@ -69,6 +51,22 @@ std::vector<Expr> batch_at(const Shape& own, const Shape& batch, std::span<const
     at.push_back(indexing::broadcast_index(idx[at_batch], own[d], batch[at_batch]));
   }
   return at;
+}
+
+namespace {
+
+using expr::operator*;
+using expr::operator+;
+
+constexpr int64_t kPanel = 16;  // columns per packed panel of B (runtime_lib/kernels/gemm.h)
+
+Status infer_matmul(InferContext& c) {
+  if (!c.has_input(0) || !c.has_input(1)) return c.invalid("two inputs are needed");
+  if (c.elem(0) != c.elem(1)) return c.invalid("the operands have different element types");
+  if (!c.has_shape(0) || !c.has_shape(1)) return c.set_unranked(0, c.elem(0)), ok();
+  ONNXC_ASSIGN(const Product p, product_of(c.node, c.shape(0), c.shape(1)));
+  c.set(0, c.elem(0), p.out());
+  return ok();
 }
 
 Status lower_matmul_nest(LowerContext& c, const Product& p) {
@@ -113,7 +111,7 @@ Packing panel_packing(bool transposed) {
 }
 
 Status lower_matmul(LowerContext& c) {
-  ONNXC_ASSIGN(const Product p, product_of(c.node()));
+  ONNXC_ASSIGN(const Product p, product_of(c.node(), c.in_shape(0), c.in_shape(1)));
   if (c.in_elem(0) != Elem::F32) return lower_matmul_nest(c, p);
   const Activation act = activation_of(c.node());
   ONNXC_ASSIGN(const BufferId a, c.in(0));

@@ -1,8 +1,8 @@
-// QuantizeLinear, DequantizeLinear (onnx/docs/Operators.md), with one scale, one per axis, or one per block; integer
-// products: MatMulInteger, ConvInteger, and QLinearMatMul, QLinearConv made of them. Tested by tests/conformance.
+// QuantizeLinear, DequantizeLinear (onnx/docs/Operators.md), with one scale, one per axis, or one per block;
+// QLinearMatMul, QLinearConv, made of products of integers. Tested by tests/conformance.
 #include "compiler/ops/elementwise.h"
 #include "compiler/ops/indexing.h"
-#include "compiler/ops/window.h"
+#include "compiler/ops/integer_products.h"
 
 namespace onnxc {
 namespace {
@@ -142,164 +142,6 @@ Result<Expr> compute_dequantize(ComputeContext& c, std::span<const Expr> idx) {
   return cast(cast(x, wide) * cast(scale, wide), expr::arithmetic_type(c.out_elem()));
 }
 
-// ---- integer products: a - a_zero_point times b - b_zero_point, in int32
-
-// Zero points of input i: as `centred` reads them.
-Status check_zero_points(InferContext& c, size_t i, size_t zero, size_t axis) {
-  if (!c.has_shape(i) || !c.has_shape(zero) || c.shape(zero).empty()) return ok();
-  const Shape &all = c.shape(i), &z = c.shape(zero);
-  const std::string what = "the zero points " + shape_str(z) + " do not fit input " + std::to_string(i);
-  if (z.size() == 1) return require_one_or(c.node, z[0], all[axis], what);
-  if (z.size() != all.size()) return c.invalid(what);
-  for (size_t d = 0; d < z.size(); ++d) ONNXC_TRY(require_one_or(c.node, z[d], all[d], what));
-  return ok();
-}
-// Of operands 0 and b of a product of matrices.
-Status check_matrix_zero_points(InferContext& c, size_t zero_a, size_t b, size_t zero_b) {
-  const size_t rank = c.shape(0).size();
-  ONNXC_TRY(check_zero_points(c, 0, zero_a, rank == 1 ? 0 : rank - 2));
-  return check_zero_points(c, b, zero_b, c.shape(b).size() - 1);
-}
-
-// numpy.matmul's shape for operands of rank >= 1.
-Result<Shape> product_shape(InferContext& c, Shape a, Shape b) {
-  if (a.empty() || b.empty()) return c.invalid("a scalar cannot be multiplied as a matrix");
-  const bool row = a.size() == 1, column = b.size() == 1;
-  if (row) a.insert(a.begin(), Dim(1));
-  if (column) b.push_back(Dim(1));
-  const Dim &k = a.back(), &bk = b[b.size() - 2];
-  if (k.is_const() && bk.is_const() && k != bk)
-    return c.invalid("the inner dimensions differ: " + shape_str(a) + " times " + shape_str(b));
-  ONNXC_TRY(c.require_equal(k, bk, "the inner dimensions differ"));
-  auto batch = broadcast({a.begin(), a.end() - 2}, {b.begin(), b.end() - 2});
-  if (!batch.ok()) return c.invalid("the batch dimensions do not broadcast");
-  Shape out = std::move(batch).value();
-  for (const Shape* own : {&a, &b})
-    for (size_t d = 0; d + 2 < own->size(); ++d)
-      if ((*own)[d] != Dim(1))
-        ONNXC_TRY(
-            c.require_equal((*own)[d], out[out.size() + 2 - own->size() + d], "the batch dimensions do not broadcast"));
-  if (!row) out.push_back(a[a.size() - 2]);
-  if (!column) out.push_back(b.back());
-  return out;
-}
-
-Status infer_matmul_integer(InferContext& c) {
-  ONNXC_TRY(require_inputs(c, 2));
-  if (!c.has_shape(0) || !c.has_shape(1)) return c.set_unranked(0, Elem::I32), ok();
-  ONNXC_ASSIGN(Shape out, product_shape(c, c.shape(0), c.shape(1)));
-  ONNXC_TRY(check_matrix_zero_points(c, 2, 1, 3));
-  return c.set(0, Elem::I32, std::move(out)), ok();
-}
-
-// Element of an operand, less its zero point: a scalar, or one per row of a (per column of b), or with the operand's
-// rank.
-Expr centred(LowerContext& c, size_t i, size_t zero, const std::vector<Expr>& at, size_t axis) {
-  Expr x = cast(c.load(i, at), Elem::I32);
-  if (!c.has_input(zero)) return x;
-  const Shape& z = c.in_shape(zero);
-  std::vector<Expr> place;
-  const Shape& all = c.in_shape(i);
-  if (z.size() == 1)
-    place = {within(at[axis], z[0], all[axis])};
-  else
-    for (size_t d = 0; d < z.size(); ++d) place.push_back(within(at[d], z[d], all[d]));
-  return x - cast(c.load(zero, place), Elem::I32);
-}
-
-// Batch indices of an operand: the last ones of the output's, 0 where it is 1.
-std::vector<Expr> batch_place(const Shape& x, size_t own, std::span<const Expr> batch) {
-  std::vector<Expr> at;
-  for (size_t d = 0; d < own; ++d) at.push_back(is_one(x[d]) ? constant(0) : batch[batch.size() - own + d]);
-  return at;
-}
-
-Status lower_matmul_integer(LowerContext& c) {
-  const Shape &a = c.in_shape(0), &b = c.in_shape(1);
-  const bool row = a.size() == 1, column = b.size() == 1;
-  const BufferId out = c.out(0);
-  c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
-    const size_t batch_rank = idx.size() - (row ? 0 : 1) - (column ? 0 : 1);
-    const auto batch = idx.subspan(0, batch_rank);
-    const std::string k = c.fresh("k");
-    std::vector<Expr> a_at = batch_place(a, a.size() - (row ? 1 : 2), batch),
-                      b_at = batch_place(b, b.size() - (column ? 1 : 2), batch);
-    if (!row) a_at.push_back(idx[batch_rank]);
-    a_at.push_back(expr::index(Dim::symbol(k)));
-    b_at.push_back(expr::index(Dim::symbol(k)));
-    if (!column) b_at.push_back(idx.back());
-    const Expr product = centred(c, 0, 2, a_at, a_at.size() - (row ? 1 : 2)) * centred(c, 1, 3, b_at, b_at.size() - 1);
-    Reduce sum{c.fresh("sum"), ReduceOp::Add, {{k, a.back()}}, 1, false, product};
-    const Expr value = expr::let(sum.name, Elem::I32);
-    Block block;
-    block.push_back(Stmt{std::move(sum)});
-    block.push_back(Stmt{Store{out, to_vector(idx), value, nullptr}});
-    return block;
-  }));
-  return ok();
-}
-
-Result<Window> conv_window(const Node& node, const Shape& x, const Shape& w) {
-  if (x.size() < 3 || w.size() != x.size())
-    return Error(ErrorKind::InvalidModel, "input " + shape_str(x) + " and weights " + shape_str(w) + " do not fit",
-                 node.where());
-  ONNXC_TRY(check_kernel_shape(node, w));
-  return make_window(node, spatial_of(x), spatial_of(w));
-}
-
-// Of input 0 and input `weights`.
-Status infer_product_of_windows(InferContext& c, size_t weights, size_t bias, Elem elem) {
-  if (!c.has_shape(0) || !c.has_shape(weights)) return c.set_unranked(0, elem), ok();
-  const Shape &x = c.shape(0), &w = c.shape(weights);
-  ONNXC_ASSIGN(const Window window, conv_window(c.node, x, w));
-  ONNXC_TRY(check_channels(c, x, w, bias));
-  Shape out{x[0], w[0]};
-  out.insert(out.end(), window.out.begin(), window.out.end());
-  return c.set(0, elem, std::move(out)), ok();
-}
-
-Status infer_conv_integer(InferContext& c) {
-  ONNXC_TRY(require_inputs(c, 2));
-  if (c.has_shape(0) && c.shape(0).size() > 1) ONNXC_TRY(check_zero_points(c, 0, 2, 1));
-  if (c.has_shape(1) && !c.shape(1).empty()) ONNXC_TRY(check_zero_points(c, 1, 3, 0));
-  return infer_product_of_windows(c, 1, SIZE_MAX, Elem::I32);
-}
-
-// Padding counts as the zero point, so as nothing.
-Status lower_conv_integer(LowerContext& c) {
-  const Shape &x = c.in_shape(0), &weights = c.in_shape(1);
-  ONNXC_ASSIGN(const Window w, conv_window(c.node(), x, weights));
-  const Dim groups(c.node().attr_int("group", 1)), per_group = Dim::floor_div(weights[0], groups);
-  const BufferId out = c.out(0);
-  c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
-    std::vector<LoopVar> vars{{c.fresh("ic"), weights[1]}};
-    const Expr ic = expr::index(Dim::symbol(vars[0].name));
-    const Expr group = binary(ExprOp::Div, idx[1], extent(per_group));
-    std::vector<Expr> x_at{idx[0], binary(ExprOp::Add, binary(ExprOp::Mul, group, extent(weights[1])), ic)};
-    std::vector<Expr> w_at{idx[1], ic};
-    Expr inside;
-    for (size_t a = 0; a < w.axes(); ++a) {
-      vars.push_back({c.fresh("k"), w.kernel[a]});
-      const Dim tap = Dim::symbol(vars.back().name);
-      w_at.push_back(expr::index(tap));
-      const Expr position = expr::index(w.position(a, idx[2 + a]->dim, tap));
-      const Expr here = binary(ExprOp::And, binary(ExprOp::Ge, position, constant(0)),
-                               binary(ExprOp::Lt, position, extent(x[2 + a])));
-      inside = inside ? binary(ExprOp::And, inside, here) : here;
-      x_at.push_back(clamp(position, x[2 + a]));
-    }
-    const Expr product = centred(c, 0, 2, x_at, 1) * centred(c, 1, 3, w_at, 0);
-    Reduce sum{
-        c.fresh("sum"), ReduceOp::Add, vars, 1, false, expr::select(inside, product, expr::int_constant(Elem::I32, 0))};
-    const Expr value = expr::let(sum.name, Elem::I32);
-    Block block;
-    block.push_back(Stmt{std::move(sum)});
-    block.push_back(Stmt{Store{out, to_vector(idx), value, nullptr}});
-    return block;
-  }));
-  return ok();
-}
-
 // One scale, or one for each of `all` rows, columns or channels.
 Status check_scales(InferContext& c, size_t i, const Dim& all) {
   if (!c.has_shape(i) || c.shape(i).size() != 1) return ok();
@@ -311,13 +153,13 @@ Status check_scales(InferContext& c, size_t i, const Dim& all) {
 Status infer_qlinear_matmul(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 8));
   if (!c.has_shape(0) || !c.has_shape(3)) return c.set_unranked(0, c.elem(7)), ok();
-  ONNXC_ASSIGN(Shape out, product_shape(c, c.shape(0), c.shape(3)));
+  ONNXC_ASSIGN(const Product p, product_of(c.node, c.shape(0), c.shape(3)));
   ONNXC_TRY(check_matrix_zero_points(c, 2, 3, 5));
   const Shape &a = c.shape(0), &b = c.shape(3);
   ONNXC_TRY(check_scales(c, 1, a.size() == 1 ? Dim(1) : a[a.size() - 2]));
   ONNXC_TRY(check_scales(c, 4, b.size() == 1 ? Dim(1) : b.back()));
   ONNXC_TRY(require_scalar(c, 6));
-  return c.set(0, c.elem(7), std::move(out)), ok();
+  return c.set(0, c.elem(7), p.out()), ok();
 }
 
 struct Maker {
@@ -394,8 +236,6 @@ OP(DequantizeLinear) = {.name = "DequantizeLinear",
                         .infer = infer_dequantize,
                         .compute = compute_dequantize,
                         .accuracy = Accuracy::Rounding};
-OP(MatMulInteger) = {.name = "MatMulInteger", .infer = infer_matmul_integer, .lower = lower_matmul_integer};
-OP(ConvInteger) = {.name = "ConvInteger", .infer = infer_conv_integer, .lower = lower_conv_integer};
 OP(QLinearMatMul) = {.name = "QLinearMatMul",
                      .infer = infer_qlinear_matmul,
                      .decompose = decompose_qlinear_matmul,

@@ -10,6 +10,7 @@
 #include "conv_winograd.h"
 #include "convert.h"
 #include "gemm.h"
+#include "gemm_integer.h"
 #include "integer.h"
 #include "math_f32.h"
 #include "math_f64.h"

@@ -113,6 +113,10 @@ struct ElemType<int32_t> {
   using type = int32_t;
 };
 template <>
+struct ElemType<uint32_t> {
+  using type = uint32_t;
+};
+template <>
 struct ElemType<int64_t> {
   using type = int64_t;
 };
