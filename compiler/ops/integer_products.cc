@@ -4,6 +4,8 @@
 // tests/differential.
 #include "compiler/ops/integer_products.h"
 
+#include <algorithm>
+
 #include "compiler/ops/indexing.h"
 #include "compiler/ops/window.h"
 
@@ -71,6 +73,8 @@ Expr centred(LowerContext& c, size_t i, size_t zero, const std::vector<Expr>& at
     for (size_t d = 0; d < z.size(); ++d) place.push_back(indexing::broadcast_index(at[d], z[d], all[d]));
   return x - cast(c.load(zero, place), Elem::I32);
 }
+
+std::vector<Expr> first_element(const Shape& shape) { return std::vector<Expr>(shape.size(), constant(0)); }
 
 // ---- operands as the kernels read them
 
@@ -239,10 +243,9 @@ Status infer_conv_integer(InferContext& c) {
   return infer_product_of_windows(c, 1, SIZE_MAX, Elem::I32);
 }
 
-// Padding counts as the zero point, so as nothing.
-Status lower_conv_integer(LowerContext& c) {
+// Any zero points. Padding counts as the zero point, so as nothing.
+Status reduce_windows(LowerContext& c, const Window& w) {
   const Shape &x = c.in_shape(0), &weights = c.in_shape(1);
-  ONNXC_ASSIGN(const Window w, conv_window(c.node(), x, weights));
   const Dim groups(c.node().attr_int("group", 1)), per_group = Dim::floor_div(weights[0], groups);
   const BufferId out = c.out(0);
   c.emit(make_nest(c, c.out_shape(), [&](std::span<const Expr> idx) {
@@ -272,6 +275,127 @@ Status lower_conv_integer(LowerContext& c) {
     return block;
   }));
   return ok();
+}
+
+// The input with its padding, which holds the zero point.
+Result<BufferId> padded_input(LowerContext& c, const Window& w) {
+  Shape dims = c.in_shape(0);
+  std::vector<Dim> before(dims.size(), Dim(0));
+  for (size_t a = 0; a < w.axes(); ++a) {
+    dims[2 + a] = dims[2 + a] + w.pads_begin[a] + w.pads_end[a];
+    before[2 + a] = w.pads_begin[a];
+  }
+  if (dims == c.in_shape(0)) return c.in(0);
+  const Elem elem = c.in_elem(0);
+  const BufferId padded = c.temporary(elem, dims);
+  c.emit(make_nest(c, dims, [&](std::span<const Expr> idx) {
+    const Expr zero = c.has_input(2) ? c.load(2, first_element(c.in_shape(2))) : expr::int_constant(elem, 0);
+    return Block{Stmt{Store{padded, to_vector(idx), zero, nullptr}}};
+  }));
+  c.emit(make_nest(c, c.in_shape(0), [&](std::span<const Expr> idx) {
+    std::vector<Expr> at;
+    for (size_t d = 0; d < idx.size(); ++d) at.push_back(expr::index(idx[d]->dim + before[d]));
+    return Block{Stmt{Store{padded, std::move(at), c.load(0, idx), nullptr}}};
+  }));
+  return padded;
+}
+
+// [N][channels][taps ..][outputs ..] of the input: rows of the product's right operand.
+Result<BufferId> taps_of_outputs(LowerContext& c, const Window& w) {
+  ONNXC_ASSIGN(const BufferId x, padded_input(c, w));
+  const auto all_one = [](const auto& values) {
+    return std::all_of(values.begin(), values.end(), [](const auto& v) { return Dim(v) == Dim(1); });
+  };
+  if (all_one(w.kernel) && all_one(w.strides)) return x;
+  Shape dims{c.in_shape(0)[0], c.in_shape(0)[1]};
+  dims.insert(dims.end(), w.kernel.begin(), w.kernel.end());
+  dims.insert(dims.end(), w.out.begin(), w.out.end());
+  const Elem elem = c.in_elem(0);
+  const BufferId taps = c.temporary(elem, dims);
+  c.emit(make_nest(c, dims, [&](std::span<const Expr> idx) {
+    std::vector<Expr> at{idx[0], idx[1]};
+    for (size_t a = 0; a < w.axes(); ++a)
+      at.push_back(expr::index(w.position(a, idx[2 + w.axes() + a]->dim, idx[2 + a]->dim) + w.pads_begin[a]));
+    return Block{Stmt{Store{taps, to_vector(idx), expr::load(x, elem, at), nullptr}}};
+  }));
+  return taps;
+}
+
+// The zero point of the input for each output of a plane, in whole panels.
+BufferId zeros_of_outputs(LowerContext& c, const Dim& outputs) {
+  const Dim whole = Dim::ceil_div(outputs, Dim(kPanel)) * Dim(kPanel);
+  const BufferId zeros = c.temporary(Elem::I32, {whole});
+  c.emit(make_nest(c, {whole}, [&](std::span<const Expr> idx) {
+    const Expr zero = cast(c.load(2, first_element(c.in_shape(2))), Elem::I32);
+    return Block{Stmt{Store{zeros, to_vector(idx), zero, nullptr}}};
+  }));
+  return zeros;
+}
+
+// Constant weights less constant zero points (one, or one an output channel), in rows of whole pairs; and the rows'
+// sums.
+struct ConstantRows {
+  Tensor rows, sums;
+};
+std::optional<ConstantRows> constant_rows(const Tensor& weights, const Tensor* zeros) {
+  const int64_t channels = weights.dims()[0];
+  if (channels == 0 || (zeros && zeros->numel() != 1 && zeros->numel() != channels)) return std::nullopt;
+  const int64_t k = weights.numel() / channels, lda = (k + 1) / 2 * 2;
+  std::vector<int16_t> rows(static_cast<size_t>(channels * lda));
+  std::vector<int32_t> sums(static_cast<size_t>(channels));
+  for (int64_t i = 0; i < weights.numel(); ++i) {
+    const int64_t channel = i / k;
+    const int64_t v = weights.int_at(i) - (zeros ? zeros->int_at(zeros->numel() == 1 ? 0 : channel) : 0);
+    rows[static_cast<size_t>(channel * lda + i % k)] = static_cast<int16_t>(v);
+    sums[static_cast<size_t>(channel)] += static_cast<int32_t>(v);
+  }
+  return ConstantRows{Tensor::of(Elem::I16, {channels, lda}, rows), Tensor::of(Elem::I32, {channels}, sums)};
+}
+
+// A product per image and group: the weights [channels][k] times [k][outputs].
+Status multiply_windows(LowerContext& c, const Window& w, const ConstantRows& weights) {
+  const Shape& filters = c.in_shape(1);
+  const Dim groups(c.node().attr_int("group", 1)), per_group = Dim::floor_div(filters[0], groups);
+  const Dim outputs = numel(w.out), k = filters[1] * numel(w.kernel);
+  const Elem elem = c.in_elem(0);
+  ONNXC_ASSIGN(const BufferId taps, taps_of_outputs(c, w));
+  const BufferId rows = c.constant_buffer(weights.rows, {}, c.node().input(1)->name);
+  const bool with_zero = c.has_input(2);
+  const BufferId sums = with_zero ? c.constant_buffer(weights.sums) : kNoBuffer;
+  const BufferId zeros = with_zero ? zeros_of_outputs(c, outputs) : kNoBuffer;
+  const Dim images = c.in_shape(0)[0];
+  const BufferId packed = c.temporary(elem, packed_pairs({images, groups}, k, outputs));
+  const BufferId out = c.out(0);
+  const auto place = [&](BufferId buffer, std::vector<Expr> at) {
+    if (buffer == kNoBuffer) return Operand{};
+    at.resize(c.program().buffers[buffer].dims.size(), constant(0));
+    return Operand{buffer, std::move(at)};
+  };
+  Operation op = make_nest(c, {images, groups}, [&](std::span<const Expr> idx) {
+    const Expr first_input = expr::index(idx[1]->dim * filters[1]), first_output = expr::index(idx[1]->dim * per_group);
+    Call pack(elem == Elem::I8 ? "pack_b_i8" : "pack_b_u8");
+    pack.out_at(place(packed, to_vector(idx))).in_at(place(taps, {idx[0], first_input}));
+    pack.arg("k", k).arg("n", outputs).arg("row_stride", outputs).arg("col_stride", 1);
+    Operands o{place(rows, {first_output}), place(packed, to_vector(idx)), place(sums, {first_output}),
+               place(zeros, {}), elem};
+    Call gemm = integer_gemm(place(out, {idx[0], first_output}), std::move(o), per_group, outputs, k);
+    Block block;
+    block.push_back(Stmt{std::get<KernelCall>(pack.op().node)});
+    block.push_back(Stmt{std::get<KernelCall>(gemm.all_slices().op().node)});
+    return block;
+  });
+  if (op.partition) op.partition->work = images * groups * (per_group + Dim(16)) * outputs * k;
+  c.emit(std::move(op));
+  return ok();
+}
+
+Status lower_conv_integer(LowerContext& c) {
+  ONNXC_ASSIGN(const Window w, conv_window(c.node(), c.in_shape(0), c.in_shape(1)));
+  const bool one_zero = !c.has_input(2) || c.in_shape(2).empty() || is_one(numel(c.in_shape(2)));
+  const bool known_zeros = !c.has_input(3) || c.constant(3);
+  if (c.constant(1) && one_zero && known_zeros)
+    if (const auto rows = constant_rows(*c.constant(1), c.constant(3))) return multiply_windows(c, w, *rows);
+  return reduce_windows(c, w);
 }
 
 }  // namespace

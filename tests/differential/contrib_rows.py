@@ -2,7 +2,7 @@
 quantised results may be one step from its ones, which multiplies scales before it rounds."""
 
 import numpy as np
-from differential.random_rows import ROWS, Single, dims, floats, integers
+from differential.random_rows import ROWS, Single, dims, floats, integers, maybe
 
 STEPS = set()
 
@@ -25,10 +25,6 @@ def contrib(*names, step=False):
         return function
 
     return add
-
-
-def maybe(r, value):
-    return value if r.random() < 0.5 else None
 
 
 @contrib("FusedMatMul")
