@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Finds vector stack traffic in the hot loops of x86-64 assembly (AT&T, as clang, llc, g++ and `onnxc --emit=asm` print it).
 
-A hot loop is an innermost loop with at least --min-fma fused or plain vector multiplications. A register tile that does not fit
+A hot loop is an innermost loop with at least --min-fma fused or plain vector multiplications, or those of pairs of integers. A register tile that does not fit
 shows there as vector loads or stores on the stack and costs half the speed without any other sign.
 Prints the hot loops that spill; the exit code is 1 if any has more than one reference in ten multiplications.
 Use: tools/check_spills.py file.s [--min-fma 4]
@@ -18,7 +18,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LABEL = re.compile(r"^(\.?[A-Za-z_$][\w.$]*):")
 JUMP = re.compile(r"^\s+j[a-z]+\s+(\.L[\w.$]+)")
-MULTIPLY = re.compile(r"^\s+v?(fn?m(add|sub)\w*p[sd]|mulp[sd])\b")
+MULTIPLY = re.compile(r"^\s+v?(fn?m(add|sub)\w*p[sd]|mulp[sd]|pmaddwd)\b")
 # Spills are at fixed places; an index register means an array, which a kernel may well have.
 STACK = re.compile(r"\(%rsp\).*%[xyz]mm|%[xyz]mm.*\(%rsp\)")
 FRAME = re.compile(r"\(%rbp\).*%[xyz]mm|%[xyz]mm.*\(%rbp\)")

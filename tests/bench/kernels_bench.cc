@@ -46,6 +46,15 @@ void gemm(benchmark::State& state) {
   report(state, 2.0 * M * N * K,
          [&] { onnxc_gemm_f32(y.p, a.p, b.p, bias.p, nullptr, M, N, K, K, N, Act, 0, 0, 0, 240); });
 }
+// Against the same peak: multiply-adds of integers are as many where pairs are multiplied at once.
+template <int64_t M, int64_t N, int64_t K>
+void gemm_i8(benchmark::State& state) {
+  std::vector<int32_t> y(M * N);
+  std::vector<int16_t> a(M * K, 100);
+  std::vector<int8_t> b((N + 15) / 16 * 16 * K, 7);
+  report(state, 2.0 * M * N * K,
+         [&] { onnxc_gemm_i8(y.data(), a.data(), b.data(), nullptr, nullptr, M, N, K, K, N, 0, 240); });
+}
 template <int64_t IC, int64_t OC, int64_t H, int64_t K, int64_t S>
 void conv(benchmark::State& state) {
   constexpr int64_t pad = K / 2, o = (H + 2 * pad - K) / S + 1;
@@ -148,6 +157,9 @@ void elementwise(benchmark::State& state) {
 }  // namespace
 
 #define CASE(...) BENCHMARK(__VA_ARGS__)->UseManualTime()->MinTime(0.3)
+CASE(gemm_i8<1, 384, 384>);
+CASE(gemm_i8<8, 384, 384>);
+CASE(gemm_i8<128, 384, 384>);
 CASE(gemm<128, 384, 384, 0>);
 CASE(gemm<128, 1536, 384, 9>);
 CASE(gemm<128, 384, 1536, 0>);
