@@ -1,5 +1,7 @@
-// GridSample (onnx/docs/Operators.md): samples at computed coordinates; any number of spatial axes. An expression.
-// Coordinates and weights are computed in f32 (f64 where the grid is). Tested by tests/conformance.
+// GridSample (onnx/docs/Operators.md): samples at computed coordinates; any number of spatial axes. A kernel where all
+// is f32 and there are up to three axes, which works out each point once for all channels; else an expression.
+// Coordinates and weights are computed in f32 (f64 where the grid is). Tested by tests/conformance and
+// tests/differential; the kernel by tests/unit/kernels/selection_test.cc.
 #include "compiler/ops/indexing.h"
 
 namespace onnxc {
@@ -141,6 +143,31 @@ Result<Expr> compute_grid_sample(ComputeContext& c, std::span<const Expr> idx) {
   return gather_taps(c, s, taps, 0, at, nullptr);
 }
 
+bool has_no_kernel(const Node& node) {
+  const auto is_f32 = [&](size_t i) { return node.input(i)->type.elem == Elem::F32; };
+  const size_t axes = node.input(0)->type.shape->size() - 2;
+  return !is_f32(0) || !is_f32(1) || axes > 3 || (axes == 3 && node.attr_string("mode", "linear") == "cubic");
+}
+
+Status lower_grid_sample(LowerContext& c) {
+  const Shape &x = c.in_shape(0), &grid = c.in_shape(1);
+  const size_t axes = x.size() - 2;
+  const std::string padding = c.node().attr_string("padding_mode", "zeros"),
+                    mode = c.node().attr_string("mode", "linear");
+  const auto extent = [&](size_t from_behind) { return from_behind <= axes ? x[x.size() - from_behind] : Dim(1); };
+  ONNXC_ASSIGN(const BufferId in, c.in(0));
+  ONNXC_ASSIGN(const BufferId points, c.in(1));
+  const Dim count = product(grid, 1, grid.size() - 1);
+  Call call("grid_sample_f32");
+  call.out(c.out()).in(in).in(points).arg("axes", static_cast<int64_t>(axes)).arg("channels", x[1]);
+  call.arg("depth", extent(3)).arg("height", extent(2)).arg("width", extent(1)).arg("points", count);
+  call.arg("mode", mode == "nearest" ? 0 : mode == "linear" ? 1 : 2);
+  call.arg("padding", padding == "border" ? 1 : padding == "reflection" ? 2 : 0);
+  call.arg("align", c.node().attr_int("align_corners", 0) != 0 ? 1 : 0);
+  c.emit(call.partition("points", x[0] * count, numel(c.out_shape()) * Dim(64)).op());
+  return ok();
+}
+
 // Opset 20 renamed the modes.
 Status rename_modes_19(Graph&, Node& node) {
   const std::string mode = node.attr_string("mode", "bilinear");
@@ -153,6 +180,8 @@ OpDef make_grid_sample() {
   d.name = "GridSample";
   d.infer = infer_grid_sample;
   d.compute = compute_grid_sample;
+  d.compute_if = has_no_kernel;
+  d.lower = lower_grid_sample;
   d.upgrades = {{19, rename_modes_19}};
   d.accuracy = Accuracy::Accumulating;
   d.expensive = true;

@@ -168,6 +168,21 @@ Expr highest(Elem elem) {
   return expr::int_constant(type, (int64_t{1} << magnitude_bits(elem)) - 1);
 }
 
+Expr order_key(const Expr& x) {
+  using expr::binary;
+  using expr::select;
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max(), kLeast = std::numeric_limits<int64_t>::min();
+  if (x->type == Elem::U64)
+    return binary(ExprOp::Xor, expr::bit_cast(x, Elem::I64), expr::int_constant(Elem::I64, kLeast));
+  if (!is_float(x->type)) return expr::cast(x, x->type == Elem::I64 || x->type == Elem::U32 ? Elem::I64 : Elem::I32);
+  const Elem bits = x->type == Elem::F64 ? Elem::I64 : Elem::I32;
+  const Expr zero = expr::int_constant(bits, 0), all = expr::bit_cast(x, bits);
+  const Expr most = expr::int_constant(bits, bits == Elem::I64 ? kMost : std::numeric_limits<int32_t>::max());
+  const Expr ordered = select(binary(ExprOp::Lt, all, zero), binary(ExprOp::Xor, all, most), all);
+  const Expr number = select(binary(ExprOp::Eq, x, expr::constant(x->type, 0)), zero, ordered);
+  return select(expr::unary(ExprOp::IsNan, x), most, number);
+}
+
 Expr element_constant(const Tensor& t, int64_t i) {
   const Elem type = expr::arithmetic_type(t.elem());
   return is_float(type) ? expr::constant(type, t.float_at(i)) : expr::int_constant(type, t.int_at(i));

@@ -52,11 +52,17 @@ std::vector<Expr> to_vector(std::span<const Expr> idx);
 // For upgrades: moves an integer-list (or integer) attribute to input `i`.
 void attribute_to_input(Graph& graph, Node& node, const char* attribute, size_t i);
 
+// Work of kernels that need memory for each thread is cut into at most as many shares.
+inline constexpr int64_t kShares = 16;
+
 // A scalar of the element type: zero, or `v`.
 Expr scalar(Elem elem, double v);
 // The least and the greatest value of a type, infinities for floats.
 Expr lowest(Elem elem);
 Expr highest(Elem elem);
+// An integer (of I32, or I64 where it needs to be) in the order of the numbers of type `x->type`: both zeros are one,
+// all NaN are one and the last.
+Expr order_key(const Expr& x);
 // Element i of a tensor in arithmetic_type.
 Expr element_constant(const Tensor& t, int64_t i);
 

@@ -1,6 +1,6 @@
 // Reduce*, ArgMax, ArgMin, CumSum (onnx/docs/Operators.md). One nest: for each kept index, a Reduce statement;
 // element-wise producers of the input are fused into it. Tested by tests/conformance.
-#include <limits>
+#include <algorithm>
 
 #include "compiler/ops/axes.h"
 #include "compiler/ops/indexing.h"
@@ -15,6 +15,21 @@ using expr::operator+;
 using expr::operator-;
 using expr::operator*;
 using expr::operator/;
+
+// How the columns along the axis lie.
+struct Columns {
+  Dim extent, inner, count;
+};
+
+Columns columns_along(const Shape& x, size_t axis) {
+  const Dim inner = product(x, axis + 1, x.size());
+  return {x[axis], inner, product(x, 0, axis) * inner};
+}
+
+// The suffix of kernels that exist for these types; empty for others.
+std::string_view kernel_suffix(Elem elem, std::initializer_list<Elem> known) {
+  return std::ranges::find(known, elem) == known.end() ? std::string_view{} : elem_name(elem);
+}
 
 // Up to opset 17 (12 for ReduceSum) the axes are an attribute.
 Status upgrade_axes_attribute(Graph& g, Node& n) {
@@ -202,6 +217,17 @@ template <ReduceOp kOp>
 Status lower_arg(LowerContext& c) {
   const Shape& x = c.in_shape(0);
   ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), c.node().attr_int("axis", 0), x.size()));
+  const auto suffix = kernel_suffix(c.in_elem(0), {Elem::F32, Elem::F64, Elem::I32, Elem::I64, Elem::I8, Elem::U8});
+  if (!suffix.empty()) {
+    const Columns columns = columns_along(x, static_cast<size_t>(axis));
+    ONNXC_ASSIGN(const BufferId in, c.in(0));
+    Call call("arg_max_" + std::string(suffix));
+    call.out(c.out(0)).in(in).arg("n", columns.extent).arg("inner", columns.inner);
+    call.arg("least", kOp == ReduceOp::ArgMin ? 1 : 0);
+    call.arg("last", c.node().attr_int("select_last_index", 0) != 0 ? 1 : 0);
+    c.emit(call.partition("columns", columns.count, numel(x) * Dim(4)).op());
+    return ok();
+  }
   const bool keep = c.node().attr_int("keepdims", 1) != 0;
   std::vector<Dim> reduced(x.size(), Dim(0));
   reduced[axis] = Dim(1);
@@ -218,7 +244,8 @@ Status lower_arg(LowerContext& c) {
   return ok();
 }
 
-// ---- CumSum, CumProd: a serial loop along the axis that adds to the element before.
+// ---- CumSum, CumProd: a serial loop along the axis that adds to the element before; for common types by a kernel,
+// many columns at once.
 
 Status infer_cumulative(InferContext& c) {
   if (!c.has_input(0) || !c.has_input(1)) return c.invalid("input and axis are needed");
@@ -226,6 +253,39 @@ Status infer_cumulative(InferContext& c) {
   c.outputs[0] = c.in(0);
   return ok();
 }
+// Where only the run tells the axis.
+Result<Columns> columns_of_run(LowerContext& c) {
+  const Shape& x = c.in_shape(0);
+  ONNXC_ASSIGN(const BufferId given, c.in(1));
+  const Dim axis = Dim::symbol(c.fresh("~axis"));
+  c.define(axis, given);
+  Columns all{Dim(0), Dim(0), Dim(0)};
+  Dim named(0);
+  for (size_t d = 0; d < x.size(); ++d) {
+    const Dim front(static_cast<int64_t>(d)), back = front - Dim(static_cast<int64_t>(x.size()));
+    const Dim here = Dim::equals(axis, front) + Dim::equals(axis, back);
+    const Columns own = columns_along(x, d);
+    named = named + here;
+    all = {all.extent + here * own.extent, all.inner + here * own.inner, all.count + here * own.count};
+  }
+  const std::string range = std::to_string(x.size());
+  c.emit(Operation{Require{named - Dim(1), "the axis is outside of a rank of " + range}, std::nullopt, {}, {}, {}});
+  return all;
+}
+
+template <ExprOp kOp>
+Status call_cumulative(LowerContext& c, std::string_view suffix, const Columns& columns) {
+  const auto flag = [&](const char* name) { return c.node().attr_int(name, 0) != 0 ? 1 : 0; };
+  ONNXC_ASSIGN(const BufferId in, c.in(0));
+  const BufferId out = c.out(0);
+  Call call("cumulative_" + std::string(suffix));
+  call.out(out).in(in).arg("n", columns.extent).arg("inner", columns.inner);
+  call.arg("multiply", kOp == ExprOp::Mul ? 1 : 0);
+  call.arg("exclusive", flag("exclusive")).arg("reverse", flag("reverse"));
+  c.emit(call.partition("columns", columns.count, numel(c.in_shape(0)) * Dim(4)).in_place(out, in).op());
+  return ok();
+}
+
 // The axis is known at run time only: each element reduces along every axis, and the right result is taken.
 template <ExprOp kOp>
 Status lower_cumulative_any_axis(LowerContext& c) {
@@ -265,9 +325,15 @@ Status lower_cumulative(LowerContext& c) {
   const Shape& x = c.in_shape(0);
   const Elem elem = c.in_elem(0), type = expr::arithmetic_type(elem);
   const auto axes = constant_axes(c.node());
+  const auto suffix = kernel_suffix(elem, {Elem::F32, Elem::F64, Elem::I32, Elem::I64});
+  if (!axes && !suffix.empty()) {
+    ONNXC_ASSIGN(const Columns columns, columns_of_run(c));
+    return call_cumulative<kOp>(c, suffix, columns);
+  }
   if (!axes) return lower_cumulative_any_axis<kOp>(c);
   if (axes->size() != 1) return c.invalid("the axis must be one number");
   ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), (*axes)[0], x.size()));
+  if (!suffix.empty()) return call_cumulative<kOp>(c, suffix, columns_along(x, static_cast<size_t>(axis)));
   const bool exclusive = c.node().attr_int("exclusive", 0) != 0, reverse = c.node().attr_int("reverse", 0) != 0;
   ONNXC_ASSIGN(const BufferId in, c.in(0));
   const BufferId out = c.out(0);

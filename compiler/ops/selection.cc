@@ -223,20 +223,6 @@ Status decompose_unique(Graph& graph, Node& node) {
   return ok();
 }
 
-// An I64 in the order of the values: both zeros are one, all NaN are one and the last.
-Expr order_key(const Expr& x) {
-  constexpr int64_t kMost = std::numeric_limits<int64_t>::max(), kLeast = std::numeric_limits<int64_t>::min();
-  if (x->type == Elem::U64)
-    return binary(ExprOp::Xor, expr::bit_cast(x, Elem::I64), expr::int_constant(Elem::I64, kLeast));
-  if (!is_float(x->type)) return expr::cast(x, Elem::I64);
-  const Elem bits = x->type == Elem::F64 ? Elem::I64 : Elem::I32;
-  const Expr zero = expr::int_constant(bits, 0), all = expr::bit_cast(x, bits);
-  const Expr magnitude = expr::int_constant(bits, bits == Elem::I64 ? kMost : std::numeric_limits<int32_t>::max());
-  const Expr ordered = select(binary(ExprOp::Lt, all, zero), binary(ExprOp::Xor, all, magnitude), all);
-  const Expr number = select(binary(ExprOp::Eq, x, expr::constant(x->type, 0)), zero, ordered);
-  return select(expr::unary(ExprOp::IsNan, x), expr::int_constant(Elem::I64, kMost), expr::cast(number, Elem::I64));
-}
-
 Status lower_unique(LowerContext& c) {
   const Node& n = c.node();
   const Shape& x = c.in_shape(0);
@@ -254,7 +240,7 @@ Status lower_unique(LowerContext& c) {
   c.emit(make_nest(c, row_first, [&](std::span<const Expr> idx) {
     std::vector<Expr> at(idx.begin() + 1, idx.end());
     at.insert(at.begin() + axis, idx[0]);
-    return Block{Stmt{Store{keys, to_vector(idx), order_key(element(at)), nullptr}}};
+    return Block{Stmt{Store{keys, to_vector(idx), expr::cast(order_key(element(at)), Elem::I64), nullptr}}};
   }));
 
   const auto list = [&] { return c.temporary(Elem::I64, {rows}); };
@@ -319,15 +305,18 @@ Status lower_non_max_suppression(LowerContext& c) {
   const Shape& scores = c.in_shape(1);
   const Dim classes = scores[1], count = scores[2], planes = scores[0] * classes;
   const BufferId chosen = c.temporary(Elem::I32, {planes, count}), each = c.temporary(Elem::I64, {planes});
+  const Dim shares = Dim::min(planes, kShares);
   Call choose("non_max_suppression_f32");
   choose.out(chosen).out(each);
   for (size_t i = 0; i < 5; ++i) {
     ONNXC_ASSIGN(const BufferId in, c.in(i));
     choose.in(in);
   }
-  choose.arg("classes", classes).arg("count", count);
-  choose.arg("centred", c.node().attr_int("center_point_box", 0) != 0 ? 1 : 0);
-  c.emit(choose.partition("plane", planes, planes * count * Dim(64)).op());
+  choose.scratch(c.temporary(Elem::I64, {shares, Dim(2), count}));
+  choose.scratch(c.temporary(Elem::F32, {shares, Dim(5), count}));
+  choose.arg("planes", planes).arg("classes", classes).arg("count", count);
+  choose.arg("centred", c.node().attr_int("center_point_box", 0) != 0 ? 1 : 0).arg("shares", shares);
+  c.emit(choose.partition("shares", shares, planes * count * Dim(64)).op());
 
   const BufferId total = c.temporary(Elem::I64, {Dim(1)});
   c.emit(make_nest(c, {Dim(1)}, [&](std::span<const Expr> idx) {

@@ -1,6 +1,9 @@
-// TopK (onnx/docs/Operators.md). Each element's rank along the axis is counted, and those of rank < k store themselves
-// at their rank: no order of evaluation matters, equal elements keep their order. NaN counts as the largest value.
-// Tested by tests/conformance.
+// TopK (onnx/docs/Operators.md). A nest writes integers in the order of the values, with the axis last, of which a
+// kernel finds the greatest; equal elements keep their order, `sorted` or not. NaN counts as the largest value. Tested
+// by tests/conformance and tests/differential; the kernel by tests/unit/kernels/selection_test.cc.
+#include <algorithm>
+#include <limits>
+
 #include "compiler/ops/indexing.h"
 
 namespace onnxc {
@@ -26,51 +29,78 @@ Status infer_top_k(InferContext& c) {
         "k = " + (*k)[0].str() + " is outside of axis " + std::to_string(axis) + " of " + shape_str(c.shape(0))));
     extent = (*k)[0];
   }
+  ONNXC_TRY(require_non_negative(
+      c.node, Dim(int64_t{std::numeric_limits<uint32_t>::max()}) - c.shape(0)[static_cast<size_t>(axis)],
+      "TopK of an axis of more than 2^32 - 1 elements is not supported"));
   for (size_t o = 0; o < c.node.num_outputs(); ++o) c.set(o, o == 0 ? c.elem(0) : Elem::I64, out);
   return ok();
 }
 
-// Whether a (at index i) stands before b (at j).
-Expr comes_first(const Expr& a, const Expr& i, const Expr& b, const Expr& j, bool largest) {
-  Expr more = binary(largest ? ExprOp::Gt : ExprOp::Lt, a, b), equal = binary(ExprOp::Eq, a, b);
-  if (is_float(a->type)) {
-    const Expr a_nan = expr::unary(ExprOp::IsNan, a), b_nan = expr::unary(ExprOp::IsNan, b);
-    const Expr nan_first = largest ? binary(ExprOp::And, a_nan, expr::unary(ExprOp::Not, b_nan))
-                                   : binary(ExprOp::And, b_nan, expr::unary(ExprOp::Not, a_nan));
-    more = binary(ExprOp::Or, more, nan_first);
-    equal = binary(ExprOp::Or, equal, binary(ExprOp::And, a_nan, b_nan));
-  }
-  return binary(ExprOp::Or, more, binary(ExprOp::And, equal, binary(ExprOp::Lt, i, j)));
+// The indices with that of axis `a` at the end.
+std::vector<Expr> axis_last(std::span<const Expr> idx, size_t a) {
+  std::vector<Expr> at = to_vector(idx);
+  std::rotate(at.begin() + static_cast<std::ptrdiff_t>(a), at.begin() + static_cast<std::ptrdiff_t>(a) + 1, at.end());
+  return at;
+}
+// And back.
+std::vector<Expr> axis_at(std::span<const Expr> idx, size_t a) {
+  std::vector<Expr> at = to_vector(idx);
+  std::rotate(at.begin() + static_cast<std::ptrdiff_t>(a), at.end() - 1, at.end());
+  return at;
+}
+
+// Keys of the input, of which the greatest come first: [the other axes ..][the axis].
+BufferId order_keys(LowerContext& c, BufferId in, size_t a, bool largest) {
+  const auto key = [&](std::span<const Expr> idx) {
+    const Expr greatest_last = order_key(expr::load(in, c.in_elem(0), axis_at(idx, a)));
+    return largest ? greatest_last : binary(ExprOp::Xor, greatest_last, expr::int_constant(greatest_last->type, -1));
+  };
+  Shape rows = c.in_shape(0);
+  std::rotate(rows.begin() + static_cast<std::ptrdiff_t>(a), rows.begin() + static_cast<std::ptrdiff_t>(a) + 1,
+              rows.end());
+  const std::vector<Expr> zeros(rows.size(), constant(0));
+  const BufferId keys = c.temporary(key(zeros)->type, rows);
+  c.emit(make_nest(
+      c, rows, [&](std::span<const Expr> idx) { return Block{Stmt{Store{keys, to_vector(idx), key(idx), nullptr}}}; }));
+  return keys;
 }
 
 Status lower_top_k(LowerContext& c) {
   const Shape& x = c.in_shape(0);
   ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), c.node().attr_int("axis", -1), x.size()));
-  const size_t a = static_cast<size_t>(axis);
-  const bool largest = c.node().attr_int("largest", 1) != 0;
-  const Elem elem = c.in_elem(0);
+  const auto a = static_cast<size_t>(axis);
+  const bool is_last = a + 1 == x.size();
   ONNXC_ASSIGN(const BufferId in, c.in(0));
-  const BufferId values = c.node().output(0) ? c.out(0) : kNoBuffer;
+  const BufferId keys = order_keys(c, in, a, c.node().attr_int("largest", 1) != 0);
+  const Shape rows = c.program().buffers[keys].dims;
+  const bool is_short = c.program().buffers[keys].elem == Elem::I32;
+
+  const Shape& y = c.out_shape(c.node().output(0) ? 0 : 1);
+  const Dim k = y[a], count = product(rows, 0, rows.size() - 1), shares = Dim::min(count, kShares);
   const BufferId indices = c.node().output(1) ? c.out(1) : kNoBuffer;
-  const size_t shown = values == kNoBuffer ? 1 : 0;
-  const Dim k = c.out_shape(shown)[a];
-  c.emit(make_nest(c, x, [&](std::span<const Expr> idx) {
-    const std::vector<Expr> here = to_vector(idx);
-    std::vector<Expr> other = here;
-    const std::string j = c.fresh("j");
-    other[a] = expr::index(Dim::symbol(j));
-    const Expr mine = expr::load(in, elem, here), theirs = expr::load(in, elem, other);
-    const Expr before = comes_first(theirs, other[a], mine, here[a], largest);
-    Reduce count{c.fresh("rank"), ReduceOp::Add, {{j, x[a]}}, 1, false, expr::cast(before, Elem::I64)};
-    const Expr rank = expr::let(count.name, Elem::I64), kept = binary(ExprOp::Lt, rank, extent(k));
-    std::vector<Expr> place = here;
-    place[a] = clamp(rank, k);
-    Block block;
-    block.push_back(Stmt{std::move(count)});
-    if (values != kNoBuffer) block.push_back(Stmt{Store{values, place, mine, kept}});
-    if (indices != kNoBuffer) block.push_back(Stmt{Store{indices, place, here[a], kept}});
-    return block;
-  }));
+  Shape found_shape = rows;
+  found_shape.back() = k;
+  const BufferId found = is_last && indices != kNoBuffer ? indices : c.temporary(Elem::I64, found_shape);
+  const Dim slot = (k * Dim(2) + Dim(64)) * Dim(is_short ? 1 : 2);
+  Call call(is_short ? "top_k_i32" : "top_k_i64");
+  call.out(found).in(keys).scratch(c.temporary(Elem::I64, {shares, slot}));
+  call.arg("n", x[a]).arg("k", k).arg("rows", count).arg("shares", shares);
+  c.emit(call.partition("shares", shares, numel(x) * Dim(8)).op());
+
+  const auto place = [&](std::span<const Expr> idx) { return expr::load(found, Elem::I64, axis_last(idx, a)); };
+  if (c.node().output(0)) {
+    const BufferId values = c.out(0);
+    c.emit(make_nest(c, y, [&](std::span<const Expr> idx) {
+      std::vector<Expr> at = to_vector(idx);
+      at[a] = clamp(place(idx), x[a]);
+      return Block{Stmt{Store{values, to_vector(idx), expr::load(in, c.in_elem(0), at), nullptr}}};
+    }));
+  }
+  if (indices != kNoBuffer && indices != found) {
+    c.emit(make_nest(c, y, [&](std::span<const Expr> idx) {
+      return Block{Stmt{Store{indices, to_vector(idx), place(idx), nullptr}}};
+    }));
+  }
   return ok();
 }
 

@@ -2,6 +2,7 @@
 #ifndef ONNXC_KERNELS_ALL_KERNELS_H
 #define ONNXC_KERNELS_ALL_KERNELS_H
 
+#include "arg_max.h"
 #include "attention.h"
 #include "conv_blocked.h"
 #include "conv_depthwise.h"
@@ -9,8 +10,10 @@
 #include "conv_plain.h"
 #include "conv_winograd.h"
 #include "convert.h"
+#include "cumulative.h"
 #include "gemm.h"
 #include "gemm_integer.h"
+#include "grid_sample.h"
 #include "integer.h"
 #include "math_f32.h"
 #include "math_f64.h"
@@ -22,6 +25,7 @@
 #include "rows.h"
 #include "sequence.h"
 #include "svm.h"
+#include "top_k.h"
 #include "transpose.h"
 #include "unique.h"
 

@@ -120,6 +120,14 @@ template <>
 struct ElemType<int64_t> {
   using type = int64_t;
 };
+template <>
+struct ElemType<uint32_t> {
+  using type = uint32_t;
+};
+template <>
+struct ElemType<uint64_t> {
+  using type = uint64_t;
+};
 template <class V>
 using Elem = typename ElemType<V>::type;
 template <class V>
@@ -214,6 +222,28 @@ ONNXC_INLINE V select(M m, Elem<V> a, V b) {
 template <class M, class V>
 ONNXC_INLINE V select(M m, V a, Elem<V> b) {
   return select(m, a, splat<V>(b));
+}
+
+// Whether a comparison holds in some lane.
+template <class M>
+ONNXC_INLINE bool any_true(M m) {
+  if constexpr (sizeof(M) < 8) {
+    return m;
+  } else {
+#if defined(__clang__)
+    return __builtin_reduce_or(m) != 0;
+#else
+    const auto words = bits_as<Vec<int64_t, int(sizeof(M) / 8)>>(m);
+    if constexpr (sizeof(M) == 8) {
+      return words != 0;
+    } else {
+      int64_t any = 0;
+      ONNXC_UNROLL
+      for (int i = 0; i < int(sizeof(M) / 8); ++i) any |= words[i];
+      return any != 0;
+    }
+#endif
+  }
 }
 
 // a * b + c: one rounding where the level has FMA, two elsewhere.

@@ -41,6 +41,18 @@ struct Range {
   int64_t begin, end;
 };
 
+// Calls run(outer, first, count) for the stretches of [begin, end) in units of `inner` units each.
+template <class F>
+ONNXC_INLINE void for_stretches(Range range, int64_t inner, F run) {
+  int64_t at = range.begin;
+  while (at < range.end) {
+    const int64_t first = at % inner, rest = inner - first;
+    const int64_t count = rest < range.end - at ? rest : range.end - at;
+    run(at / inner, first, count);
+    at += count;
+  }
+}
+
 // What a call does of a kernel whose units of work (tiles, rows of a panel ...) are a matter of the level: [begin, end)
 // in slices, of which the whole work has kSlices at every level. Units are never cut, so that no sum is regrouped and
 // every unit is computed the same way in whichever share it is.

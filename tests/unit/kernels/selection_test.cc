@@ -149,11 +149,14 @@ void check_suppression(int64_t batches, int64_t classes, int64_t count, int64_t 
   const int64_t planes = batches * classes;
   Fenced<int32_t> chosen(planes * count);
   Fenced<int64_t> found(planes);
-  onnxc_non_max_suppression_f32(chosen.data(), found.data(), boxes.data(), scores.data(), &most, &iou, score, classes,
-                                count, 0, 0, planes / 2);
-  onnxc_non_max_suppression_f32(chosen.data(), found.data(), boxes.data(), scores.data(), &most, &iou, score, classes,
-                                count, 0, planes / 2, planes);
-  chosen.check(), found.check();
+  const int64_t shares = 4;
+  Fenced<int64_t> candidates(shares * 2 * count);
+  Fenced<float> numbers(shares * 5 * count);
+  for (int64_t share = 0; share < shares; share += 2)
+    onnxc_non_max_suppression_f32(chosen.data(), found.data(), boxes.data(), scores.data(), &most, &iou, score,
+                                  candidates.data(), numbers.data(), planes, classes, count, 0, shares, share,
+                                  share + 2);
+  chosen.check(), found.check(), candidates.check(), numbers.check();
   const auto each = found.first(planes);
   const int64_t total = std::accumulate(each.begin(), each.end(), int64_t{0});
   Fenced<int64_t> y(total * 3);
@@ -176,13 +179,237 @@ TEST(SelectionTest, CentredBoxes) {
   const float iou = 0.5f;
   const int64_t most = 3;
   int32_t chosen[3];
-  int64_t found = 0, y[6];
-  onnxc_non_max_suppression_f32(chosen, &found, boxes, scores, &most, &iou, nullptr, 1, 3, 1, 0, 1);
+  int64_t found = 0, y[6], candidates[6];
+  float numbers[15];
+  onnxc_non_max_suppression_f32(chosen, &found, boxes, scores, &most, &iou, nullptr, candidates, numbers, 1, 1, 3, 1, 1,
+                                0, 1);
   ASSERT_EQ(found, 2);
   onnxc_chosen_boxes(y, chosen, &found, 1, 1, 3);
   EXPECT_EQ(std::vector<int64_t>(y, y + 6), (std::vector<int64_t>{0, 0, 0, 0, 0, 2}));
-  onnxc_non_max_suppression_f32(chosen, &found, boxes, scores, nullptr, nullptr, nullptr, 1, 3, 1, 0, 1);
+  onnxc_non_max_suppression_f32(chosen, &found, boxes, scores, nullptr, nullptr, nullptr, candidates, numbers, 1, 1, 3,
+                                1, 1, 0, 1);
   EXPECT_EQ(found, 0);  // as many as none unless said otherwise
+}
+
+// ---- TopK
+
+template <class K>
+void check_top_k(int64_t rows, int64_t n, int64_t k, const std::vector<K>& keys, int64_t shares) {
+  Fenced<int64_t> y(rows * k), scratch(shares * (2 * k + 64) * int64_t(sizeof(K) / 4));
+  for (int64_t share = 0; share < shares; ++share) {
+    if constexpr (sizeof(K) == 4)
+      onnxc_top_k_i32(y.data(), keys.data(), scratch.data(), n, k, rows, shares, share, share + 1);
+    else
+      onnxc_top_k_i64(y.data(), keys.data(), scratch.data(), n, k, rows, shares, share, share + 1);
+  }
+  y.check(), scratch.check();
+  const auto found = y.first(rows * k);
+  for (int64_t row = 0; row < rows; ++row) {
+    std::vector<int64_t> order(static_cast<size_t>(n));
+    std::iota(order.begin(), order.end(), int64_t{0});
+    const K* own = keys.data() + row * n;
+    std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return own[a] > own[b]; });
+    ASSERT_EQ(std::vector<int64_t>(found.begin() + row * k, found.begin() + (row + 1) * k),
+              std::vector<int64_t>(order.begin(), order.begin() + k))
+        << "row " << row << " of " << n << ", " << k;
+  }
+}
+
+template <class K>
+void check_top_k_orders(int64_t rows, int64_t n, int64_t k) {
+  Random random(3);
+  std::vector<K> wild, few, rising, falling;
+  for (int64_t i = 0; i < rows * n; ++i) {
+    wild.push_back(static_cast<K>(double(random.next()) * double(std::numeric_limits<K>::max())));
+    few.push_back(static_cast<K>(std::round(random.next() * 2)));
+    rising.push_back(i % 7 == 0 ? std::numeric_limits<K>::min() : static_cast<K>(i));
+    falling.push_back(static_cast<K>(-i));
+  }
+  for (const auto* keys : {&wild, &few, &rising, &falling}) check_top_k<K>(rows, n, k, *keys, rows < 3 ? rows : 3);
+}
+
+TEST(SelectionTest, TopK) {
+  for (int64_t n : {1, 2, 15, 16, 17, 64, 100, 1000})
+    for (int64_t k : {int64_t{0}, int64_t{1}, int64_t{5}, n / 2, n - 1, n}) {
+      if (k > n) continue;
+      check_top_k_orders<int32_t>(5, n, k);
+      check_top_k_orders<int64_t>(2, n, k);
+    }
+  check_top_k_orders<int32_t>(1, 20000, 300);
+}
+
+// ---- ArgMax, CumSum
+
+// Some of the numbers are equal, some NaN.
+template <class T>
+std::vector<T> numbers_for_arg(int64_t count, int one_nan_in) {
+  Random random(11);
+  std::vector<T> x;
+  for (int64_t i = 0; i < count; ++i) {
+    x.push_back(static_cast<T>(std::round(random.next() * 40 + (std::is_signed_v<T> ? 0 : 50))));
+    if constexpr (std::is_floating_point_v<T>)
+      if (one_nan_in != 0 && std::abs(random.next()) * float(one_nan_in) < 1) x.back() = T(kNan);
+  }
+  return x;
+}
+
+template <class T, class Kernel>
+void check_arg_max(Kernel kernel, int64_t outer, int64_t n, int64_t inner, int one_nan_in) {
+  const std::vector<T> x = numbers_for_arg<T>(outer * n * inner, one_nan_in);
+  for (bool least : {false, true})
+    for (bool last : {false, true}) {
+      Fenced<int64_t> y(outer * inner);
+      const int64_t middle = outer * inner / 3;
+      kernel(y.data(), x.data(), n, inner, least, last, 0, middle);
+      kernel(y.data(), x.data(), n, inner, least, last, middle, outer * inner);
+      y.check();
+      const auto found = y.first(outer * inner);
+      for (int64_t c = 0; c < outer * inner; ++c) {
+        const auto element = [&](int64_t i) { return x[static_cast<size_t>((c / inner * n + i) * inner + c % inner)]; };
+        int64_t best = 0;
+        for (int64_t i = 1; i < n; ++i) {
+          const T a = element(i), b = element(best);
+          const bool more = a != a ? b == b || last : b == b && (least ? a < b : a > b);
+          if (more || (last && a == b)) best = i;
+        }
+        ASSERT_EQ(found[static_cast<size_t>(c)], best) << outer << " " << n << " " << inner << " " << c;
+      }
+    }
+}
+
+TEST(SelectionTest, ArgMax) {
+  for (int64_t n : {0, 1, 3, 8, 16, 21, 80, 333})
+    for (int64_t inner : {1, 2, 17, 70}) {
+      for (int one_nan_in : {0, 10, 300}) {
+        check_arg_max<float>([](auto... a) { onnxc_arg_max_f32(a...); }, 3, n, inner, one_nan_in);
+        check_arg_max<double>([](auto... a) { onnxc_arg_max_f64(a...); }, 3, n, inner, one_nan_in);
+      }
+      check_arg_max<int32_t>([](auto... a) { onnxc_arg_max_i32(a...); }, 2, n, inner, 0);
+      check_arg_max<int64_t>([](auto... a) { onnxc_arg_max_i64(a...); }, 2, n, inner, 0);
+      check_arg_max<int8_t>([](auto... a) { onnxc_arg_max_i8(a...); }, 2, n, inner, 0);
+      check_arg_max<uint8_t>([](auto... a) { onnxc_arg_max_u8(a...); }, 2, n, inner, 0);
+    }
+}
+
+template <class T, class Kernel>
+void check_cumulative(Kernel kernel, int64_t outer, int64_t n, int64_t inner) {
+  const std::vector<T> x = numbers_for_arg<T>(outer * n * inner, 0);
+  for (int flags = 0; flags < 8; ++flags) {
+    const bool multiply = flags & 1, exclusive = flags & 2, reverse = flags & 4;
+    Fenced<T> y(outer * n * inner);
+    const int64_t middle = outer * inner / 3;
+    kernel(y.data(), x.data(), n, inner, multiply, exclusive, reverse, 0, middle);
+    kernel(y.data(), x.data(), n, inner, multiply, exclusive, reverse, middle, outer * inner);
+    y.check();
+    using Word = typename std::conditional_t<std::is_integral_v<T>, std::make_unsigned<T>, std::common_type<T>>::type;
+    std::vector<T> expected(x.size());
+    for (int64_t c = 0; c < outer * inner; ++c) {
+      Word sum = multiply;
+      for (int64_t i = 0; i < n; ++i) {
+        const auto at = static_cast<size_t>((c / inner * n + (reverse ? n - 1 - i : i)) * inner + c % inner);
+        if (exclusive) expected[at] = static_cast<T>(sum);
+        sum = multiply ? sum * static_cast<Word>(x[at]) : sum + static_cast<Word>(x[at]);
+        if (!exclusive) expected[at] = static_cast<T>(sum);
+      }
+    }
+    ASSERT_EQ(y.first(outer * n * inner), expected) << n << " " << inner << " " << flags;
+  }
+}
+
+TEST(SelectionTest, Cumulative) {
+  for (int64_t n : {0, 1, 2, 9, 30})
+    for (int64_t inner : {1, 3, 16, 83}) {
+      check_cumulative<float>([](auto... a) { onnxc_cumulative_f32(a...); }, 3, n, inner);
+      check_cumulative<double>([](auto... a) { onnxc_cumulative_f64(a...); }, 3, n, inner);
+      check_cumulative<int32_t>([](auto... a) { onnxc_cumulative_i32(a...); }, 7, n, inner);
+      check_cumulative<int64_t>([](auto... a) { onnxc_cumulative_i64(a...); }, 2, n, inner);
+    }
+}
+
+// ---- GridSample
+
+struct PlainAxis {
+  int64_t extent;
+  int64_t padding;
+  bool align;
+  double reflect(double x) const {
+    const double low = align ? 0 : -0.5, high = double(extent) - (align ? 1 : 0.5);
+    if (high <= low) return low;
+    while (x < low || x > high) x = x < low ? 2 * low - x : 2 * high - x;
+    return x;
+  }
+  double settle(double x) const {
+    if (padding == 1) return std::clamp(x, 0.0, double(extent - 1));
+    return padding == 2 ? reflect(x) : x;
+  }
+  // Or -1 where zeros are read.
+  int64_t tap(double x) const {
+    const auto i = static_cast<int64_t>(std::trunc(padding == 2 ? reflect(x) : x));
+    if (padding == 0 && (i < 0 || i >= extent)) return -1;
+    return std::clamp(i, int64_t{0}, extent - 1);
+  }
+  std::vector<std::pair<int64_t, double>> taps(double coordinate, int64_t mode) const {
+    const auto n = double(extent);
+    double x = align ? (coordinate + 1) / 2 * (n - 1) : ((coordinate + 1) * n - 1) / 2;
+    if (mode == 0) return {{tap(settle(std::nearbyint(x))), 1.0}};
+    x = settle(x);
+    const double base = std::floor(x), t = x - base;
+    if (mode == 1) return {{tap(base), 1 - t}, {tap(base + 1), t}};
+    const double a = -0.75;
+    const auto near = [&](double d) { return ((a + 2) * d - (a + 3)) * d * d + 1; };
+    const auto far = [&](double d) { return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a; };
+    return {
+        {tap(base - 1), far(1 + t)}, {tap(base), near(t)}, {tap(base + 1), near(1 - t)}, {tap(base + 2), far(2 - t)}};
+  }
+};
+
+void check_grid_sample(int64_t axes, int64_t points, int64_t mode, int64_t padding, bool align) {
+  Random random(17);
+  const int64_t n = 2, channels = 3, depth = axes > 2 ? 3 : 1, height = axes > 1 ? 5 : 1, width = 7;
+  const int64_t plane = depth * height * width;
+  const auto x = random.vector(n * channels * plane);
+  auto grid = random.vector(n * points * axes);
+  for (float& g : grid) g = std::round(g * 1.3f * 64) / 64 + 0.003f;  // away from where a rounding decides
+  Fenced<float> y(n * channels * points);
+  for (const auto& [begin, end] : {std::pair{int64_t{0}, points / 3}, {points / 3, n * points}})
+    onnxc_grid_sample_f32(y.data(), x.data(), grid.data(), axes, channels, depth, height, width, points, mode, padding,
+                          align, begin, end);
+  y.check();
+  const auto found = y.first(n * channels * points);
+  const PlainAxis d{depth, padding, align}, h{height, padding, align}, w{width, padding, align};
+  for (int64_t i = 0; i < n * channels * points; ++i) {
+    const int64_t image = i / points / channels, c = i / points % channels, p = i % points;
+    const float* at = grid.data() + (image * points + p) * axes;
+    const std::vector<std::pair<int64_t, double>> one{{0, 1.0}};
+    double sum = 0;
+    for (const auto& [z, wz] : axes > 2 ? d.taps(at[2], mode) : one)
+      for (const auto& [r, wr] : axes > 1 ? h.taps(at[1], mode) : one)
+        for (const auto& [q, wq] : w.taps(at[0], mode))
+          if (z >= 0 && r >= 0 && q >= 0)
+            sum += wz * wr * wq *
+                   double(x[static_cast<size_t>((((image * channels + c) * depth + z) * height + r) * width + q)]);
+    ASSERT_NEAR(found[static_cast<size_t>(i)], sum, 4e-5) << axes << " " << mode << " " << padding << " " << align;
+  }
+}
+
+TEST(SelectionTest, GridSample) {
+  for (int64_t axes : {1, 2, 3})
+    for (int64_t mode : {0, 1, 2})
+      for (int64_t padding : {0, 1, 2})
+        for (bool align : {false, true})
+          for (int64_t points : {1, 16, 75, 200})
+            if (axes < 3 || mode < 2) check_grid_sample(axes, points, mode, padding, align);
+}
+
+// What lies outside is zero, though what stands at the border is not a number; wild coordinates read nothing wild.
+TEST(SelectionTest, GridSampleOutside) {
+  const float x[] = {kNan, 1, 2, std::numeric_limits<float>::infinity()};
+  const float grid[] = {-9, -3, 1e30f, -1e30f, kNan, std::numeric_limits<float>::infinity()};
+  float y[6];
+  onnxc_grid_sample_f32(y, x, grid, 1, 1, 1, 1, 4, 6, 0, 0, 0, 0, 6);
+  for (float v : y) EXPECT_EQ(v, 0);
+  for (int64_t mode : {0, 1, 2})
+    for (int64_t padding : {0, 1, 2}) onnxc_grid_sample_f32(y, x, grid, 1, 1, 1, 1, 4, 6, mode, padding, 1, 0, 6);
 }
 
 }  // namespace
