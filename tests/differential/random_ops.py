@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Single-operator models with random shapes and values (random_rows.py, contrib_rows.py), compiled, run, and held against ONNX Runtime, or
+"""Single-operator models with random shapes and values (random_rows.py and its like), compiled, run, and held against ONNX Runtime, or
 onnx's reference evaluator where ONNX Runtime has no kernel.
 
     tests/differential/random_ops.py [--count N] [--seed S] [-k PATTERN] [--flags '--debug-plan'] [-v]
@@ -25,6 +25,7 @@ from onnx import helper, numpy_helper
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from conformance.compare import Mismatch, compare  # noqa: E402
 from differential import contrib_rows, quantized_rows  # noqa: E402, F401 (rows of the table)
+from differential import contrib_rows, selection_rows  # noqa: E402, F401
 from differential.random_rows import ROWS  # noqa: E402
 from support import elements  # noqa: E402
 from support.c_abi import CompiledModel  # noqa: E402
