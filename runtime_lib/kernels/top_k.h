@@ -13,6 +13,32 @@ namespace onnxc_kernels {
 
 inline constexpr int64_t kTopKSpare = 64;  // at least the lanes of a vector of keys
 
+// Where the first k of a few candidates stand, c[i] having the index i, each found among all. Uses them up; needs room
+// for a vector behind them.
+ONNXC_INLINE void pick_few(int64_t* y, ShortCandidate* c, int64_t n, int64_t k) {
+  using V = Wide<int64_t>;
+  constexpr int L = kLanes<int64_t>;
+  int64_t* const bits = &c->bits;
+  store<V>(bits + n, splat<V>(INT64_MIN));
+  ONNXC_ROLLED
+  for (int64_t i = 0; i < k; ++i) {
+    V best = load<V>(bits);
+    ONNXC_ROLLED
+    for (int64_t at = L; at < n; at += L) {
+      const V v = load<V>(bits + at);
+      best = select(v > best, v, best);
+    }
+    int64_t lanes[L];
+    store<V>(lanes, best);
+    ShortCandidate first{lanes[0]};
+    ONNXC_UNROLL
+    for (int l = 1; l < L; ++l) first.bits = lanes[l] > first.bits ? lanes[l] : first.bits;
+    y[i] = first.index();
+    bits[y[i]] = INT64_MIN;
+  }
+}
+inline constexpr int64_t kFew = 8;
+
 template <class C, class K>
 struct TopKRow {
   const K* keys;
@@ -50,6 +76,9 @@ struct TopKRow {
     const int64_t room = 2 * k + kTopKSpare, straight = n < room ? n : room;
     ONNXC_ROLLED
     for (int64_t i = 0; i < straight; ++i) kept[i] = C::of(keys[i], i);
+    if constexpr (sizeof(C) == 8) {
+      if (k <= kFew && n + kLanes<int64_t> <= room) return pick_few(y, kept, n, k);
+    }
     size = straight;
     if (straight < n) {
       shrink();
