@@ -24,8 +24,7 @@ from onnx import helper, numpy_helper
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from conformance.compare import Mismatch, compare  # noqa: E402
-from differential import contrib_rows, quantized_rows  # noqa: E402, F401 (rows of the table)
-from differential import contrib_rows, selection_rows  # noqa: E402, F401
+from differential import contrib_rows, quantized_rows, selection_rows  # noqa: E402, F401 (rows of the table)
 from differential.random_rows import ROWS  # noqa: E402
 from support import elements  # noqa: E402
 from support.c_abi import CompiledModel  # noqa: E402
