@@ -121,10 +121,6 @@ struct ElemType<int64_t> {
   using type = int64_t;
 };
 template <>
-struct ElemType<uint32_t> {
-  using type = uint32_t;
-};
-template <>
 struct ElemType<uint64_t> {
   using type = uint64_t;
 };
