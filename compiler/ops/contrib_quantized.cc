@@ -216,6 +216,30 @@ Status decompose_matmul_nbits(Graph& g, Node& n) {
   return ok();
 }
 
+// ---- DynamicQuantizeLSTM: an LSTM of floats whose weights, [directions, inputs, 4 hidden], are integers with a scale
+// (and a zero point) for each direction, or each direction and column. What flows through it is not quantised.
+
+enum QuantizedLstm { kX, kW, kR, kBias, kLengths, kHidden, kCell, kPeepholes, kWScale, kWZero, kRScale, kRZero };
+
+Value* lstm_weights(GraphWriter& w, const Node& n, QuantizedLstm weights, QuantizedLstm scale, QuantizedLstm zero) {
+  const auto per_column = [&](Value* v) { return w.reshape(v, {0, 1, -1}); };
+  Value* numbers = w.cast(n.input(weights), Elem::F32);
+  if (n.input(zero)) numbers = w.add("Sub", {numbers, per_column(w.cast(n.input(zero), Elem::F32))});
+  return w.transpose(w.add("Mul", {numbers, per_column(n.input(scale))}), {0, 2, 1});
+}
+
+Status decompose_dynamic_quantize_lstm(Graph& g, Node& n) {
+  ONNXC_TRY(require_inputs(n, {kX, kW, kR, kWScale, kRScale}));
+  GraphWriter w(g, n);
+  Value *weights = lstm_weights(w, n, kW, kWScale, kWZero), *recurrent = lstm_weights(w, n, kR, kRScale, kRZero);
+  Node* lstm = w.node("LSTM",
+                      {n.input(kX), weights, recurrent, n.input(kBias), n.input(kLengths), n.input(kHidden),
+                       n.input(kCell), n.input(kPeepholes)},
+                      n.attrs, 3);
+  w.replace({lstm->output(0), lstm->output(1), lstm->output(2)});
+  return ok();
+}
+
 OpDef make(std::string_view name, DecomposeFn decompose, Accuracy accuracy = Accuracy::Rounding) {
   OpDef d;
   d.name = name;
@@ -239,6 +263,7 @@ OP(MicrosoftNhwcMaxPool) = make("NhwcMaxPool", decompose_nhwc_max_pool, Accuracy
 OP(MicrosoftMatMulIntegerToFloat) = make("MatMulIntegerToFloat", decompose_matmul_integer_to_float);
 OP(MicrosoftDynamicQuantizeMatMul) = make("DynamicQuantizeMatMul", decompose_dynamic_quantize_matmul);
 OP(MicrosoftQGemm) = make("QGemm", decompose_qgemm);
+OP(MicrosoftDynamicQuantizeLSTM) = make("DynamicQuantizeLSTM", decompose_dynamic_quantize_lstm, Accuracy::Accumulating);
 OP(MicrosoftMatMulNBits) = make("MatMulNBits", decompose_matmul_nbits, Accuracy::Accumulating);
 
 }  // namespace onnxc
