@@ -74,19 +74,75 @@ bool same_types(const Graph& a, const Graph& b) {
   return true;
 }
 
+Graph* branch_of(const Node& n, bool taken) { return n.attr_graph(taken ? "then_branch" : "else_branch"); }
+
+bool refuses(const Graph& branch) {
+  return std::ranges::any_of(branch.nodes(),
+                             [](const auto& n) { return n->domain == kOwnDomain && n->op == "Refuse"; });
+}
+
+// What a branch would require of a run is not asked for: it may not be taken.
+Status infer_branch(Graph& branch) {
+  Graph* root = branch.root();
+  const auto requirements = root->requirements;
+  Status inferred = infer_graph(branch);
+  root->requirements = requirements;
+  return inferred;
+}
+
+// Of an If whose condition only a run knows: why one branch cannot be, where the other can.
+struct Refusal {
+  bool branch;  // the one that cannot be
+  Error why;
+};
+std::optional<Refusal> refusal_of(const Node& n) {
+  if (!n.input(0) || known_int(n.input(0)) || !branch_of(n, true) || !branch_of(n, false)) return std::nullopt;
+  const Status inferred[] = {infer_branch(*branch_of(n, false)), infer_branch(*branch_of(n, true))};
+  if (inferred[0].ok() == inferred[1].ok()) return std::nullopt;
+  const bool bad = inferred[0].ok();
+  if (inferred[bad].error().kind() != ErrorKind::InvalidModel) return std::nullopt;
+  const Graph& good = *branch_of(n, !bad);
+  if (good.outputs.size() < n.num_outputs()) return std::nullopt;
+  for (size_t i = 0; i < n.num_outputs(); ++i)
+    if (const Type& t = good.outputs[i]->type; !t.is_tensor() || !t.shape || t.elem == Elem::String)
+      return std::nullopt;
+  return Refusal{bad, inferred[bad].error()};
+}
+bool has_refusal(const Node& n) { return refusal_of(n).has_value(); }
+
+// The branch that cannot be refuses the run, with results of the types of the other.
+Status refuse_branch(Node& n, const Refusal& refusal) {
+  Graph &bad = *branch_of(n, refusal.branch), &good = *branch_of(n, !refusal.branch);
+  bad.outputs.clear();
+  while (!bad.nodes().empty()) bad.remove_node(bad.nodes().back().get());
+  const Diagnostic& why = refusal.why.diagnostics().front();
+  Node* refuse = bad.add_node("Refuse", {}, n.num_outputs(), nullptr, std::string(kOwnDomain));
+  refuse->name = n.name;
+  refuse->origins = n.origins;
+  refuse->attrs["message"] = n.where() + ": its " + (refusal.branch ? "then_branch" : "else_branch") +
+                             " cannot run: " + why.where + ": " + why.message;
+  for (size_t i = 0; i < n.num_outputs(); ++i) {
+    refuse->output(i)->type = good.outputs[i]->type;
+    bad.outputs.push_back(refuse->output(i));
+  }
+  return ok();
+}
+
 bool if_is_taken_apart(const Node& n) {
   if (!n.input(0)) return false;
   if (known_int(n.input(0))) return true;
   Graph *then_branch = n.attr_graph("then_branch"), *else_branch = n.attr_graph("else_branch");
   if (!then_branch || !else_branch || then_branch->nodes().size() + else_branch->nodes().size() > kMostSelected)
     return false;
-  if (!infer_graph(*then_branch).ok() || !infer_graph(*else_branch).ok()) return false;
+  if (refuses(*then_branch) || refuses(*else_branch)) return false;
+  if (!infer_branch(*then_branch).ok() || !infer_branch(*else_branch).ok()) return false;
   return then_branch->outputs.size() == else_branch->outputs.size() && same_types(*then_branch, *else_branch);
 }
 
-bool if_decomposes(const Node& n) { return if_is_taken_apart(n) || if_varies(n); }
+bool if_decomposes(const Node& n) { return if_is_taken_apart(n) || if_varies(n) || has_refusal(n); }
 
 Status decompose_if(Graph& g, Node& n) {
+  if (const auto refusal = refusal_of(n)) return refuse_branch(n, *refusal);
   if (!if_is_taken_apart(n)) return box_if(g, n);
   const Graph *then_branch = n.attr_graph("then_branch"), *else_branch = n.attr_graph("else_branch");
   if (!then_branch || !else_branch)

@@ -191,3 +191,28 @@ def test_varying_shapes(tmp_path, name, flags):
                 want = np.asarray(want)
                 assert got.shape == want.shape and got.dtype == want.dtype
                 np.testing.assert_allclose(got, want, rtol=2e-5, atol=1e-5)
+
+
+CANNOT_RUN = """agraph (float[2, 3] x, bool which) => (float[2, 2] y)
+    <float[3, 2] fits = {1, 2, 3, 4, 5, 6}, float[4, 2] not = {1, 2, 3, 4, 5, 6, 7, 8}> {
+  z = If (which) <
+      then_branch = good () => (float[2, 2] a) { a = MatMul (x, fits) },
+      else_branch = bad () => (float[2, 2] b) {
+        c = MatMul (x, not)
+        b = Relu (c)
+      }>
+  y = Neg (z)
+}"""
+
+
+@pytest.mark.parametrize("flags", [[], ["-O0"]], ids=lambda f: "".join(f))
+def test_a_branch_that_cannot_run_refuses_the_run(tmp_path, flags):
+    (tmp_path / "m.onnx").write_bytes(onnx.parser.parse_model(HEAD + CANNOT_RUN).SerializeToString())
+    outcome = compile_model(tmp_path / "m.onnx", tmp_path / "m.so", flags)
+    assert outcome.ok, outcome.reason()
+    x = ROWS[:2, :3]
+    with CompiledModel(tmp_path / "m.so", host=True) as compiled:
+        [y] = compiled.run({"x": x, "which": np.array(True)})
+        np.testing.assert_allclose(y, -(x @ np.float32([[1, 2], [3, 4], [5, 6]])), rtol=1e-6)
+        with pytest.raises(RuntimeError, match="else_branch cannot run.*MatMul"):
+            compiled.run({"x": x, "which": np.array(False)})
