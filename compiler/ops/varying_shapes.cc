@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -174,31 +175,74 @@ bool is_dead(const Graph& g, const Node& node) {
                               [&](const Value* v) { return v && (!v->users.empty() || g.is_output(v)); });
 }
 
+void collect_captured(const Graph& within, const Graph& g, std::vector<Value*>& captured) {
+  const auto take = [&](Value* v) {
+    if (v && v->graph == &g) captured.push_back(v);
+  };
+  for (Value* v : within.outputs) take(v);
+  for (const auto& node : within.nodes()) {
+    for (Value* v : node->inputs()) take(v);
+    for (const Graph* inner : node->subgraphs()) collect_captured(*inner, g, captured);
+  }
+}
+
+// Values of its graph that the node reads, itself or in its subgraphs.
+std::vector<Value*> operands(const Node& node) {
+  std::vector<Value*> read;
+  for (Value* v : node.inputs())
+    if (v && v->graph == node.graph) read.push_back(v);
+  for (const Graph* inner : node.subgraphs()) collect_captured(*inner, *node.graph, read);
+  return read;
+}
+
+bool holds(const Node& node, const Node& other) {
+  if (&node == &other) return true;
+  for (const Graph* inner : node.subgraphs())
+    for (const auto& n : inner->nodes())
+      if (holds(*n, other)) return true;
+  return false;
+}
+
 // A node of the graph that reads a value whose rank depends on the branch; null: none, or one that cannot move.
 Node* reader(const Graph& g, const Node& branch, size_t output) {
   const Value* v = branch.output(output);
   if (!v || g.is_output(v)) return nullptr;
   Node* found = nullptr;
   for (Node* user : v->users) {
-    if (user->graph != &g || !user->subgraphs().empty()) return nullptr;
-    if (!is_dead(g, *user)) found = user;
+    const auto owner = std::ranges::find_if(g.nodes(), [&](const auto& n) { return holds(*n, *user); });
+    if (owner == g.nodes().end()) return nullptr;
+    if (!is_dead(g, **owner)) found = owner->get();
   }
   return found;
 }
 
-bool depends_on(const Node& node, const Node& on) {
-  return std::ranges::any_of(node.inputs(), [&](const Value* v) {
-    return v && v->producer && v->graph == node.graph && (v->producer == &on || depends_on(*v->producer, on));
-  });
-}
+// Nodes of the branch's graph that need what it gives.
+class Dependents {
+ public:
+  explicit Dependents(const Node& branch) : branch_(branch) {}
+  bool contain(const Node& node) {
+    const auto [known, added] = known_.emplace(&node, false);
+    if (!added) return known->second;
+    const auto needs = [&](const Value* v) {
+      return v->producer && (v->producer == &branch_ || contain(*v->producer));
+    };
+    const bool found = std::ranges::any_of(operands(node), needs);
+    return known_[&node] = found;
+  }
+
+ private:
+  const Node& branch_;
+  std::map<const Node*, bool> known_;
+};
 
 // Moves `node`, and what it needs of the branch, into both branches; its outputs become those of the branch, which is
 // returned in its new form. The node stays, without use.
 Node* take_over(Graph& g, Node* branch, Node& node) {
   for (bool more = true; more;) {
     more = false;
-    for (const Value* v : node.inputs()) {
-      if (!v || !v->producer || v->graph != &g || v->producer == branch || !depends_on(*v->producer, *branch)) continue;
+    Dependents dependents(*branch);
+    for (const Value* v : operands(node)) {
+      if (!v->producer || v->producer == branch || !dependents.contain(*v->producer)) continue;
       branch = take_over(g, branch, *v->producer);
       more = true;
       break;
@@ -221,6 +265,21 @@ Node* take_over(Graph& g, Node* branch, Node& node) {
   return whole;
 }
 
+// Moves all readers of values whose rank depends on the branch, as far as their types are known; null: there are none.
+Node* take_over_readers(Graph& g, Node& branch) {
+  Node* moved = nullptr;
+  for (Node *at = &branch, *next = at; next;) {
+    next = nullptr;
+    for (size_t o = 0; o < at->num_outputs() && !next; ++o)
+      if (ranks_differ(*at, o)) next = reader(g, *at, o);
+    if (!next) break;
+    moved = at = take_over(g, at, *next);
+    for (Graph* body : branches_of(*at))
+      if (!infer_graph(*body).ok()) return moved;  // refuses the run, as control_flow.cc finds
+  }
+  return moved;
+}
+
 }  // namespace
 
 bool if_varies(const Node& branch) {
@@ -233,9 +292,7 @@ bool if_varies(const Node& branch) {
 }
 
 Status box_if(Graph& g, Node& branch) {
-  for (size_t o = 0; o < branch.num_outputs(); ++o)
-    if (ranks_differ(branch, o))
-      if (Node* node = reader(g, branch, o)) return take_over(g, &branch, *node), ok();
+  if (take_over_readers(g, branch)) return ok();
   Node* boxes = with_outputs(g, branch, branch.num_outputs());
   for (size_t o = 0; o < branch.num_outputs(); ++o) {
     if (!branch.output(o)) continue;
