@@ -11,6 +11,7 @@
 #include "compiler/link/undefined_symbols.h"
 #include "compiler/link/weights_object.h"
 #include "compiler/plan/make_plan.h"
+#include "compiler/support/images_library.h"
 
 LLD_HAS_DRIVER(elf)
 
@@ -51,13 +52,22 @@ Status append_weights(TemporaryFile& library, const Plan& plan) {
   return write_blob(plan, [&](std::span<const std::byte> piece) { return library.write(piece); });
 }
 
+// What links a library that the artefact finds beside itself, where one of the names is its.
+Result<std::vector<std::string>> images_arguments(const std::vector<std::string>& undefined) {
+  const bool wanted = std::ranges::any_of(undefined, [](const auto& name) { return name.starts_with(kImagesPrefix); });
+  if (!wanted) return std::vector<std::string>{};
+  ONNXC_ASSIGN(const std::string library, find_images_library());
+  return std::vector<std::string>{library, "--enable-new-dtags", "-rpath", "$ORIGIN"};
+}
+
 }  // namespace
 
 Status link_shared(const std::string& object, const Plan& plan, const ModelIdentity& identity,
                    const std::string& path) {
   ONNXC_ASSIGN(const std::vector<std::string> undefined, undefined_symbols(object));
-  // Everything a model needs is in it, unless it is instrumented.
+  // Everything a model needs is in it, but for the decoding of pictures, and unless it is instrumented.
   const bool instrumented = std::find(undefined.begin(), undefined.end(), "__asan_init") != undefined.end();
+  ONNXC_ASSIGN(const std::vector<std::string> images, images_arguments(undefined));
   ONNXC_ASSIGN(const TemporaryFile code, write_temporary(path + ".o", object));
   std::vector<std::string> arguments = {"ld.lld",
                                         "-shared",
@@ -76,6 +86,7 @@ Status link_shared(const std::string& object, const Plan& plan, const ModelIdent
                                         "-soname",
                                         std::filesystem::path(path).filename().string(),
                                         code.name()};
+  arguments.insert(arguments.end(), images.begin(), images.end());
   const bool weights = identity.embed_weights && plan.blob_bytes > 0;
   std::vector<TemporaryFile> parts;
   if (const std::string_view kernels = any_size_kernels_of(undefined); !kernels.empty()) {

@@ -18,6 +18,8 @@ namespace onnxc::python {
 
 namespace {
 
+constexpr const char* kImagesLibrary = "libonnxc_images.so";
+
 // The loader takes two files of one name for the same library, even when a new file has taken the old one's place while
 // the old library is still open (a model compiled again in a notebook). So the name that it sees spells the inode: each
 // bit is a "/" or a "/." before the file's name, which both mean nothing.
@@ -42,11 +44,32 @@ onnxc_message empty_message() {
   return message;
 }
 
+// The library that lies beside this module, for models that need it.
+void* open_images_library() {
+  Dl_info module;
+  if (!dladdr(reinterpret_cast<void*>(&name_for_loader), &module)) return nullptr;
+  const auto path = std::filesystem::path(module.dli_fname).replace_filename(kImagesLibrary);
+  return dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+}
+
+// Models that decode pictures look for a library beside themselves; where it is not, the package's own, once it is
+// open, takes its place.
+void* open_model(const std::string& path) {
+  const std::string name = name_for_loader(path);
+  if (void* library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
+  std::string problem = dlerror();
+  if (problem.find(kImagesLibrary) != std::string::npos) {
+    if (open_images_library())
+      if (void* library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
+    problem = path + " decodes pictures, and what it needs for that cannot be loaded: " + dlerror();
+  }
+  throw ModelError(ONNXC_INVALID_ARGUMENT, problem);
+}
+
 }  // namespace
 
 LoadedModel::LoadedModel(const std::string& path) {
-  library_ = dlopen(name_for_loader(path).c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library_) throw ModelError(ONNXC_INVALID_ARGUMENT, dlerror());
+  library_ = open_model(path);
   const auto get_model = reinterpret_cast<onnxc_get_model_fn>(dlsym(library_, "onnxc_get_model"));
   std::string problem;
   if (!get_model) {

@@ -69,6 +69,12 @@ ONNXC_ENTRY int32_t onnxc_step_failed(const onnxc_frame* frame, const char* oper
     message << "the optional value has no element";
   else if (code == 7)
     message << "the parts are not the whole";
+  else if (code == 8)
+    message << "the bytes are no picture of a known format (BMP, JPEG, JPEG 2000, TIFF, PNG, WebP, PBM, PGM, PPM)";
+  else if (code == 9)
+    message << "the picture is damaged, cut off, or of a kind that is not supported";
+  else if (code == 10)
+    message << "the picture has more than 2^28 pixels";
   else
     message << "failed with code " << static_cast<int64_t>(code);
   return status;

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 
-from support.compiler import BatchCompiler
+from support.compiler import BatchCompiler, find_onnxc
 from support.workers import run_jobs
 
 MODELS_PER_UNIT = 50
@@ -107,6 +107,9 @@ def build(unit, library):
         f"-I{runtime}/include",
         str(source),
         str(weights),
+        f"-L{find_onnxc().parent}",
+        "-Wl,--as-needed",
+        "-lonnxc_images",  # for models that decode pictures
         "-o",
         str(library),
     ]

@@ -10,6 +10,7 @@ import pathlib
 import numpy as np
 
 from . import elements
+from .compiler import find_onnxc
 
 MAX_RANK = 8
 TENSOR, STRING_TENSOR, SEQUENCE, OPTIONAL = 1, 2, 3, 5  # onnxc_kind
@@ -180,12 +181,23 @@ def make_host():
     return host
 
 
+def load_library(path):
+    """A model that decodes pictures finds libonnxc_images.so beside itself, or open already."""
+    try:
+        return C.CDLL(str(path))
+    except OSError as e:
+        if "libonnxc_images.so" not in str(e):
+            raise
+        C.CDLL(str(find_onnxc().parent / "libonnxc_images.so"))
+        return C.CDLL(str(path))
+
+
 class CompiledModel:
     """A compiled model in a shared library. `symbol` names its entry (several models may share one library). `host`: none,
     one that allocates, or one that the caller made of make_host()."""
 
     def __init__(self, path, symbol="onnxc_get_model", host=False):
-        self.library = C.CDLL(str(pathlib.Path(path).resolve()))
+        self.library = load_library(pathlib.Path(path).resolve())
         get = getattr(self.library, symbol)
         get.restype = C.POINTER(Model)
         self.model = get().contents

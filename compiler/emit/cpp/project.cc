@@ -9,7 +9,9 @@
 #include "compiler/emit/cpp/build_process.h"
 #include "compiler/emit/cpp/compiler_flags.h"
 #include "compiler/emit/cpp/emit_cpp.h"
+#include "compiler/emit/cpp/project_data.h"
 #include "compiler/plan/make_plan.h"
+#include "compiler/support/images_library.h"
 
 namespace onnxc {
 namespace {
@@ -161,13 +163,17 @@ Status build_cpp_shared(const Plan& plan, const ModelIdentity& identity, const T
                         const std::string& path) {
   return build(plan, identity, target, options, path,
                [&](const std::string& compiler, const std::string& folder, std::vector<std::string> objects,
-                   const std::string& result) {
+                   const std::string& result) -> Status {
                  std::vector<std::string> command = {compiler, "-shared", "-o", result, "-Wl,--build-id=none"};
                  command.insert(command.end(), objects.begin(), objects.end());
                  if (options.sanitize_address)
                    command.push_back("-fsanitize=address");
                  else
                    command.insert(command.end(), {"-nostdlib", "-Wl,-z,defs", "-Wl,-soname," + identity.name + ".so"});
+                 if (cpp::decodes_images(plan.program)) {
+                   ONNXC_ASSIGN(const std::string library, find_images_library());
+                   command.insert(command.end(), {library, "-Wl,--enable-new-dtags", "-Wl,-rpath,$ORIGIN"});
+                 }
                  return cpp::run_program(command, folder + "/link.log");
                });
 }

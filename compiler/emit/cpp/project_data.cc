@@ -200,6 +200,8 @@ void add_debug_plan(const Plan& plan, data& values) {
 
 }  // namespace
 
+bool decodes_images(const Program& program) { return calls(program.ops, "image_dims"); }
+
 uint64_t run_arena_bytes(const Plan& plan) {
   if (has_layout(plan)) return 0;
   uint64_t bytes = static_cast<uint64_t>(plan.stages.front().arena_bytes.constant().value_or(0));
@@ -250,6 +252,7 @@ Result<std::string> render_operations(const Plan& plan, const ModelIdentity& ide
   headers << data("header", "all_kernels.h");
   if (calls(plan.program.ops, "tree_scores")) headers << data("header", "trees.h");
   if (has_strings(plan.program)) headers << data("header", "text_kernels.h");
+  if (decodes_images(plan.program)) headers << data("header", "image.h");
   for (const std::string& f : body.functions()) functions << data("text", f);
   for (const BodyPrinter::Step& s : body.steps()) {
     data row;
@@ -280,6 +283,7 @@ std::string render_cmake(const Plan& plan, const ModelIdentity& identity, const 
   values.set("common_flags", flags_list(common_flags(options)));
   values.set("code_flags", flags_list(code_flags(target)));
   values.set("sanitize", flag(options.sanitize_address));
+  values.set("images", flag(decodes_images(plan.program)));
   return render("CMakeLists.txt", values);
 }
 

@@ -14,6 +14,9 @@ Result<std::string> render_operations(const Plan& plan, const ModelIdentity& ide
 std::string render_weights(const ModelIdentity& identity, const Target& target);
 std::string render_cmake(const Plan& plan, const ModelIdentity& identity, const Target& target, const Options& options);
 
+// Whether it needs libonnxc_images.so.
+bool decodes_images(const Program& program);
+
 // Bytes that a run needs: the plan's arena, and staging for sub-byte inputs and outputs.
 uint64_t run_arena_bytes(const Plan& plan);
 
