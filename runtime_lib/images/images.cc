@@ -445,7 +445,7 @@ int jp2_sample(const opj_image_comp_t& c, int64_t y, int64_t x) {
   int64_t v = c.data[row * c.w + column];
   if (c.sgnd) v += int64_t{1} << (c.prec - 1);
   if (c.prec > 8) return clip8((v + (int64_t{1} << (c.prec - 9))) >> (c.prec - 8));
-  return clip8(v << (8 - c.prec));
+  return clip8(v * (1 << (8 - c.prec)));
 }
 
 bool is_readable(const opj_image_t& image) {
