@@ -24,7 +24,7 @@ class GraphLowering {
  public:
   // `needed`: names of elements (Value::contents) that the Program reads as Scalars.
   GraphLowering(const Graph& graph, const Target& target, const Options& options, const std::set<std::string>& needed)
-      : graph_(graph), target_(target), options_(options), needed_(needed) {}
+      : graph_(graph), target_(target), options_(options), needed_(needed), required_at_root_(graph.requirements) {}
   Result<Program> run();
   // Of elements that the Program uses as well: another lowering must read them.
   const std::set<std::string>& missing() const { return missing_; }
@@ -70,7 +70,8 @@ class GraphLowering {
   void allocate_within(const Operation& op);
   bool is_sized_within(const Buffer& buffer) const;
   bool is_told_within(const Dim& dim) const;  // by Scalars of regions
-  // Requires in the region what its symbols must fulfil: of all that shape rules took for granted, or this.
+  // Requires in the region what its symbols must fulfil, and what a branch asks for: of all that shape rules took for
+  // granted, or this.
   void require_within();
   void require_here(const Dim& value, const std::string& message);
   Status begin_region(const Graph& body);
@@ -139,12 +140,13 @@ class GraphLowering {
   std::set<std::string> defined_;        // Scalars
   const std::set<std::string>& needed_;
   std::set<std::string> missing_;
-  std::vector<Operation> required_;        // what the run requires of symbols
-  std::vector<Around> around_;             // of the regions that are being written, the innermost last
-  std::set<std::string> requirements_;     // each once, as text
-  std::set<std::string> inner_names_;      // what may be told within regions only: as element_names_
-  std::set<std::string> told_within_;      // of these: Scalars by now
-  std::set<std::string> required_within_;  // of the regions that are being written, as text
+  const std::map<Dim, std::string> required_at_root_;  // of every run, whatever its branches
+  std::vector<Operation> required_;                    // what the run requires of symbols
+  std::vector<Around> around_;                         // of the regions that are being written, the innermost last
+  std::set<std::string> requirements_;                 // each once, as text
+  std::set<std::string> inner_names_;                  // what may be told within regions only: as element_names_
+  std::set<std::string> told_within_;                  // of these: Scalars by now
+  std::set<std::string> required_within_;              // of the regions that are being written, as text
 };
 
 // Names shared subexpressions of the stores in `block` by Let statements, so that no printer evaluates them twice.

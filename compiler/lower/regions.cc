@@ -64,7 +64,8 @@ void GraphLowering::require_within() {
     const auto told = [this](const std::string& s) {
       return told_within_.contains(s) || symbols_.contains(s) || element_names_.contains(s);
     };
-    if (is_told_within(value) && std::ranges::all_of(symbols, told)) require_here(value, message);
+    const bool of_branch = !required_at_root_.contains(value);
+    if ((of_branch || is_told_within(value)) && std::ranges::all_of(symbols, told)) require_here(value, message);
   }
 }
 

@@ -28,6 +28,19 @@ bool stays_true(const Graph& body) {
   return known_int(v).value_or(0) != 0 || (body.inputs.size() > 1 && v == body.inputs[1]);
 }
 
+Status infer_branch(Graph& branch) {
+  Graph* root = branch.root();
+  const auto requirements = root->requirements;
+  Status inferred = infer_graph(branch);
+  root->requirements = requirements;
+  return inferred;
+}
+
+bool refuses(const Graph& branch) {
+  return std::ranges::any_of(branch.nodes(),
+                             [](const auto& n) { return n->domain == kOwnDomain && n->op == "Refuse"; });
+}
+
 namespace {
 
 constexpr int64_t kMostTurns = 256;
@@ -75,20 +88,6 @@ bool same_types(const Graph& a, const Graph& b) {
 }
 
 Graph* branch_of(const Node& n, bool taken) { return n.attr_graph(taken ? "then_branch" : "else_branch"); }
-
-bool refuses(const Graph& branch) {
-  return std::ranges::any_of(branch.nodes(),
-                             [](const auto& n) { return n->domain == kOwnDomain && n->op == "Refuse"; });
-}
-
-// What a branch would require of a run is not asked for: it may not be taken.
-Status infer_branch(Graph& branch) {
-  Graph* root = branch.root();
-  const auto requirements = root->requirements;
-  Status inferred = infer_graph(branch);
-  root->requirements = requirements;
-  return inferred;
-}
 
 // Of an If whose condition only a run knows: why one branch cannot be, where the other can.
 struct Refusal {

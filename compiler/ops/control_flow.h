@@ -23,4 +23,9 @@ Status lower_if(LowerContext& c);
 Status lower_loop(LowerContext& c);
 Status lower_scan(LowerContext& c);
 
+// The types within a branch. What it would require of a run is not asked for: it may not be taken.
+Status infer_branch(Graph& branch);
+// Whether the branch of an If only refuses the run (refuse.cc): its results are those of the other branch then.
+bool refuses(const Graph& branch);
+
 }  // namespace onnxc

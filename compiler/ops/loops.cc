@@ -384,21 +384,19 @@ Status infer_if(InferContext& c) {
   const auto known = known_int(c.node.input(0));
   for (size_t i = 0; i < 2; ++i) {
     if (known && (*known != 0) != (i == 0)) continue;
-    Graph* root = branches[i]->root();
-    const auto requirements = root->requirements;
-    const Status inferred = infer_graph(*branches[i]);
-    if (known) {
-      ONNXC_TRY(Status(inferred));
-      continue;
-    }
-    root->requirements = requirements;
-    if (!inferred.ok()) return c.waits = true, ok();
+    if (known)
+      ONNXC_TRY(infer_graph(*branches[i]));
+    else if (!infer_branch(*branches[i]).ok())
+      return c.waits = true, ok();
   }
   for (size_t o = 0; o < c.node.num_outputs(); ++o) {
     const Type &then = branches[0]->outputs[o]->type, &other = branches[1]->outputs[o]->type;
     const Type& first = known && *known == 0 ? other : then;
     if (first.kind == Type::Kind::None || (!known && other.kind == Type::Kind::None)) return c.waits = true, ok();
     c.outputs[o] = first;
+    for (size_t b = 0; b < 2; ++b)
+      if (const auto& contents = branches[b]->outputs[o]->contents; contents && refuses(*branches[1 - b]))
+        if (std::ranges::all_of(*contents, &Dim::is_const)) c.contents[o] = contents;
     if (known || then == other) continue;
     if (is_joinable(then, other)) {
       c.outputs[o] = joined_lists(then, other);
@@ -495,12 +493,14 @@ Status lower_if(LowerContext& c) {
     if (n.output(o)) branch.results.push_back(c.out(o));
   for (Region* region : {&branch.then_region, &branch.else_region}) {
     Graph& body = *n.attr_graph(region == &branch.then_region ? "then_branch" : "else_branch");
-    ONNXC_TRY(infer_graph(body));  // see infer_if
+    const auto requirements = body.root()->requirements;
+    ONNXC_TRY(infer_graph(body));  // what it requires, the region does
     ONNXC_TRY(c.begin_region(body));
     ONNXC_ASSIGN(const std::vector<BufferId> outputs, c.lower_graph(body, {}));
     for (size_t o = 0; o < n.num_outputs(); ++o)
       if (n.output(o)) region->yields.push_back(dense(c, outputs[o], *n.output(o)->type.stored().shape));
     region->ops = c.end_region();
+    body.root()->requirements = requirements;
   }
   Operation op;
   op.node = std::move(branch);

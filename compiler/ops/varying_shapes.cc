@@ -275,7 +275,7 @@ Node* take_over_readers(Graph& g, Node& branch) {
     if (!next) break;
     moved = at = take_over(g, at, *next);
     for (Graph* body : branches_of(*at))
-      if (!infer_graph(*body).ok()) return moved;  // refuses the run, as control_flow.cc finds
+      if (!infer_branch(*body).ok()) return moved;  // refuses the run, as control_flow.cc finds
   }
   return moved;
 }

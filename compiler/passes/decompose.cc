@@ -60,10 +60,14 @@ Result<bool> expand_once(Graph& g, FunctionBodies* functions) {
     changed |= expanded;
     // After the node itself: of an If whose condition is known only the branch that is taken needs to fit its inputs.
     if (expanded) continue;
+    // What they require of a run they say again when they are inferred from without, if they may (infer_branch).
+    Graph* root = g.root();
+    const auto requirements = root->requirements;
     for (Graph* s : n->subgraphs()) {
       ONNXC_ASSIGN(const bool inner, expand_once(*s, functions));
       changed |= inner;
     }
+    root->requirements = requirements;
   }
   return changed;
 }

@@ -216,3 +216,27 @@ def test_a_branch_that_cannot_run_refuses_the_run(tmp_path, flags):
         np.testing.assert_allclose(y, -(x @ np.float32([[1, 2], [3, 4], [5, 6]])), rtol=1e-6)
         with pytest.raises(RuntimeError, match="else_branch cannot run.*MatMul"):
             compiled.run({"x": x, "which": np.array(False)})
+
+
+ASKS_WHEN_TAKEN = """agraph (float[N, M] x, bool which) => (float[N, 2] y)
+    <float[3, 2] w = {1, 2, 3, 4, 5, 6}, int64[2] first = {0, 1}> {
+  y = If (which) <
+      then_branch = product () => (float[N, 2] a) { a = MatMul (x, w) },
+      else_branch = columns () => (float[N, 2] b) { b = Gather <axis = 1> (x, first) }>
+}"""
+
+
+@pytest.mark.parametrize("flags", [[], ["-O0"]], ids=lambda f: "".join(f))
+def test_a_branch_asks_something_of_the_inputs_only_when_it_is_taken(tmp_path, flags):
+    (tmp_path / "m.onnx").write_bytes(onnx.parser.parse_model(HEAD + ASKS_WHEN_TAKEN).SerializeToString())
+    outcome = compile_model(tmp_path / "m.onnx", tmp_path / "m.so", flags)
+    assert outcome.ok, outcome.reason()
+    with CompiledModel(tmp_path / "m.so", host=True) as compiled:
+        for columns in (3, 5):
+            x = ROWS[:, :columns]
+            [y] = compiled.run({"x": np.ascontiguousarray(x), "which": np.array(False)})
+            np.testing.assert_array_equal(y, x[:, :2])
+        [y] = compiled.run({"x": np.ascontiguousarray(ROWS[:, :3]), "which": np.array(True)})
+        np.testing.assert_allclose(y, ROWS[:, :3] @ np.float32([[1, 2], [3, 4], [5, 6]]), rtol=1e-5)
+        with pytest.raises(RuntimeError, match="MatMul"):
+            compiled.run({"x": np.ascontiguousarray(ROWS[:, :5]), "which": np.array(True)})
