@@ -22,7 +22,7 @@ Status infer_one_score_per_class(InferContext& c) { return ml::infer_classifier(
 Status decompose_linear(Graph& graph, Node& node) {
   Classifier c(graph, node);
   GraphWriter& w = c.writer();
-  const auto coefficients = node.attr_floats("coefficients");
+  auto coefficients = node.attr_floats("coefficients");
   auto intercepts = node.attr_floats("intercepts");
   const int64_t scores = intercepts.empty() ? c.classes() : static_cast<int64_t>(intercepts.size());
   const auto count = static_cast<int64_t>(coefficients.size());
@@ -30,9 +30,15 @@ Status decompose_linear(Graph& graph, Node& node) {
   if (count == 0 || count % scores != 0 || (scores != c.classes() && !one_for_two))
     return Error(ErrorKind::InvalidModel, "coefficients and intercepts do not fit the class labels", node.where());
   intercepts.resize(static_cast<size_t>(scores), 0);
-  const int64_t features = count / scores;
-  ONNXC_TRY(require_equal(node, (*node.input(0)->type.shape)[1], Dim(features),
-                          "the input must have " + std::to_string(features) + " features"));
+  int64_t features = count / scores;
+  const Dim& columns = (*node.input(0)->type.shape)[1];
+  if (columns.is_const() && columns.value() < features) {
+    // ONNX Runtime 1.32 reads as many as the columns ask for; its own example, logreg_iris.onnx, has too many.
+    features = columns.value();
+    coefficients.resize(static_cast<size_t>(scores * features));
+  }
+  ONNXC_TRY(
+      require_equal(node, columns, Dim(features), "the input must have " + std::to_string(features) + " features"));
   Value* weights = w.transpose(w.constant(Tensor::f32({scores, features}, coefficients)), {1, 0});
   Value* bias = w.constant(Tensor::f32({scores}, intercepts));
   Value* raw = w.add("Add", {w.add("MatMul", {c.input(), weights}), bias});

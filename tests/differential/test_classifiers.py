@@ -189,6 +189,21 @@ def test_as_onnx_runtime(row, form, tmp_path):
     np.testing.assert_array_equal(our_labels, labels)
 
 
+def test_more_coefficients_than_columns(tmp_path):
+    """As in ONNX Runtime's example logreg_iris.onnx: the first ones count."""
+    feeds = {"x": np.ascontiguousarray(X[:, :2])}
+    proto = model([linear("x", W3, B3, ABC, "LOGISTIC")], feeds, STRING)
+    labels, scores = onnxruntime.InferenceSession(proto.SerializeToString()).run(None, feeds)
+    source, artefact = tmp_path / "model.onnx", tmp_path / "model.so"
+    source.write_bytes(proto.SerializeToString())
+    outcome = compile_model(source, artefact)
+    assert outcome.ok, outcome.reason()
+    with CompiledModel(artefact, host=True) as compiled:
+        our_labels, our_scores = compiled.run(feeds)
+    np.testing.assert_allclose(our_scores, scores, rtol=2e-5, atol=2e-6)
+    np.testing.assert_array_equal(our_labels, labels)
+
+
 def changed(name, change):
     made = forest("x", 5, 3, 3, ABC)
     attributes = {a.name: helper.get_attribute_value(a) for a in made.attribute}
