@@ -94,18 +94,41 @@ struct Refusal {
   bool branch;  // the one that cannot be
   Error why;
 };
+// Of two branches whose types are known, one that gives another rank than the file declares, where nothing can take
+// both.
+std::optional<Refusal> undeclared_rank(const Node& n) {
+  for (size_t i = 0; i < n.num_outputs(); ++i) {
+    const auto declared = n.output(i) ? n.output(i)->declared_rank : std::nullopt;
+    if (!declared || !has_two_ranks(n, i)) continue;
+    for (const bool branch : {false, true}) {
+      const size_t rank = branch_of(n, branch)->outputs[i]->type.shape->size(),
+                   other = branch_of(n, !branch)->outputs[i]->type.shape->size();
+      if (rank != *declared && other == *declared)
+        return Refusal{branch, Error(ErrorKind::InvalidModel,
+                                     "the file declares a rank of " + std::to_string(other) + " for output " +
+                                         std::to_string(i) + ", which would have " + std::to_string(rank),
+                                     n.where())};
+    }
+  }
+  return std::nullopt;
+}
+
 std::optional<Refusal> refusal_of(const Node& n) {
   if (!n.input(0) || known_int(n.input(0)) || !branch_of(n, true) || !branch_of(n, false)) return std::nullopt;
+  for (const bool branch : {false, true})
+    if (branch_of(n, branch)->outputs.size() < n.num_outputs()) return std::nullopt;
   const Status inferred[] = {infer_branch(*branch_of(n, false)), infer_branch(*branch_of(n, true))};
-  if (inferred[0].ok() == inferred[1].ok()) return std::nullopt;
-  const bool bad = inferred[0].ok();
-  if (inferred[bad].error().kind() != ErrorKind::InvalidModel) return std::nullopt;
-  const Graph& good = *branch_of(n, !bad);
-  if (good.outputs.size() < n.num_outputs()) return std::nullopt;
+  std::optional<Refusal> refusal;
+  if (inferred[0].ok() && inferred[1].ok())
+    refusal = undeclared_rank(n);
+  else if (inferred[0].ok() != inferred[1].ok())
+    refusal = Refusal{inferred[0].ok(), inferred[inferred[0].ok() ? 1 : 0].error()};
+  if (!refusal || refusal->why.kind() != ErrorKind::InvalidModel) return std::nullopt;
+  const Graph& good = *branch_of(n, !refusal->branch);
   for (size_t i = 0; i < n.num_outputs(); ++i)
     if (const Type& t = good.outputs[i]->type; !t.is_tensor() || !t.shape || t.elem == Elem::String)
       return std::nullopt;
-  return Refusal{bad, inferred[bad].error()};
+  return refusal;
 }
 bool has_refusal(const Node& n) { return refusal_of(n).has_value(); }
 

@@ -282,6 +282,10 @@ Node* take_over_readers(Graph& g, Node& branch) {
 
 }  // namespace
 
+bool has_two_ranks(const Node& branch, size_t output) {
+  return ranks_differ(branch, output) && !reader(*branch.graph, branch, output);
+}
+
 bool if_varies(const Node& branch) {
   const auto graphs = branches_of(branch);
   for (const Graph* body : graphs)

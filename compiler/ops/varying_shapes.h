@@ -14,6 +14,8 @@ Status box_loop(Graph& graph, Node& loop);
 // Whether an output of a branch has another shape than the other branch's; and the If that gives sequences instead, or,
 // where the ranks differ, takes over the nodes that read them.
 bool if_varies(const Node& branch);
+// Whether it has another rank, and what reads it cannot move.
+bool has_two_ranks(const Node& branch, size_t output);
 Status box_if(Graph& graph, Node& branch);
 
 }  // namespace onnxc

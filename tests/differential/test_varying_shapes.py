@@ -240,3 +240,21 @@ def test_a_branch_asks_something_of_the_inputs_only_when_it_is_taken(tmp_path, f
         np.testing.assert_allclose(y, ROWS[:, :3] @ np.float32([[1, 2], [3, 4], [5, 6]]), rtol=1e-5)
         with pytest.raises(RuntimeError, match="MatMul"):
             compiled.run({"x": np.ascontiguousarray(ROWS[:, :5]), "which": np.array(True)})
+
+
+TWO_RANKS = """agraph (float[N] x, bool which) => (float[M] y) <int64[1] one = {1}> {
+  y = If (which) <
+      then_branch = same () => (float[A] a) { a = Neg (x) },
+      else_branch = more () => (float[B, C] b) { b = Unsqueeze (x, one) }>
+}"""
+
+
+def test_a_branch_of_another_rank_than_declared_refuses_the_run(tmp_path):
+    (tmp_path / "m.onnx").write_bytes(onnx.parser.parse_model(HEAD + TWO_RANKS).SerializeToString())
+    outcome = compile_model(tmp_path / "m.onnx", tmp_path / "m.so", [])
+    assert outcome.ok, outcome.reason()
+    with CompiledModel(tmp_path / "m.so", host=True) as compiled:
+        [y] = compiled.run({"x": ROWS[0], "which": np.array(True)})
+        np.testing.assert_array_equal(y, -ROWS[0])
+        with pytest.raises(RuntimeError, match="else_branch cannot run.*declares a rank of 1"):
+            compiled.run({"x": ROWS[0], "which": np.array(False)})
