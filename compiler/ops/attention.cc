@@ -57,10 +57,10 @@ Status infer_attention(InferContext& c) {
 bool is_one(const Dim& d) { return d.is_const() && d.value() == 1; }
 
 // The mask is added as it is: float, of all columns, rows of contiguous elements.
-bool is_kernel_mask(const Node& n, Elem elem, const Shape& q, const Shape& k) {
+bool is_kernel_mask(const Node& n, const Shape& q, const Shape& k) {
   const Value* mask = n.input(kMask);
   if (!mask) return true;
-  if (mask->type.elem != elem || !mask->type.shape) return false;
+  if (mask->type.elem != Elem::F32 || !mask->type.shape) return false;
   const Shape& s = *mask->type.shape;
   if (s.empty() || s.size() > 4 || s.back() != k[2]) return false;
   const Dim wanted[] = {q[0], q[1], q[2]};
@@ -71,12 +71,12 @@ bool is_kernel_mask(const Node& n, Elem elem, const Shape& q, const Shape& k) {
   return true;
 }
 
-// Whether the kernel does it, were `elem` the kernel's type.
-bool fits_kernel(const Node& n, Elem elem) {
+// Whether the kernel does it.
+bool is_kernel_attention(const Node& n) {
   for (size_t o = 1; o < n.num_outputs(); ++o)
     if (n.output(o)) return false;
   for (size_t i : {kQ, kK, kV})
-    if (n.input(i)->type.elem != elem || !n.input(i)->type.shape) return false;
+    if (n.input(i)->type.elem != Elem::F32 || !n.input(i)->type.shape) return false;
   if (n.input(kPastKey) || n.input(kPastValue) || n.input(kNonpad)) return false;
   if (n.attr_float("softcap", 0) != 0 || n.attr_int("softmax_precision", 1) != 1) return false;
   if (n.attr_int("left_window_size", -1) >= 0 || n.attr_int("right_window_size", -1) >= 0) return false;
@@ -85,14 +85,13 @@ bool fits_kernel(const Node& n, Elem elem) {
   if (!q || !k || !(*q)[3].is_const() || (*q)[3].value() < 1 || !(*q)[1].is_const() || !(*k)[1].is_const() ||
       (*k)[1].value() < 1 || (*q)[1].value() % (*k)[1].value() != 0 || !((*q)[0] == (*k)[0]))
     return false;
-  return is_kernel_mask(n, elem, *q, *k);
+  return is_kernel_mask(n, *q, *k);
 }
-bool is_kernel_attention(const Node& n) { return fits_kernel(n, Elem::F32); }
 
-// f16 and bf16 go through the kernel too: scores and sums of f32.
+// f16 and bf16 are computed in f32, by the kernel where it fits.
 bool is_narrow_attention(const Node& n) {
   const Elem elem = n.input(kQ)->type.elem;
-  return (elem == Elem::F16 || elem == Elem::BF16) && fits_kernel(n, elem);
+  return elem == Elem::F16 || elem == Elem::BF16;
 }
 Status widen_attention(Graph& g, Node& n) {
   const auto cast = [&](Value* v, Elem to) {
@@ -103,12 +102,13 @@ Status widen_attention(Graph& g, Node& n) {
   };
   const Elem elem = n.input(kQ)->type.elem;
   std::vector<Value*> inputs;
-  for (Value* v : n.inputs()) inputs.push_back(v ? cast(v, Elem::F32) : nullptr);
-  Node* wide = g.add_node(n.op, std::move(inputs), 1, &n);
+  for (Value* v : n.inputs()) inputs.push_back(v && v->type.elem == elem ? cast(v, Elem::F32) : v);
+  Node* wide = g.add_node(n.op, std::move(inputs), n.num_outputs(), &n);
   wide->name = n.name;
   wide->origins = n.origins;
   wide->attrs = n.attrs;
-  g.replace_uses(n.output(), cast(wide->output(), elem));
+  for (size_t i = 0; i < n.num_outputs(); ++i)
+    if (n.output(i)) g.replace_uses(n.output(i), cast(wide->output(i), elem));
   g.remove_node(&n);
   return ok();
 }
