@@ -13,8 +13,10 @@ using Perm = std::vector<int64_t>;
 
 const Perm kHeadsFirst = {0, 2, 1, 3}, kKeysInColumns = {0, 1, 3, 2};
 
-bool is_f32(const Value* v, size_t rank) {
-  return v && v->type.is_tensor() && v->type.elem == Elem::F32 && v->type.shape && v->type.shape->size() == rank;
+// Of a type that Attention computes in f32.
+bool is_floats(const Value* v, size_t rank) {
+  if (!v || !v->type.is_tensor() || !v->type.shape || v->type.shape->size() != rank) return false;
+  return v->type.elem == Elem::F32 || v->type.elem == Elem::F16 || v->type.elem == Elem::BF16;
 }
 
 // x, when `v` is x * factor or x / factor with a constant scalar; multiplies `scale`.
@@ -63,7 +65,7 @@ struct Match {
 bool match_scores(Value* scores, Match& m) {
   while (Value* x = without_factor(scores, m.scale)) scores = x;
   Node* product = single_use(scores) ? made_by(scores, "MatMul") : nullptr;
-  if (!product || product->num_inputs() > 2 || !is_f32(product->input(0), 4) || !is_f32(product->input(1), 4))
+  if (!product || product->num_inputs() > 2 || !is_floats(product->input(0), 4) || !is_floats(product->input(1), 4))
     return false;
   m.q = product->input(0);
   m.k = product->input(1);
@@ -88,9 +90,9 @@ bool match_masked(Value* x, Match& m) {
 }
 
 std::optional<Match> match(const Node* product) {
-  if (!is_op(product, "MatMul") || product->num_inputs() > 2 || !is_f32(product->output(), 4)) return std::nullopt;
+  if (!is_op(product, "MatMul") || product->num_inputs() > 2 || !is_floats(product->output(), 4)) return std::nullopt;
   Node* softmax = single_use(product->input(0)) ? made_by(product->input(0), "Softmax") : nullptr;
-  if (!softmax || !is_f32(softmax->output(), 4) || !is_f32(product->input(1), 4)) return std::nullopt;
+  if (!softmax || !is_floats(softmax->output(), 4) || !is_floats(product->input(1), 4)) return std::nullopt;
   const int64_t axis = softmax->attr_int("axis", -1);
   if (axis != -1 && axis != 3) return std::nullopt;
   Match m{nullptr, nullptr, product->input(1)};
