@@ -1,5 +1,6 @@
 // If, Loop, Scan: short loops are unrolled, constant conditions choose their branch, and branches of equal types are
-// both computed and one is selected. Longer loops: loops.cc. Tested by tests/conformance.
+// both computed and one is selected; one that cannot be run, as far as is known, refuses the run that takes it. Longer
+// loops: loops.cc. Tested by tests/conformance and tests/differential/test_varying_shapes.py.
 #include "compiler/ops/control_flow.h"
 
 #include <algorithm>
