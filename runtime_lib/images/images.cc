@@ -4,8 +4,8 @@
 // anything. Tested in tests/api/test_images.py.
 #include "runtime_lib/abi/images.h"
 
-// clang-format off: jpeglib.h uses the types of stdio.h
-#include <stdio.h>
+// clang-format off: jpeglib.h uses the types of cstdio
+#include <cstdio>
 #include <jpeglib.h>
 #include <jerror.h>
 // clang-format on
@@ -17,7 +17,6 @@
 #include <algorithm>
 #include <cmath>
 #include <csetjmp>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>

@@ -21,7 +21,7 @@ class NestEmitter {
  private:
   void emit_stmt(const For& node);
   void emit_stmt(const Let& let);
-  void emit_stmt(const Reduce& reduce);
+  void emit_stmt(const Reduce& as_written);
   void emit_stmt(const Store& store);
   void emit_stmt(const KernelCall& call);
 
