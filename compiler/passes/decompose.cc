@@ -59,7 +59,7 @@ Result<bool> expand_once(Graph& g, FunctionBodies* functions) {
     ONNXC_ASSIGN(const bool expanded, expand(g, n, changed, functions));
     changed |= expanded;
     // After the node itself: of an If whose condition is known only the branch that is taken needs to fit its inputs.
-    if (expanded) continue;
+    if (expanded || n->subgraphs().empty()) continue;
     // What they require of a run they say again when they are inferred from without, if they may (infer_branch).
     Graph* root = g.root();
     const auto requirements = root->requirements;

@@ -8,7 +8,7 @@ from support.compiler import compile_model
 
 EXTENTS = {"b": 2, "c": 1, "h": 3, "i": 5, "j": 4, "k": 7, "n": 0}
 EQUATIONS = [
-    "bhid,bhjd->bhij".replace("d", "k"),
+    "bhik,bhjk->bhij",
     "ik,kj->ij",
     "ik,kj->ji",
     "ik,jk",

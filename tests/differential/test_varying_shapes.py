@@ -174,18 +174,22 @@ MODELS = {
 }
 
 
+def compiled_text(tmp_path, text, flags):
+    (tmp_path / "m.onnx").write_bytes(onnx.parser.parse_model(HEAD + text).SerializeToString())
+    outcome = compile_model(tmp_path / "m.onnx", tmp_path / "m.so", flags)
+    assert outcome.ok, outcome.reason()
+    return CompiledModel(tmp_path / "m.so", host=True)
+
+
 @pytest.mark.parametrize("flags", [[], ["--thread-grain=0"], ["-O0"]], ids=lambda f: "".join(f))
 @pytest.mark.parametrize("name", MODELS)
 def test_varying_shapes(tmp_path, name, flags):
     text, feeds = MODELS[name]
-    model = onnx.parser.parse_model(HEAD + text)
-    onnx.save(model, tmp_path / "m.onnx")
-    outcome = compile_model(tmp_path / "m.onnx", tmp_path / "m.so", flags)
-    assert outcome.ok, outcome.reason()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    reference = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    with CompiledModel(tmp_path / "m.so", host=True) as compiled:
+    source = onnx.parser.parse_model(HEAD + text).SerializeToString()
+    reference = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    with compiled_text(tmp_path, text, flags) as compiled:
         for feed in feeds:
             for got, want in zip(compiled.run(feed), reference.run(None, feed), strict=True):
                 want = np.asarray(want)
@@ -207,11 +211,8 @@ CANNOT_RUN = """agraph (float[2, 3] x, bool which) => (float[2, 2] y)
 
 @pytest.mark.parametrize("flags", [[], ["-O0"]], ids=lambda f: "".join(f))
 def test_a_branch_that_cannot_run_refuses_the_run(tmp_path, flags):
-    (tmp_path / "m.onnx").write_bytes(onnx.parser.parse_model(HEAD + CANNOT_RUN).SerializeToString())
-    outcome = compile_model(tmp_path / "m.onnx", tmp_path / "m.so", flags)
-    assert outcome.ok, outcome.reason()
     x = ROWS[:2, :3]
-    with CompiledModel(tmp_path / "m.so", host=True) as compiled:
+    with compiled_text(tmp_path, CANNOT_RUN, flags) as compiled:
         [y] = compiled.run({"x": x, "which": np.array(True)})
         np.testing.assert_allclose(y, -(x @ np.float32([[1, 2], [3, 4], [5, 6]])), rtol=1e-6)
         with pytest.raises(RuntimeError, match="else_branch cannot run.*MatMul"):
@@ -228,10 +229,7 @@ ASKS_WHEN_TAKEN = """agraph (float[N, M] x, bool which) => (float[N, 2] y)
 
 @pytest.mark.parametrize("flags", [[], ["-O0"]], ids=lambda f: "".join(f))
 def test_a_branch_asks_something_of_the_inputs_only_when_it_is_taken(tmp_path, flags):
-    (tmp_path / "m.onnx").write_bytes(onnx.parser.parse_model(HEAD + ASKS_WHEN_TAKEN).SerializeToString())
-    outcome = compile_model(tmp_path / "m.onnx", tmp_path / "m.so", flags)
-    assert outcome.ok, outcome.reason()
-    with CompiledModel(tmp_path / "m.so", host=True) as compiled:
+    with compiled_text(tmp_path, ASKS_WHEN_TAKEN, flags) as compiled:
         for columns in (3, 5):
             x = ROWS[:, :columns]
             [y] = compiled.run({"x": np.ascontiguousarray(x), "which": np.array(False)})
@@ -250,10 +248,7 @@ TWO_RANKS = """agraph (float[N] x, bool which) => (float[M] y) <int64[1] one = {
 
 
 def test_a_branch_of_another_rank_than_declared_refuses_the_run(tmp_path):
-    (tmp_path / "m.onnx").write_bytes(onnx.parser.parse_model(HEAD + TWO_RANKS).SerializeToString())
-    outcome = compile_model(tmp_path / "m.onnx", tmp_path / "m.so", [])
-    assert outcome.ok, outcome.reason()
-    with CompiledModel(tmp_path / "m.so", host=True) as compiled:
+    with compiled_text(tmp_path, TWO_RANKS, []) as compiled:
         [y] = compiled.run({"x": ROWS[0], "which": np.array(True)})
         np.testing.assert_array_equal(y, -ROWS[0])
         with pytest.raises(RuntimeError, match="else_branch cannot run.*declares a rank of 1"):
