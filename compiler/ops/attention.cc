@@ -88,31 +88,6 @@ bool is_kernel_attention(const Node& n) {
   return is_kernel_mask(n, *q, *k);
 }
 
-// f16 and bf16 are computed in f32, by the kernel where it fits.
-bool is_narrow_attention(const Node& n) {
-  const Elem elem = n.input(kQ)->type.elem;
-  return elem == Elem::F16 || elem == Elem::BF16;
-}
-Status widen_attention(Graph& g, Node& n) {
-  const auto cast = [&](Value* v, Elem to) {
-    Node* made = g.add_node("Cast", {v}, 1, &n);
-    made->origins = n.origins;
-    made->attrs["to"] = static_cast<int64_t>(to);
-    return made->output();
-  };
-  const Elem elem = n.input(kQ)->type.elem;
-  std::vector<Value*> inputs;
-  for (Value* v : n.inputs()) inputs.push_back(v && v->type.elem == elem ? cast(v, Elem::F32) : v);
-  Node* wide = g.add_node(n.op, std::move(inputs), n.num_outputs(), &n);
-  wide->name = n.name;
-  wide->origins = n.origins;
-  wide->attrs = n.attrs;
-  for (size_t i = 0; i < n.num_outputs(); ++i)
-    if (n.output(i)) g.replace_uses(n.output(i), cast(wide->output(i), elem));
-  g.remove_node(&n);
-  return ok();
-}
-
 // Elements between batches, heads and rows of a tensor of rank 4 [batch, head, row, depth] or 3 [batch, row, head *
 // depth].
 void distances(Call& call, const std::string& name, const Shape& by_head, size_t rank) {
@@ -180,8 +155,6 @@ OP(Attention) = [] {
   OpDef d;
   d.name = "Attention";
   d.infer = infer_attention;
-  d.decompose = widen_attention;
-  d.decompose_if = is_narrow_attention;
   d.lower = lower_attention;
   d.lower_if = is_kernel_attention;
   d.accuracy = Accuracy::Accumulating;

@@ -6,6 +6,7 @@
 namespace onnxc {
 
 Result<bool> infer_shapes(Graph& graph, PassContext& context);
+Result<bool> widen_halves(Graph& graph, PassContext& context);
 Result<bool> fold_constants(Graph& graph, PassContext& context);
 Result<bool> eliminate_dead_code(Graph& graph, PassContext& context);
 Result<bool> eliminate_common_subexpressions(Graph& graph, PassContext& context);

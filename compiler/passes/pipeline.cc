@@ -15,6 +15,7 @@ namespace {
 // to do.
 constexpr Pass kPasses[] = {
     {"infer_shapes", "infer types and shapes; integer values that are known become constants", infer_shapes},
+    {"widen_halves", "compute float16 and bfloat16 in float32 between the model's casts", widen_halves},
     {"fold_constants", "compute what depends on constants only", fold_constants},
     {"inline_branches", "replace an If whose condition is known by its branch", inline_branches},
     {"simplify_algebra", "x + 0, x * 1, Cast to the same type and the like, where exact", simplify_algebra},
