@@ -6,6 +6,7 @@
 
 #include "compiler/driver/constant_evaluator.h"
 #include "compiler/driver/report.h"
+#include "compiler/driver/settle_lengths.h"
 #include "compiler/driver/special_bodies.h"
 #include "compiler/emit/cpp/emit_cpp.h"
 #include "compiler/emit/llvm/emit_llvm.h"
@@ -120,18 +121,33 @@ Status add_special_body(const SpecialBody& body, const Target& target, std::vect
   return share_blob(plans);
 }
 
-}  // namespace
-
-Result<ImportedModel> load_model(const Options& options, Progress& progress) {
+Result<LoadedModel> import_and_optimise(const Options& options, Progress& progress) {
   progress.phase("read " + options.input);
   ONNXC_ASSIGN(ImportedModel model, import_model(options));
+  LoadedModel loaded;
+  for (const Value* output : model.graph->outputs) loaded.declared_ranks.push_back(output->declared_rank);
   progress.phase("optimise the graph");
   ConstantEvaluator evaluator;
   OnnxFunctionBodies functions;
   PassContext context{options, options.fold_constants ? &evaluator : nullptr, &functions};
   ONNXC_TRY(run_passes(*model.graph, context));
   ONNXC_TRY(verify_graph(*model.graph));
-  return model;
+  loaded.model = std::move(model);
+  return loaded;
+}
+
+}  // namespace
+
+Result<ImportedModel> load_model(const Options& options, Progress& progress) {
+  ONNXC_ASSIGN(LoadedModel loaded, import_and_optimise(options, progress));
+  const auto quietly = [](const Options& fixed) {
+    Progress quiet(true, false);
+    return import_and_optimise(fixed, quiet);
+  };
+  std::optional<SettledModel> settled = settle_a_length(loaded, options, quietly);
+  if (!settled) return std::move(loaded.model);
+  progress.note(settled->dim + ": with no other length of this list the ranks fit");
+  return std::move(settled->model);
 }
 
 Result<Plan> plan_graph(const Graph& graph, const Target& target, const Options& options, Progress& progress) {

@@ -329,3 +329,33 @@ def test_a_stage_that_fails_leaves_nothing(tmp_path):
         with pytest.raises(Exception, match="memory"):
             session.run(None, {"x": numpy.full(4, 2.0**60, numpy.float32)})
         session.run(None, feeds[0])
+
+
+def zeros_beside_rank_4(op: str, *, rank=4) -> onnx.ModelProto:
+    """Zeros whose dims are an input of free length, and `op` of them and a tensor of four dims"""
+    nodes = [
+        helper.make_node("ConstantOfShape", ["sizes"], ["zeros"], "zeros0"),
+        helper.make_node(op, ["zeros", "x"], ["y"], "join0", **({"axis": 0} if op == "Concat" else {})),
+    ]
+    inputs = [small_models.value("sizes", ("count",), onnx.TensorProto.INT64), small_models.value("x", ("N", 2, 3, 1))]
+    return small_models.model(nodes, inputs, [small_models.value("y", (None,) * rank)])
+
+
+def test_the_only_length_that_fits_is_found(tmp_path):
+    path = compiled(zeros_beside_rank_4("Concat"), tmp_path)
+    session = onnxc.InferenceSession(path)
+    x = numpy.ones((5, 2, 3, 1), numpy.float32)
+    (y,) = session.run(None, {"sizes": numpy.array([4, 2, 3, 1]), "x": x})
+    numpy.testing.assert_array_equal(y, numpy.concatenate([numpy.zeros((4, 2, 3, 1), numpy.float32), x]))
+    with pytest.raises(onnxc.InvalidArgument, match="sizes"):
+        session.run(None, {"sizes": numpy.array([4, 2, 3]), "x": x})
+
+
+@pytest.mark.parametrize(("op", "rank"), [("Add", 4), ("Concat", 3)])
+def test_no_length_or_several_is_an_error(op, rank, tmp_path):
+    """Zeros of any rank up to 4 may be added; none makes three dims of four."""
+    onnx.save(zeros_beside_rank_4(op, rank=rank), tmp_path / "model.onnx")
+    outcome = run(tmp_path / "model.onnx", "-o", tmp_path / "model.so")
+    assert outcome.returncode == 4
+    assert "known rank" in outcome.stderr
+    assert not (tmp_path / "model.so").exists()
