@@ -8,7 +8,7 @@ import make_bench_models
 import numpy as np
 import onnx
 import pytest
-from benchmark import check, engines, flops, layers, measure, model_set, plot, table
+from benchmark import against, check, engines, flops, layers, measure, model_set, plot, table
 from onnx import TensorProto, helper
 
 
@@ -231,3 +231,9 @@ def test_the_picture_is_written(tmp_path):
     rows = [row("a", t1=(1, 2, 3), t2=(1, 4, 3)), row("b", t1=(2, 1, 3))]
     plot.write({"models": rows, "cpu": "c", "commit": "d", "date": "2026-01-01"}, tmp_path / "p.png")
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_builds_are_compared_by_the_geometric_mean():
+    rows = [{"here": 1.0, "there": 2.0}, {"here": 2.0, "there": 1.0}, {"problem": "there: no such file"}]
+    assert against.summary(rows) == "geometric mean 1.000, least 0.500, of 2 of 3 rows"
+    assert against.summary(rows[2:]) == "nothing was measured"

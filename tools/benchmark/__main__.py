@@ -7,6 +7,7 @@
     tools/bench --free-dims            three sizes of each model with free dims, beside the same with fixed dims
     tools/bench --small                graphs of one operator, and loops, beside ONNX Runtime
     tools/bench --trees                forests of random trees, 1 and 1,000 rows
+    tools/bench --against BUILD        beside another build of onnxc (the folder that holds its bin/ and python/)
     tools/bench --prepare              only fetches, makes, compiles and checks the models
 
 Times are medians over rounds; the ratio is the faster peer's time / ours, so above 1 we are ahead."""
@@ -20,6 +21,7 @@ import subprocess
 import sys
 
 from benchmark import (
+    against,
     compile_cost,
     free_dims,
     layers,
@@ -59,6 +61,8 @@ def main() -> int:
     if arguments.together:
         slices = arguments.rounds, arguments.slice / 1000
         return show_rows(models, arguments, "together", together, lambda m: together.measure_pair(m, *slices))
+    if arguments.against:
+        return show_against(models, arguments)
     return show_times(models, arguments)
 
 
@@ -73,6 +77,7 @@ def parse_arguments() -> argparse.Namespace:
     what.add_argument("--free-dims", action="store_true")
     what.add_argument("--small", action="store_true")
     what.add_argument("--trees", action="store_true")
+    what.add_argument("--against", type=pathlib.Path, metavar="BUILD")
     what.add_argument("--prepare", action="store_true")
     parser.add_argument("--models", nargs="+", default=[], metavar="PATTERN", help="names, with shell wildcards")
     parser.add_argument("--threads", type=lambda t: tuple(map(int, t.split(","))), default=(1, 2), metavar="N,N")
@@ -136,6 +141,19 @@ def show_rows(models: list, arguments: argparse.Namespace, name: str, table_of, 
         result[name].append(measure(model))
         print(table_of.line_of(result[name][-1]), flush=True)
     write_json(arguments, result)
+    return 0
+
+
+def show_against(models: list[model_set.Model], arguments: argparse.Namespace) -> int:
+    slices = arguments.rounds, arguments.slice / 1000
+    print(against.HEADER, flush=True)
+    rows = []
+    for threads in arguments.threads:
+        for model in models:
+            rows.append(against.measure_model(model, arguments.against, threads, *slices))
+            print(against.line_of(rows[-1]), flush=True)
+    print(against.summary(rows))
+    write_json(arguments, circumstances() | {"against": rows})
     return 0
 
 
