@@ -17,6 +17,7 @@ HERE = pathlib.Path(__file__).resolve().parents[2] / "build"
 def measure_model(model: model_set.Model, there: pathlib.Path, threads: int, rounds: int, slice_seconds: float) -> dict:
     """Median seconds of a run by each build, over rounds that take turns in who begins."""
     row = {"model": model.name, "threads": threads}
+    model.provide()  # once, before two processes want it
     context = multiprocessing.get_context("spawn")
     pipes, processes = {}, []
     for name, build in (("here", HERE), ("there", there.resolve())):
