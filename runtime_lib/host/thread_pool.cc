@@ -5,8 +5,10 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <ctime>
 #include <new>
 
 namespace onnxc::host {
@@ -20,6 +22,12 @@ inline void pause_cpu() {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
 #endif
+}
+
+int64_t nanoseconds() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
 // Counts down to zero; the waiter spins first, then sleeps.
@@ -52,6 +60,13 @@ struct Job {
   void* argument;
   int32_t thread, threads;
   Countdown* ended;
+  int64_t* waits;  // null, or where to tell how long this thread was without a CPU, by its number
+
+  void run() const {
+    const int64_t before = waits ? waited_for_cpu() : 0;
+    task(argument, thread, threads);
+    if (waits) waits[thread] = waited_for_cpu() - before;
+  }
 };
 
 struct Worker {
@@ -78,7 +93,7 @@ struct Worker {
         mine = job;
         has_job.store(false, std::memory_order_release);
       }
-      mine.task(mine.argument, mine.thread, mine.threads);
+      mine.run();
       mine.ended->arrive();
     }
   }
@@ -149,6 +164,7 @@ void ThreadPool::give_back(const std::vector<Worker*>& workers) {
 }
 
 void ThreadPool::run(int32_t threads, Task task, void* argument) {
+  if (threads > 1) threads = width_.of_run(threads, nanoseconds());
   if (threads <= 1) {
     task(argument, 0, 1);
     return;
@@ -157,13 +173,32 @@ void ThreadPool::run(int32_t threads, Task task, void* argument) {
   const int32_t helpers = static_cast<int32_t>(workers.size());
   cpus_.store(onnxc_host_cpus(), std::memory_order_relaxed);  // the affinity mask may have changed
   running_.fetch_add(helpers + 1, std::memory_order_relaxed);
-  Countdown ended(helpers);
-  for (int32_t i = 0; i < helpers; ++i)
-    workers[static_cast<size_t>(i)]->post({task, argument, i + 1, helpers + 1, &ended});
-  task(argument, 0, helpers + 1);
-  ended.wait(crowded() ? 0 : kSpins);
+  if (width_.measures_next()) {
+    run_measured(workers, task, argument);
+  } else {
+    run_all(workers, task, argument, nullptr);
+  }
   running_.fetch_sub(helpers + 1, std::memory_order_relaxed);
   give_back(workers);
+}
+
+void ThreadPool::run_all(const std::vector<Worker*>& workers, Task task, void* argument, int64_t* waits) const {
+  const int32_t helpers = static_cast<int32_t>(workers.size());
+  Countdown ended(helpers);
+  for (int32_t i = 0; i < helpers; ++i)
+    workers[static_cast<size_t>(i)]->post({task, argument, i + 1, helpers + 1, &ended, waits});
+  Job{task, argument, 0, helpers + 1, &ended, waits}.run();
+  ended.wait(crowded() ? 0 : kSpins);
+}
+
+void ThreadPool::run_measured(const std::vector<Worker*>& workers, Task task, void* argument) {
+  std::vector<int64_t> waits(workers.size() + 1);
+  const int64_t start = nanoseconds();
+  run_all(workers, task, argument, waits.data());
+  const int64_t end = nanoseconds(), wall = end - start;
+  int32_t starved = 0;
+  for (const int64_t w : waits) starved += w > wall / 3;
+  width_.learn(static_cast<int32_t>(waits.size()), wall, *std::max_element(waits.begin(), waits.end()), starved, end);
 }
 
 }  // namespace onnxc::host

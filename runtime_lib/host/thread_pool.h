@@ -11,6 +11,8 @@
 #include <mutex>
 #include <vector>
 
+#include "runtime_lib/host/width.h"
+
 namespace onnxc::host {
 
 using Task = void (*)(void* argument, int32_t thread, int32_t threads);
@@ -23,7 +25,7 @@ class ThreadPool {
   static ThreadPool& of_process();
 
   // Runs task(argument, t, n) for every t in 0 .. n-1 at the same time, t = 0 on the calling thread, and returns when
-  // all have ended. n is `threads`, or less where the system refuses more threads.
+  // all have ended. n is `threads`, or less where the system refuses more threads or others want the CPUs (width.h).
   void run(int32_t threads, Task task, void* argument);
 
   // Whether the runs of this moment have more threads than the process has CPUs.
@@ -32,10 +34,13 @@ class ThreadPool {
  private:
   std::vector<Worker*> take(int32_t count);
   void give_back(const std::vector<Worker*>& workers);
+  void run_measured(const std::vector<Worker*>& workers, Task task, void* argument);
+  void run_all(const std::vector<Worker*>& workers, Task task, void* argument, int64_t* waits) const;
 
   std::atomic<int32_t> running_{0}, cpus_{1};
   std::mutex mutex_;
   std::vector<Worker*> idle_;
+  Width width_;
 };
 
 }  // namespace onnxc::host
