@@ -11,6 +11,9 @@
 {{#debug}}
 #include "abi/debug_plan.h"
 {{/debug}}
+{{#links}}
+#include "abi/custom_op.h"
+{{/links}}
 #include "support.h"
 
 {{#has_weights}}
@@ -20,6 +23,9 @@ extern "C" __attribute__((visibility("hidden"))) int32_t {{{name}}}_body(onnxc_f
 {{#layouts}}
 extern "C" __attribute__((visibility("hidden"))) int32_t {{{name}}}_layout_{{{stage}}}(onnxc_frame* frame);
 {{/layouts}}
+{{#linked}}
+extern "C" int32_t {{{function}}}(const onnxc_custom_op* op);  // {{{node}}}
+{{/linked}}
 
 namespace onnxc_model_{{{name}}} {
 namespace {

@@ -2,10 +2,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cstdio>
 
 #include "compiler/driver/version.h"
+#include "compiler/ops/custom_op_shapes.h"
 
 namespace onnxc {
 namespace {
@@ -17,6 +19,12 @@ constexpr const char* kFooter = R"(Examples:
   onnxc model.onnx --dim batch=1 -o model.so    fix a free dimension
   onnxc model.onnx --dim batch=1,8 -o model.so  any batch, and a faster body for 1 and for 8
   onnxc model.onnx --emit=program               look at what the machine will do
+
+SHAPES of --custom-op has a rule for each output, separated by `;`, or one for all:
+  same                 the type of input 0 (same1: of input 1); `bool same`: of its shape
+  f32[d0.0, 2*d1.1, n] an element type (none: input 0's) and dims: numbers, dK.A (dim A of input K), integer attributes,
+                       + - * / % min() max(); `?`: FUNCTION_dims, another function, tells the dim in each run
+  Without: what the model declares the outputs as, else same.
 
 Exit codes: 2 command line, 3 invalid model, 4 unsupported, 5 environment (files, memory, linker), 70 a bug in onnxc.)";
 
@@ -74,12 +82,37 @@ Status parse_shapes(const std::vector<std::string>& texts, Options& o) {
   return ok();
 }
 
+bool is_identifier(const std::string& text) {
+  const auto inner = [](unsigned char c) { return std::isalnum(c) || c == '_'; };
+  return !text.empty() && !std::isdigit(static_cast<unsigned char>(text[0])) && std::ranges::all_of(text, inner);
+}
+
+// DOMAIN::NAME=FUNCTION[,SHAPES]
+Status parse_custom_op(const std::string& text, Options& o) {
+  const auto bad = [&](const std::string& why) {
+    return Error(ErrorKind::Usage, "\"" + text + "\" " + why, "--custom-op",
+                 "for example --custom-op acme::Scale=acme_scale or 'acme::Scale=acme_scale,[d0.0, 4]'");
+  };
+  const size_t colons = text.find("::"), eq = text.find('=');
+  if (colons == std::string::npos || eq == std::string::npos || eq < colons + 3)
+    return bad("has no DOMAIN::NAME=FUNCTION form");
+  const std::string domain = text.substr(0, colons), name = text.substr(colons + 2, eq - colons - 2);
+  const size_t comma = std::min(text.find(',', eq), text.size());
+  CustomOp op{text.substr(eq + 1, comma - eq - 1), comma < text.size() ? text.substr(comma + 1) : ""};
+  if (!is_identifier(op.function)) return bad("names a function that C cannot have, \"" + op.function + "\"");
+  if (op.function.starts_with("onnxc_")) return bad("names a function of onnxc's: the prefix onnxc_ is not free");
+  if (comma < text.size()) ONNXC_TRY(parse_output_rules(op.shapes));
+  if (!o.custom_ops.emplace(std::pair(domain == "ai.onnx" ? "" : domain, name), std::move(op)).second)
+    return bad("gives an operator a function for the second time");
+  return ok();
+}
+
 }  // namespace
 
 Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
   CommandLine line;
   Options& o = line.options;
-  std::vector<std::string> dims, shapes;
+  std::vector<std::string> dims, shapes, custom_ops;
   const std::map<std::string, Emit> emits{{"graph", Emit::Graph}, {"program", Emit::Program}, {"plan", Emit::Plan},
                                           {"llvm", Emit::Llvm},   {"asm", Emit::Asm},         {"cpp", Emit::Cpp}};
   const std::map<std::string, Backend> backends{{"llvm", Backend::Llvm}, {"cpp", Backend::Cpp}};
@@ -100,6 +133,14 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
          "values (of several such dims for each combination, 16 at most); may be repeated")
       ->take_all();
   app.add_option("--shape", shapes, "INPUT=N,N,...: fix the shape of an input; may be repeated")->take_all();
+  app.add_option(
+         "--custom-op", custom_ops,
+         "DOMAIN::NAME=FUNCTION[,SHAPES]: a C function (onnxc/custom_op.h) computes the operator; SHAPES: what its "
+         "outputs are, see below; may be repeated")
+      ->take_all();
+  app.add_option("--link", o.link,
+                 "FILE: an object, archive or shared library for NAME.so that has such functions; may be repeated")
+      ->take_all();
   app.add_option("--mcpu", o.cpu, "native (default), x86-64-v2, x86-64-v3, x86-64-v4, generic");
   std::string weights = "embedded";
   app.add_option("--weights", weights,
@@ -144,6 +185,7 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
   }
   ONNXC_TRY(parse_dims(dims, o));
   ONNXC_TRY(parse_shapes(shapes, o));
+  for (const std::string& text : custom_ops) ONNXC_TRY(parse_custom_op(text, o));
   o.sanitize_address = sanitize == "address";
   o.single_thread |= o.cpu == "generic";
   o.embed_weights = weights == "embedded";

@@ -1,5 +1,6 @@
 #include "compiler/driver/compile.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cstdio>
 #include <filesystem>
@@ -39,6 +40,20 @@ std::string model_name(const Options& options) {
   return stem;
 }
 
+// Functions of custom operators have names that the model has no symbol of.
+Status check_function_names(const Options& options, const std::string& model) {
+  constexpr const char* kOwn[] = {"get_model", "body", "create", "info", "code", "model", "weights"};
+  constexpr const char* kMemory[] = {"memcpy", "memmove", "memset", "memcmp"};
+  for (const auto& [op, custom] : options.custom_ops) {
+    bool taken = std::ranges::count(kMemory, custom.function) > 0 || custom.function.starts_with(model + "_layout_");
+    for (const char* own : kOwn) taken = taken || custom.function == model + "_" + own;
+    if (taken)
+      return Error(ErrorKind::Usage, "the name of the function " + custom.function + " is one of the model's own",
+                   "--custom-op", "call it otherwise, or the model, by --name");
+  }
+  return ok();
+}
+
 Status print(const std::string& text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
     return Error(ErrorKind::Environment, "standard output cannot be written");
@@ -56,6 +71,9 @@ Status emit_artefact(std::span<const Plan> plans, const ModelIdentity& identity,
                      const Options& options, Progress& progress) {
   const Plan& plan = plans.front();
   const bool shared = has_suffix(options.output, ".so"), archive = has_suffix(options.output, ".a");
+  if (!options.link.empty() && !shared)
+    return Error(ErrorKind::Usage, "only a shared library (NAME.so) is linked here", "--link",
+                 "link the files together with the archive or the sources, by your own linker");
   if (!shared && !archive) {
     progress.phase("write C++ sources");
     return write_cpp_project(plan, identity, target, options, options.output);
@@ -68,7 +86,7 @@ Status emit_artefact(std::span<const Plan> plans, const ModelIdentity& identity,
   progress.phase("generate code");
   ONNXC_ASSIGN(const std::string object, emit_llvm(plans, identity, target, options, LlvmOutput::Object));
   progress.phase("link");
-  ONNXC_TRY(shared ? link_shared(object, plan, identity, options.output)
+  ONNXC_TRY(shared ? link_shared(object, plan, identity, options, options.output)
                    : write_archive(object, plan, identity, options.output));
   const Status rest = write_companions(plan, identity, options.output);
   std::error_code ignored;
@@ -181,6 +199,7 @@ Status compile(const Options& options) {
 
   ModelIdentity identity;
   identity.name = model_name(options);
+  ONNXC_TRY(check_function_names(options, identity.name));
   identity.sha256.assign(model.sha256.begin(), model.sha256.end());
   identity.shared = has_suffix(options.output, ".so");
   identity.embed_weights = options.embed_weights;

@@ -12,7 +12,7 @@ namespace {
 using nlohmann::json;
 
 const char* kernel_of(const Operation& op) {
-  if (const auto* call = std::get_if<KernelCall>(&op.node)) return call->kernel.c_str();
+  if (const auto* call = std::get_if<KernelCall>(&op.node)) return callee(*call).c_str();
   constexpr const char* kKinds[] = {"call", "nest", "scalar", "alloc", "if", "loop", "barrier", "require"};
   static_assert(std::size(kKinds) == std::variant_size_v<decltype(op.node)>);
   return kKinds[op.node.index()];

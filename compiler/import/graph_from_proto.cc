@@ -1,9 +1,11 @@
 #include "compiler/import/graph_from_proto.h"
 
+#include <algorithm>
 #include <set>
 #include <unordered_map>
 
 #include "compiler/import/tensor_from_proto.h"
+#include "compiler/ops/custom_op.h"
 #include "compiler/ops/op.h"
 
 namespace onnxc {
@@ -31,7 +33,7 @@ class GraphBuilder {
 
   Status build(onnx::GraphProto& proto, Graph& graph, Scope& scope, int depth);
   Status build_nodes(Nodes& nodes, Graph& graph, Scope& scope, int depth);
-  void note_rank(const onnx::ValueInfoProto& info, Scope& scope);
+  Status note_type(const onnx::ValueInfoProto& info, Scope& scope, int depth);
   Result<Value*> output_value(const std::string& name, Graph& graph, Scope& scope);
   Status define(const std::string& name, Value* value, Scope& scope, const std::string& where);
   // Unsupported operators met so far, as an error.
@@ -49,7 +51,9 @@ class GraphBuilder {
   Status add_attributes(onnx::NodeProto& proto, Node& node, Scope& scope, int depth, const std::string& where);
   Result<std::shared_ptr<Graph>> subgraph(onnx::GraphProto& proto, Graph& outer, Scope& scope, int depth);
   Status check_operator(const onnx::NodeProto& proto, const std::string& where);
-  void note_unsupported(const std::string& key, const std::string& where, const std::string& message);
+  void note_unsupported(const std::string& key, const std::string& where, const std::string& message,
+                        const std::string& advice);
+  const CustomOp* custom_op(const onnx::NodeProto& proto) const;
   bool in_function() const { return arguments_ != nullptr; }
 
   const GraphSource& source_;
@@ -70,10 +74,23 @@ std::string operator_name(const std::string& domain, const std::string& op) {
   return (domain.empty() ? std::string() : domain + "::") + op;
 }
 
-void GraphBuilder::note_unsupported(const std::string& key, const std::string& where, const std::string& message) {
-  if (!unsupported_keys_.insert(key).second) return;
-  unsupported_.push_back(
-      {ErrorKind::Unsupported, where, message, "Export the model without this operator, or ask for it to be added."});
+const char* const kAskForIt = "Export the model without this operator, or ask for it to be added.";
+
+std::string call_a_function(const std::string& domain, const std::string& op) {
+  return "If it is yours, --custom-op " + custom_op_name(domain, op) +
+         "=FUNCTION calls a C function for it (onnxc/custom_op.h). Else export the model without it.";
+}
+
+void GraphBuilder::note_unsupported(const std::string& key, const std::string& where, const std::string& message,
+                                    const std::string& advice) {
+  if (unsupported_keys_.insert(key).second) unsupported_.push_back({ErrorKind::Unsupported, where, message, advice});
+}
+
+// What --custom-op says of the node's operator, or null.
+const CustomOp* GraphBuilder::custom_op(const onnx::NodeProto& proto) const {
+  if (!source_.custom_ops) return nullptr;
+  const auto found = source_.custom_ops->find({canonical_domain(proto.domain()), proto.op_type()});
+  return found == source_.custom_ops->end() ? nullptr : &found->second;
 }
 
 Status GraphBuilder::check_operator(const onnx::NodeProto& proto, const std::string& where) {
@@ -84,11 +101,13 @@ Status GraphBuilder::check_operator(const onnx::NodeProto& proto, const std::str
   if (op.empty()) return invalid("the node names no operator", where);
   if (proto.input_size() == 0 && proto.output_size() == 0)
     return invalid("the node has neither inputs nor outputs", where);
+  if (custom_op(proto)) return ok();
   const auto newest = newest_opsets().find(domain);
   const auto version = source_.opsets.find(domain);
   if (newest == newest_opsets().end()) {
     if (domain == kOwnDomain || !find_op(domain, op))
-      note_unsupported(full, where, "operator " + full + " is not one of ONNX's (domain \"" + domain + "\")");
+      note_unsupported(full, where, "operator " + full + " is not one of ONNX's (domain \"" + domain + "\")",
+                       call_a_function(domain, op));
     return ok();
   }
   if (version == source_.opsets.end())
@@ -99,12 +118,13 @@ Status GraphBuilder::check_operator(const onnx::NodeProto& proto, const std::str
       return invalid("operator " + full + " does not exist in opset " + std::to_string(version->second) +
                          ", which the model imports; it is newer",
                      where);
-    return invalid("there is no such operator as " + full + " in ONNX (opset " + std::to_string(version->second) + ")",
-                   where);
+    return Error(ErrorKind::InvalidModel,
+                 "there is no such operator as " + full + " in ONNX (opset " + std::to_string(version->second) + ")",
+                 where, call_a_function(domain, op));
   }
   ONNXC_TRY(check_node(proto, *schema, where));
   if (!is_constant(proto) && !find_op(domain, op) && !has_function_body(domain, op))
-    note_unsupported(full, where, "operator " + full + " is not supported yet");
+    note_unsupported(full, where, "operator " + full + " is not supported yet", kAskForIt);
   return ok();
 }
 
@@ -240,7 +260,9 @@ Status GraphBuilder::connect(onnx::NodeProto& proto, Graph& graph, Scope& scope,
   node->name = proto.name();
   node->origins = {proto.name().empty() ? proto.op_type() + (proto.output_size() ? ":" + proto.output(0) : "")
                                         : proto.name()};
-  return add_attributes(proto, *node, scope, depth, where);
+  ONNXC_TRY(add_attributes(proto, *node, scope, depth, where));
+  const CustomOp* custom = custom_op(proto);
+  return custom ? make_custom_op(*node, *custom) : ok();
 }
 
 Status GraphBuilder::build_nodes(Nodes& nodes, Graph& graph, Scope& scope, int depth) {
@@ -249,10 +271,23 @@ Status GraphBuilder::build_nodes(Nodes& nodes, Graph& graph, Scope& scope, int d
   return ok();
 }
 
-void GraphBuilder::note_rank(const onnx::ValueInfoProto& info, Scope& scope) {
+bool has_numbers_only(const onnx::TensorShapeProto& shape) {
+  return std::ranges::all_of(shape.dim(), [](const auto& dim) { return dim.has_dim_value() && dim.dim_value() >= 0; });
+}
+
+// Of a value whose shape rule may not tell it: the rank; of what a custom operator gives the whole type. The names of
+// dims in subgraphs mean nothing.
+Status GraphBuilder::note_type(const onnx::ValueInfoProto& info, Scope& scope, int depth) {
   const auto found = scope.values.find(info.name());
-  if (found == scope.values.end() || !found->second || !info.type().tensor_type().has_shape()) return;
-  found->second->declared_rank = static_cast<size_t>(info.type().tensor_type().shape().dim_size());
+  const auto& tensor = info.type().tensor_type();
+  if (found == scope.values.end() || !found->second) return ok();
+  Value& value = *found->second;
+  if (tensor.has_shape()) value.declared_rank = static_cast<size_t>(tensor.shape().dim_size());
+  if (!value.producer || !is_custom_op(*value.producer) || tensor.elem_type() == 0) return ok();
+  const bool usable = depth == 0 || has_numbers_only(tensor.shape());
+  ONNXC_ASSIGN(const Type type, type_from_proto(info.type(), info.name(), usable ? source_.dim_names : nullptr));
+  declare_output(value, type);
+  return ok();
 }
 
 Result<Value*> GraphBuilder::output_value(const std::string& name, Graph& graph, Scope& scope) {
@@ -271,10 +306,10 @@ Status GraphBuilder::build(onnx::GraphProto& proto, Graph& graph, Scope& scope, 
   ONNXC_TRY(add_initializers(proto, graph, scope));
   ONNXC_TRY(add_inputs(proto, graph, scope, depth));
   ONNXC_TRY(build_nodes(*proto.mutable_node(), graph, scope, depth));
-  for (const auto& info : proto.value_info()) note_rank(info, scope);
+  for (const auto& info : proto.value_info()) ONNXC_TRY(note_type(info, scope, depth));
   for (const auto& output : proto.output()) {
     ONNXC_ASSIGN(Value * value, output_value(output.name(), graph, scope));
-    note_rank(output, scope);
+    ONNXC_TRY(note_type(output, scope, depth));
     graph.outputs.push_back(value);
   }
   return graph.sort();

@@ -1,5 +1,6 @@
 // Messages -> Graph. Accepts what real exporters write: nodes in any order, initializers that are or are not inputs,
-// declared types of anything but inputs ignored. Refuses dangling and duplicate names and cycles, naming the node.
+// declared types of anything but inputs and what custom operators
+// give ignored. Refuses dangling and duplicate names and cycles, naming the node.
 // Constant nodes become constants. Tested in tests/unit/import_test.cc.
 #pragma once
 
@@ -13,6 +14,7 @@
 #include "compiler/import/onnx_schemas.h"
 #include "compiler/import/proto.h"
 #include "compiler/ir/graph.h"
+#include "compiler/support/options.h"
 #include "compiler/support/result.h"
 
 namespace onnxc {
@@ -21,6 +23,7 @@ struct GraphSource {
   Opsets opsets;                     // of the model or function
   ExternalData* external = nullptr;  // null: none allowed
   DimNames* dim_names = nullptr;     // filled with the names of the inputs' dims
+  const std::map<std::pair<std::string, std::string>, CustomOp>* custom_ops = nullptr;  // Options::custom_ops
 };
 
 // Subgraphs deeper than this are refused.

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstring>
@@ -110,16 +111,26 @@ void add_metadata(const onnx::ModelProto& model, Graph& graph) {
   if (model.model_version()) set("model_version", std::to_string(model.model_version()));
 }
 
+// What --custom-op names is the user's, even where the model has a function for it.
+void keep_custom_ops(onnx::ModelProto& model, const Options& options) {
+  auto& functions = *model.mutable_functions();
+  const auto custom = std::remove_if(functions.begin(), functions.end(), [&](const onnx::FunctionProto& f) {
+    return options.custom_ops.contains({canonical_domain(f.domain()), f.name()});
+  });
+  functions.erase(custom, functions.end());
+}
+
 Result<ImportedModel> import_steps(const Options& options) {
   ImportedModel result;
   ONNXC_ASSIGN(onnx::ModelProto model, read_model(options.input, &result.sha256));
   ONNXC_TRY(check_model(model, options.input));
   if (model.opset_import_size() == 0) model.add_opset_import()->set_version(1);
+  keep_custom_ops(model, options);
   ONNXC_TRY(inline_functions(model));
   ONNXC_TRY(convert_ancient(model));
   ExternalData external(std::filesystem::path(options.input).parent_path().string());
   DimNames dim_names;
-  const GraphSource source{opsets_of(model.opset_import()), &external, &dim_names};
+  const GraphSource source{opsets_of(model.opset_import()), &external, &dim_names, &options.custom_ops};
   ONNXC_ASSIGN(result.graph, graph_from_proto(*model.mutable_graph(), source));
   add_metadata(model, *result.graph);
   ONNXC_TRY(apply_shape_options(*result.graph, dim_names, options));

@@ -247,10 +247,10 @@ Status apply_shape_options(Graph& graph, const DimNames& names, const Options& o
       return Error(ErrorKind::Usage, "the model has no such input", shape_option(name, dims), list_of(input_names));
     ONNXC_TRY(bind_shape(*it->second, dims, bindings));
   }
-  for (Value* input : graph.inputs)
+  graph.substitute(bindings);
+  for (const Value* input : graph.inputs)
     if (input->type.shape)
-      for (Dim& dim : *input->type.shape) {
-        dim = dim.substitute(bindings);
+      for (const Dim& dim : *input->type.shape) {
         if (dim.is_overflow() || (dim.is_const() && dim.value() < 0))
           return Error(ErrorKind::Usage, "a dim comes out negative or too large", "input \"" + input->name + "\"");
       }

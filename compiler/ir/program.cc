@@ -264,6 +264,21 @@ Effects effects_of(const Operation& op) {
   return collector.take();
 }
 
+std::map<std::string, std::string> linked_functions(const std::vector<Operation>& ops) {
+  std::map<std::string, std::string> functions;
+  const auto add_all = [&](const std::vector<Operation>& within) { functions.merge(linked_functions(within)); };
+  for (const Operation& op : ops) {
+    if (const auto* call = std::get_if<KernelCall>(&op.node); call && !call->function.empty())
+      functions.emplace(call->function, op.note + (op.origins.empty() ? "" : " \"" + op.origins.front() + '"'));
+    if (const auto* branch = std::get_if<If>(&op.node))
+      add_all(branch->then_region.ops), add_all(branch->else_region.ops);
+    if (const auto* loop = std::get_if<Loop>(&op.node)) add_all(loop->body.ops);
+  }
+  return functions;
+}
+
+const std::string& callee(const KernelCall& call) { return call.function.empty() ? call.kernel : call.function; }
+
 BufferId storage_root(const Program& program, BufferId b) {
   // Bounded, so that the verifier may ask before it has ruled out a cycle.
   for (size_t steps = 0; steps <= program.buffers.size(); ++steps) {

@@ -120,6 +120,9 @@ struct KernelCall {
   // Makes values of sizes that nobody knows before: takes `void* (*allocate)(void* run, int64_t bytes), void* run`
   // last, which give memory until the run ends, or null. May fail; runs on one thread.
   bool run_memory = false;
+  // Not empty: the symbol of a C function that the user links, which the kernel calls (runtime_lib/abi/custom_op.h). It
+  // takes `frame, function, pointers to the operands, arguments`, the last two as arrays. May fail; runs on one thread.
+  std::string function;
   // Set: threads that share the call meet in it, so often; not 0: all of them run it, even without a range. The kernel
   // takes `void (*meet)(void*), void* team` last, whose `team` is null where it runs on one thread or nobody meets.
   std::optional<Dim> meetings;
@@ -311,6 +314,11 @@ Effects effects_of(const Operation& op);
 
 // Symbols that the operation needs to know, those of its buffers included; and loop variables.
 void collect_symbols(const Program& program, const Operation& op, std::set<std::string>& out);
+
+// Functions that the user links, in regions too, and the first ONNX nodes that call them.
+std::map<std::string, std::string> linked_functions(const std::vector<Operation>& ops);
+// What the call runs, for people: the kernel, or the function that it calls for the user.
+const std::string& callee(const KernelCall& call);
 
 // Calls `visit` on every expression root of a nest (indices, values, conditions).
 void for_each_expr(const Block& block, const std::function<void(const Expr&)>& visit);

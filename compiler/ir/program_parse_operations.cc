@@ -186,6 +186,11 @@ Result<KernelCall> OperationParser::call() {
     ONNXC_TRY(cursor_.expect_punct(")"));
   }
   call.run_memory = cursor_.take_name("run_memory");
+  if (cursor_.take_name("function")) {
+    ONNXC_TRY(cursor_.expect_punct("("));
+    ONNXC_ASSIGN(call.function, name("a function's name"));
+    ONNXC_TRY(cursor_.expect_punct(")"));
+  }
   call.may_fail = cursor_.take_name("may_fail");
   return call;
 }

@@ -169,6 +169,7 @@ class Printer {
     }
     if (c.meetings) text += " meetings(" + c.meetings->str() + ")";
     if (c.run_memory) text += " run_memory";
+    if (!c.function.empty()) text += " function(" + name_or_quoted(c.function) + ")";
     return text + (c.may_fail ? " may_fail" : "");
   }
 

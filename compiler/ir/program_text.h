@@ -18,6 +18,7 @@
 //     scalar n = 2*N + 1 | dim(%x, 0) | element(%i, 3)
 //     require N - 4, "what the run is told where N < 4"
 //     call conv_f32(out %y, inout %s, in %x, in null, scratch %t) {n = 1, alpha = 0.5} meetings(N) run_memory may_fail
+//     call custom_call(out %y, in %d, in %x, scratch %t) {n = 1} function(my_function) may_fail
 //         partition(rows, 28, grain = 2, parts = 8, halo = (1, 1)) in_place(%y <- %x) from("conv1", "relu1")
 //         note("why")
 //     nest { for i in N { let t = exp(%x[i, 0]) store %y[i, 0] = t when lt(t, 1.0) } }

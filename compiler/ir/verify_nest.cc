@@ -201,6 +201,8 @@ Status VerifyScope::check_call(const KernelCall& call, bool in_nest) const {
     if (const Dim* dim = std::get_if<Dim>(&a.value)) ONNXC_TRY(check_dim(*dim, "argument " + a.name));
   if (call.run_memory && (in_nest || !call.may_fail || call.meetings))
     return bug("a call that takes memory of the run cannot fail, is met in, or stands in a nest");
+  if (!call.function.empty() && (in_nest || !call.may_fail || call.meetings || call.run_memory))
+    return bug("a call of a linked function cannot fail, is met in, takes memory of the run, or stands in a nest");
   if (!call.meetings) return ok();
   if (in_nest || call.may_fail) return bug("threads meet in a call that may fail or stands in a nest");
   return check_dim(*call.meetings, "the number of meetings");

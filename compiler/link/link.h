@@ -12,7 +12,9 @@
 namespace onnxc {
 
 // By lld in process (no linker needed on the user's machine). The blob is the last, read-only, page-aligned segment.
-Status link_shared(const std::string& object, const Plan& plan, const ModelIdentity& identity, const std::string& path);
+// With the files of --link, where the model calls functions of custom operators.
+Status link_shared(const std::string& object, const Plan& plan, const ModelIdentity& identity, const Options& options,
+                   const std::string& path);
 // model.a: the object and the weights object, every symbol but <name>_get_model hidden.
 Status write_archive(const std::string& object, const Plan& plan, const ModelIdentity& identity,
                      const std::string& path);

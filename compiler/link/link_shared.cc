@@ -12,6 +12,7 @@
 #include "compiler/link/weights_object.h"
 #include "compiler/plan/make_plan.h"
 #include "compiler/support/images_library.h"
+#include "compiler/support/linked_files.h"
 
 LLD_HAS_DRIVER(elf)
 
@@ -19,7 +20,7 @@ namespace onnxc {
 
 namespace {
 
-Status run_lld(const std::vector<std::string>& arguments) {
+Status run_lld(const std::vector<std::string>& arguments, const LinkedFunctions& functions) {
   std::vector<const char*> argv;
   for (const std::string& argument : arguments) argv.push_back(argument.c_str());
   std::string output, problems;
@@ -27,6 +28,7 @@ Status run_lld(const std::vector<std::string>& arguments) {
   const lld::Result result = lld::lldMain(argv, out, err, {{lld::Gnu, &lld::elf::link}});
   if (result.retCode == 0) return ok();
   while (!problems.empty() && problems.back() == '\n') problems.pop_back();
+  if (!functions.empty()) return link_failure(problems, functions);
   return Error(ErrorKind::Environment, "the linker failed: " + problems, arguments.back());
 }
 
@@ -60,14 +62,30 @@ Result<std::vector<std::string>> images_arguments(const std::vector<std::string>
   return std::vector<std::string>{library, "--enable-new-dtags", "-rpath", "$ORIGIN"};
 }
 
+// Links the files of --link, of which nothing is shown.
+Status add_linked_files(const Options& options, const ModelIdentity& identity, const LinkedFunctions& functions,
+                        const std::string& path, std::vector<std::string>& arguments,
+                        std::vector<TemporaryFile>& parts) {
+  ONNXC_ASSIGN(const LinkedFiles files, find_linked_files(options.link, functions));
+  if (files.arguments.empty()) return ok();
+  ONNXC_ASSIGN(TemporaryFile script,
+               write_temporary(path + ".map", export_only({"onnxc_get_model", identity.name + "_get_model"})));
+  arguments.insert(arguments.end(), {"--as-needed", "--version-script", script.name()});
+  arguments.insert(arguments.end(), files.arguments.begin(), files.arguments.end());
+  if (files.found_at_run_time) arguments.insert(arguments.end(), {"--enable-new-dtags", "-rpath", "$ORIGIN"});
+  parts.push_back(std::move(script));
+  return ok();
+}
+
 }  // namespace
 
-Status link_shared(const std::string& object, const Plan& plan, const ModelIdentity& identity,
+Status link_shared(const std::string& object, const Plan& plan, const ModelIdentity& identity, const Options& options,
                    const std::string& path) {
   ONNXC_ASSIGN(const std::vector<std::string> undefined, undefined_symbols(object));
   // Everything a model needs is in it, but for the decoding of pictures, and unless it is instrumented.
   const bool instrumented = std::find(undefined.begin(), undefined.end(), "__asan_init") != undefined.end();
   ONNXC_ASSIGN(const std::vector<std::string> images, images_arguments(undefined));
+  const LinkedFunctions functions = linked_functions(plan.program.ops);
   ONNXC_ASSIGN(const TemporaryFile code, write_temporary(path + ".o", object));
   std::vector<std::string> arguments = {"ld.lld",
                                         "-shared",
@@ -89,6 +107,7 @@ Status link_shared(const std::string& object, const Plan& plan, const ModelIdent
   arguments.insert(arguments.end(), images.begin(), images.end());
   const bool weights = identity.embed_weights && plan.blob_bytes > 0;
   std::vector<TemporaryFile> parts;
+  ONNXC_TRY(add_linked_files(options, identity, functions, path, arguments, parts));
   if (const std::string_view kernels = any_size_kernels_of(undefined); !kernels.empty()) {
     ONNXC_ASSIGN(TemporaryFile part, write_temporary(path + ".kernels.o", std::string(kernels)));
     arguments.push_back(part.name());
@@ -109,7 +128,7 @@ Status link_shared(const std::string& object, const Plan& plan, const ModelIdent
   ONNXC_ASSIGN(TemporaryFile library, TemporaryFile::create(path));
   ONNXC_TRY(library.close());
   arguments.insert(arguments.end(), {"-o", library.name()});
-  ONNXC_TRY(run_lld(arguments));
+  ONNXC_TRY(run_lld(arguments, functions));
   if (weights)
     ONNXC_TRY(append_weights(library, plan));
   else

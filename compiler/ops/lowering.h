@@ -115,6 +115,7 @@ class Call {
   Call& arg(std::string name, int v) { return arg(std::move(name), Dim(v)); }
   Call& may_fail() { return call_.may_fail = true, *this; }
   Call& run_memory() { return call_.run_memory = true, may_fail(); }
+  Call& function(std::string symbol) { return call_.function = std::move(symbol), may_fail(); }
   Call& meetings(Dim count) { return call_.meetings = std::move(count), *this; }
   // `work`: as in Partition.
   Call& partition(std::string axis, Dim extent, Dim work) {

@@ -6,12 +6,19 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace onnxc {
 
 enum class Emit { Artefact, Graph, Program, Plan, Llvm, Asm, Cpp };
 enum class Backend { Llvm, Cpp };
+
+// --custom-op DOMAIN::NAME=FUNCTION[,SHAPES]
+struct CustomOp {
+  std::string function;  // C function that computes the operator (runtime_lib/include/onnxc/custom_op.h)
+  std::string shapes;    // of its outputs, see ops/custom_op.h; empty: as the model declares them, else `same`
+};
 
 struct Options {
   // What to read and what to write.
@@ -27,6 +34,10 @@ struct Options {
   // --dim NAME=N,M,...: a body for each combination of these beside the general one (driver/special_bodies.h).
   std::map<std::string, std::vector<int64_t>> special_dims;
   std::map<std::string, std::vector<int64_t>> shapes;  // --shape INPUT=1,3,224,224
+
+  // Operators of the user's: by the operator's domain ("" is ai.onnx) and name.
+  std::map<std::pair<std::string, std::string>, CustomOp> custom_ops;
+  std::vector<std::string> link;  // --link FILE: objects, archives and shared libraries that NAME.so is linked with
 
   // Code.
   int opt_level = 3;            // -O0..-O3

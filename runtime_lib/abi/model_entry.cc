@@ -3,5 +3,6 @@
 #define ONNXC_MEMORY_FUNCTION __attribute__((visibility("hidden")))
 #include "model_entry.h"
 
+#include "custom_op.h"
 #include "debug_plan.h"
 #include "memory_functions.h"

@@ -109,7 +109,7 @@ void expect_runs(const onnxc_model* model) {
 }
 
 TEST_F(LinkTest, SharedLibraryRuns) {
-  const Status linked = link_shared(object(), plan_, identity_, path("tiny.so"));
+  const Status linked = link_shared(object(), plan_, identity_, {}, path("tiny.so"));
   ASSERT_TRUE(linked.ok()) << linked.error().str();
   EXPECT_EQ(files(), 1u) << "only the library is left";
   void* library = dlopen(path("tiny.so").c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -121,7 +121,7 @@ TEST_F(LinkTest, SharedLibraryRuns) {
 }
 
 TEST_F(LinkTest, SharedLibraryNeedsNothingAndEndsWithItsWeights) {
-  ASSERT_TRUE(link_shared(object(), plan_, identity_, path("tiny.so")).ok());
+  ASSERT_TRUE(link_shared(object(), plan_, identity_, {}, path("tiny.so")).ok());
   std::ifstream in(path("tiny.so"), std::ios::binary);
   std::stringstream contents;
   contents << in.rdbuf();
@@ -157,19 +157,19 @@ TEST_F(LinkTest, ArchiveLinksIntoAProgram) {
 
 TEST_F(LinkTest, WeightsApart) {
   identity_.embed_weights = false;
-  ASSERT_TRUE(link_shared(object(), plan_, identity_, path("tiny.so")).ok());
+  ASSERT_TRUE(link_shared(object(), plan_, identity_, {}, path("tiny.so")).ok());
   ASSERT_TRUE(write_weights(plan_, path("tiny.weights")).ok());
   EXPECT_EQ(fs::file_size(path("tiny.weights")), plan_.blob_bytes);
 }
 
 TEST_F(LinkTest, LinkerErrorsAreOurs) {
-  const Status bad = link_shared("not an object", plan_, identity_, path("tiny.so"));
+  const Status bad = link_shared("not an object", plan_, identity_, {}, path("tiny.so"));
   ASSERT_FALSE(bad.ok());
   EXPECT_EQ(files(), 0u);
 }
 
 TEST_F(LinkTest, MissingFolderIsAnEnvironmentError) {
-  const Status bad = link_shared(object(), plan_, identity_, path("nowhere/tiny.so"));
+  const Status bad = link_shared(object(), plan_, identity_, {}, path("nowhere/tiny.so"));
   ASSERT_FALSE(bad.ok());
   EXPECT_EQ(bad.error().kind(), ErrorKind::Environment);
 }

@@ -68,7 +68,7 @@ Status write(const std::string& kind, const std::string& path, const Options& op
   identity.name = "planted";
   identity.sha256.assign(32, 0);
   ONNXC_ASSIGN(const std::string object, emit_llvm(plan, identity, target, options, LlvmOutput::Object));
-  return link_shared(object, plan, identity, path);
+  return link_shared(object, plan, identity, options, path);
 }
 
 }  // namespace

@@ -106,6 +106,7 @@ TEST(VerifyProgram, ReadsAndWrites) {
   expect("scratch %x (#0) is not arena", "call k(out %y, scratch %x)");
   expect("takes memory of the run cannot fail", "call k(out %y, in %x) run_memory");
   expect("threads meet in a call that may fail", "call k(out %y, in %x) meetings(2) may_fail");
+  expect("a call of a linked function cannot fail", "call k(out %y, in %x) function(f)");
 }
 
 TEST(VerifyProgram, Scalars) {

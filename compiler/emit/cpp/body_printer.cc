@@ -10,7 +10,7 @@ namespace {
 const char* const kAdvice = "fix free dimensions with --dim NAME=N or --shape INPUT=...";
 
 std::string kind_of(const Operation& op) {
-  if (const auto* call = std::get_if<KernelCall>(&op.node)) return call->kernel;
+  if (const auto* call = std::get_if<KernelCall>(&op.node)) return callee(*call);
   static constexpr const char* kNames[] = {"", "nest", "scalar", "alloc", "if", "loop", "barrier", "require"};
   return kNames[op.node.index()];
 }

@@ -228,6 +228,20 @@ std::string NestPrinter::operand(const Operand& operand, Lines& lines) {
   return offset == "0" ? pointer : pointer + " + " + offset;
 }
 
+// Operands and numbers go as arrays.
+void NestPrinter::linked_call(const KernelCall& call, std::vector<std::string> operands, const std::string& frame,
+                              Lines& lines) {
+  std::vector<std::string> numbers;
+  for (const Argument& a : call.arguments)
+    numbers.push_back("/*" + comment_text(a.name) + "=*/" + dim_text(std::get<Dim>(a.value), names_));
+  const std::string pointers = names_.fresh("operands"), values = names_.fresh("numbers");
+  lines.add("const void* const " + pointers + "[] = {" + join(operands) + "};");
+  lines.add("const int64_t " + values + "[] = {" + join(numbers) + "};");
+  lines.add("if (int32_t code = onnxc_" + call.kernel + "(" + frame + ", &::" + call.function + ", " + pointers + ", " +
+            values + ")) return code;");
+  may_fail_ = true;
+}
+
 void NestPrinter::kernel_call(const KernelCall& call, const Share* share, Lines& lines, const std::string& frame) {
   std::vector<Expr> roots;
   for (const auto* list : {&call.outs, &call.inouts, &call.ins})
@@ -237,6 +251,7 @@ void NestPrinter::kernel_call(const KernelCall& call, const Share* share, Lines&
   for (const auto* list : {&call.outs, &call.inouts, &call.ins})
     for (const Operand& o : *list) args.push_back(operand(o, lines));
   for (BufferId b : call.scratch) args.push_back(b == kNoBuffer ? "nullptr" : pointers_.at(b));
+  if (!call.function.empty()) return linked_call(call, std::move(args), frame, lines);
   for (const Argument& a : call.arguments) {
     const Dim* dim = std::get_if<Dim>(&a.value);
     args.push_back("/*" + comment_text(a.name) + "=*/" +

@@ -22,7 +22,7 @@ class NestPrinter {
   void block(const Block& block, Lines& lines);
   // The turns of the nest's only outermost loop that are in the share.
   void share_of_nest(const Block& nest, const Share& share, Lines& lines);
-  // `frame`: its name, where the call takes memory of the run.
+  // `frame`: its name, where the call takes memory of the run or calls a linked function.
   void kernel_call(const KernelCall& call, const Share* share, Lines& lines, const std::string& frame = {});
   // Whether a printed statement may leave the function with a code: it returns int32_t then.
   bool may_fail() const { return may_fail_; }
@@ -38,6 +38,7 @@ class NestPrinter {
   void reduce_in_lanes(const Reduce& reduce, Lines& lines);
   void open_loops(const std::vector<LoopVar>& vars, size_t count, Lines& lines);
   void close_loops(size_t count, Lines& lines);
+  void linked_call(const KernelCall& call, std::vector<std::string> operands, const std::string& frame, Lines& lines);
   std::string operand(const Operand& operand, Lines& lines);
   // "acc = combine(acc, value);"
   std::string combine(ReduceOp op, Elem type, const std::string& accumulator, const std::string& value);

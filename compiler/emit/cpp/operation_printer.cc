@@ -129,7 +129,7 @@ bool takes_share(const Plan& plan, const Operation& op) {
 
 bool takes_frame(const Operation& op) {
   const auto* call = std::get_if<KernelCall>(&op.node);
-  return call && call->run_memory;
+  return call && (call->run_memory || !call->function.empty());
 }
 
 PrintedBody print_body(const Plan& plan, const Operation& op, bool neutral) {

@@ -12,6 +12,7 @@
 #include "compiler/emit/cpp/project_data.h"
 #include "compiler/plan/make_plan.h"
 #include "compiler/support/images_library.h"
+#include "compiler/support/linked_files.h"
 
 namespace onnxc {
 namespace {
@@ -142,6 +143,19 @@ Status build(const Plan& plan, const ModelIdentity& identity, const Target& targ
   return move_file(result, path);
 }
 
+// The files of --link, of which nothing is shown.
+Status add_linked_files(const Options& options, const ModelIdentity& identity, const LinkedFunctions& functions,
+                        const std::string& folder, std::vector<std::string>& command) {
+  ONNXC_ASSIGN(const LinkedFiles files, find_linked_files(options.link, functions));
+  if (files.arguments.empty()) return ok();
+  const std::string script = folder + "/exports.map";
+  ONNXC_TRY(write_file(script, export_only({"onnxc_get_model", identity.name + "_get_model"})));
+  command.insert(command.end(), {"-Wl,--as-needed", "-Wl,--version-script," + script});
+  command.insert(command.end(), files.arguments.begin(), files.arguments.end());
+  if (files.found_at_run_time) command.insert(command.end(), {"-Wl,--enable-new-dtags", "-Wl,-rpath,$ORIGIN"});
+  return ok();
+}
+
 }  // namespace
 
 Status write_cpp_project(const Plan& plan, const ModelIdentity& identity, const Target& target, const Options& options,
@@ -174,7 +188,11 @@ Status build_cpp_shared(const Plan& plan, const ModelIdentity& identity, const T
                    ONNXC_ASSIGN(const std::string library, find_images_library());
                    command.insert(command.end(), {library, "-Wl,--enable-new-dtags", "-Wl,-rpath,$ORIGIN"});
                  }
-                 return cpp::run_program(command, folder + "/link.log");
+                 const LinkedFunctions functions = linked_functions(plan.program.ops);
+                 ONNXC_TRY(add_linked_files(options, identity, functions, folder, command));
+                 const Status linked = cpp::run_program(command, folder + "/link.log");
+                 if (linked.ok() || functions.empty() || cpp::HeldSignals::came()) return linked;
+                 return link_failure(linked.error().diagnostics().front().message, functions);
                });
 }
 

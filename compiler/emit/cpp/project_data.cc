@@ -253,6 +253,15 @@ Result<std::string> render_operations(const Plan& plan, const ModelIdentity& ide
   if (calls(plan.program.ops, "tree_scores")) headers << data("header", "trees.h");
   if (has_strings(plan.program)) headers << data("header", "text_kernels.h");
   if (decodes_images(plan.program)) headers << data("header", "image.h");
+  data linked(data::type::list);
+  for (const auto& [function, node] : linked_functions(plan.program.ops)) {
+    data row;
+    row.set("function", function);
+    row.set("node", comment_text(node));
+    linked << row;
+  }
+  values.set("linked", linked);
+  values.set("links", flag(linked.is_non_empty_list()));
   for (const std::string& f : body.functions()) functions << data("text", f);
   for (const BodyPrinter::Step& s : body.steps()) {
     data row;

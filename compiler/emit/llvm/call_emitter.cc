@@ -129,8 +129,48 @@ llvm::Function* CallEmitter::specialise(const std::string& name, llvm::Function&
   return function;
 }
 
+llvm::Function* CallEmitter::declare_linked(const std::string& symbol) {
+  llvm::Function* known = context_.module.getFunction(symbol);
+  if (known && known->isDeclaration()) return known;
+  if (known) known->setName(symbol + ".own");  // one of the model's functions, whose name is nobody's business
+  auto* type = llvm::FunctionType::get(llvm::Type::getInt32Ty(context_.llvm()),
+                                       {llvm::PointerType::getUnqual(context_.llvm())}, false);
+  return llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage, symbol, context_.module);
+}
+
+// The values in an array on the stack of the body, whose place serves all runs of the call.
+Value* CallEmitter::array_of(const std::vector<Value*>& values, llvm::Type* element, llvm::IRBuilder<>& b) {
+  llvm::BasicBlock& first = b.GetInsertBlock()->getParent()->getEntryBlock();
+  llvm::IRBuilder<> entry(&first, first.begin());
+  Value* array = entry.CreateAlloca(llvm::ArrayType::get(element, values.size()));
+  for (unsigned i = 0; i < values.size(); ++i)
+    b.CreateStore(values[i], b.CreateConstInBoundsGEP1_64(element, array, i));
+  return array;
+}
+
+Value* CallEmitter::emit_linked(const KernelCall& call, llvm::IRBuilder<>& b, ExprEmitter& exprs) {
+  std::vector<Value*> operands, numbers;
+  const auto add = [&](BufferId buffer) {
+    Value* const null = llvm::ConstantPointerNull::get(b.getPtrTy());
+    operands.push_back(buffer == kNoBuffer ? null : exprs.address(buffer, {}));
+  };
+  for (const auto* list : {&call.outs, &call.inouts, &call.ins})
+    for (const Operand& operand : *list) add(operand.buffer);
+  for (BufferId scratch : call.scratch) add(scratch);
+  for (const Argument& argument : call.arguments)
+    numbers.push_back(exprs.emit_dim(std::get<Dim>(argument.value)).value);
+  llvm::Function* kernel = context_.kernels.declare(context_.module, "onnxc_" + call.kernel);
+  if (!kernel) {
+    context_.fail(ErrorKind::Internal, "there is no kernel '" + call.kernel + "' that calls linked functions");
+    return nullptr;
+  }
+  return b.CreateCall(kernel, {frame_, declare_linked(call.function), array_of(operands, b.getPtrTy(), b),
+                               array_of(numbers, b.getInt64Ty(), b)});
+}
+
 Value* CallEmitter::emit(const KernelCall& call, const std::optional<Partition>& partition, const Share* share,
                          llvm::IRBuilder<>& b, ExprEmitter& exprs) {
+  if (!call.function.empty()) return emit_linked(call, b, exprs);
   llvm::Function* kernel = context_.kernels.declare(context_.module, "onnxc_" + call.kernel);
   if (!kernel) {
     context_.fail(ErrorKind::Unsupported, "the kernel library has no kernel '" + call.kernel + "'");

@@ -17,7 +17,7 @@ struct Share {
 class CallEmitter {
  public:
   explicit CallEmitter(EmitContext& context) : context_(context) {}
-  // What calls that take memory of the run pass.
+  // What calls that take memory of the run, or call linked functions, pass.
   void set_frame(llvm::Value* frame) { frame_ = frame; }
 
   // The call at the builder's place; the value is the kernel's status, or null when it returns none. A partitioned call
@@ -35,6 +35,10 @@ class CallEmitter {
   };
   std::vector<Actual> actuals(const KernelCall& call, const std::optional<Partition>& partition, const Share* share,
                               const llvm::Function& kernel, llvm::IRBuilder<>& builder, ExprEmitter& exprs);
+  // A call of a kernel that calls a function of the user's (KernelCall::function).
+  llvm::Value* emit_linked(const KernelCall& call, llvm::IRBuilder<>& builder, ExprEmitter& exprs);
+  llvm::Function* declare_linked(const std::string& symbol);
+  llvm::Value* array_of(const std::vector<llvm::Value*>& values, llvm::Type* element, llvm::IRBuilder<>& builder);
   llvm::Function* specialise(const std::string& name, llvm::Function& kernel, const std::vector<Actual>& actuals);
 
   EmitContext& context_;

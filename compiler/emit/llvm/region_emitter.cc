@@ -13,7 +13,7 @@ using llvm::Value;
 
 std::string operation_label(const Operation& op) {
   std::string label = "operation";
-  if (const auto* call = std::get_if<KernelCall>(&op.node)) label = call->kernel;
+  if (const auto* call = std::get_if<KernelCall>(&op.node)) label = callee(*call);
   if (std::holds_alternative<Nest>(op.node)) label = "nest";
   if (std::holds_alternative<ScalarDef>(op.node)) label = "scalar";
   if (std::holds_alternative<Alloc>(op.node)) label = "alloc";
