@@ -285,8 +285,9 @@ Status GraphBuilder::note_type(const onnx::ValueInfoProto& info, Scope& scope, i
   if (tensor.has_shape()) value.declared_rank = static_cast<size_t>(tensor.shape().dim_size());
   if (!value.producer || !is_custom_op(*value.producer) || tensor.elem_type() == 0) return ok();
   const bool usable = depth == 0 || has_numbers_only(tensor.shape());
-  ONNXC_ASSIGN(const Type type, type_from_proto(info.type(), info.name(), usable ? source_.dim_names : nullptr));
-  declare_output(value, type);
+  const auto type = type_from_proto(info.type(), info.name(), usable ? source_.dim_names : nullptr);
+  if (!type.ok()) return invalid(type.error().diagnostics().front().message, "value \"" + info.name() + "\"");
+  declare_output(value, *type);
   return ok();
 }
 

@@ -22,7 +22,9 @@ const char* const kAsDeclared = "declared";      // the value's own type
 
 const char* const kAdvice = "say what the outputs are: --custom-op DOMAIN::NAME=FUNCTION,SHAPES (onnxc --help)";
 
-// The text that stands for "dK.A".
+std::string operator_of(const Node& node) { return node.attr_string(kOperator, "custom operator"); }
+
+// What "dK.A" stands for.
 struct InputDim {
   size_t input = 0, axis = 0;
 };
@@ -72,8 +74,7 @@ class Outputs {
 
  private:
   Error wrong(const std::string& message) const {
-    return Error(ErrorKind::Usage, "--custom-op " + c_.node.attr_string(kOperator, "") + ": " + message,
-                 c_.node.where(), kAdvice);
+    return Error(ErrorKind::Usage, "--custom-op " + operator_of(c_.node) + ": " + message, c_.node.where(), kAdvice);
   }
 
   Status require_input(size_t k) const {
@@ -97,9 +98,9 @@ class Outputs {
     if (dim.is_overflow() || !divides_safely(dim))
       return wrong("dim " + rule->str() + " of output " + std::to_string(output) +
                    " divides by what may be 0, or overflows");
-    ONNXC_TRY(require_non_negative(
-        c_.node, dim,
-        "dim " + std::to_string(axis) + " of output " + std::to_string(output) + ", " + rule->str() + ", is negative"));
+    ONNXC_TRY(require_non_negative(c_.node, dim,
+                                   "dim " + std::to_string(axis) + " of output " + std::to_string(output) + " of " +
+                                       operator_of(c_.node) + ", " + rule->str() + ", is negative"));
     return std::optional(dim);
   }
 
@@ -132,7 +133,7 @@ Status keep_declared(InferContext& c, size_t i) {
   for (const Dim& dim : *c.outputs[i].shape) dim.collect_symbols(used);
   for (const std::string& symbol : used)
     if (!known.contains(symbol))
-      return c.unsupported("the model declares output " + std::to_string(i) + " of the custom operator as " +
+      return c.unsupported("the model declares output " + std::to_string(i) + " of " + operator_of(c.node) + " as " +
                                c.outputs[i].str() + ", and no input of the model has the dim " + symbol,
                            kAdvice);
   return ok();
@@ -143,8 +144,8 @@ Result<std::vector<OutputRule>> rules_of(const Node& node) {
   if (rules.size() == 1) rules.resize(node.num_outputs(), rules.front());
   if (rules.size() != node.num_outputs())
     return Error(ErrorKind::Usage,
-                 "--custom-op gives " + std::to_string(rules.size()) + " shapes, the node has " +
-                     std::to_string(node.num_outputs()) + " outputs",
+                 "--custom-op " + operator_of(node) + " gives " + std::to_string(rules.size()) +
+                     " shapes, the node has " + std::to_string(node.num_outputs()) + " outputs",
                  node.where(), kAdvice);
   if (node.has(kShapes)) return rules;
   const std::vector<std::string> declared = node.attr_strings(kDeclared);
@@ -159,7 +160,8 @@ Result<std::vector<OutputRule>> rules_of(const Node& node) {
 Status infer_custom_op(InferContext& c) {
   for (size_t i = 0; i < c.node.num_inputs(); ++i)
     if (c.has_input(i) && !c.in(i).is_tensor())
-      return c.unsupported("input " + std::to_string(i) + " is " + c.in(i).str() + ": custom operators take tensors");
+      return c.unsupported("input " + std::to_string(i) + " of " + operator_of(c.node) + " is " + c.in(i).str() +
+                           ": custom operators take tensors");
   ONNXC_ASSIGN(const std::vector<OutputRule> rules, rules_of(c.node));
   const std::vector<std::string> declared =
       c.node.has(kShapes) ? std::vector<std::string>{} : c.node.attr_strings(kDeclared);
@@ -180,7 +182,7 @@ class CustomOpLowering {
 
   Status run() {
     const std::string function = node_.attr_string(kFunction, "");
-    ONNXC_ASSIGN(const CustomOpSite site, describe_custom_op(node_, node_.attr_string(kOperator, ""), function, kOwn));
+    ONNXC_ASSIGN(const CustomOpSite site, describe_custom_op(node_, operator_of(node_), function, kOwn));
     description_ = c_.constant_buffer(site.description, {}, "custom_op");
     workspace_ = {Dim(site.workspace_bytes)};
     for (size_t i = 0; i < node_.num_inputs(); ++i) {
@@ -221,7 +223,7 @@ class CustomOpLowering {
     for (size_t i = 0; i < node_.num_inputs(); ++i)
       if (c_.has_input(i)) add_dims(call, "in" + std::to_string(i), c_.in_shape(i), {});
     Operation op = call.op();
-    op.note = node_.attr_string(kOperator, "");
+    op.note = operator_of(node_);
     c_.emit(std::move(op));
   }
 

@@ -204,6 +204,51 @@ def test_in_a_loop_and_a_branch(backend, runs):
     np.testing.assert_allclose(y, ((10 * X) * 2 + 1) * 2 + 1, rtol=1e-6)
 
 
+POSITIVE = "--custom-op=acme::Positive=acme_positive,[?]"
+
+
+@backends
+def test_values_that_grow_and_shrink_in_a_loop(backend, runs):
+    model = parse(
+        """
+        trips = Constant <value_int = 3> ()
+        y = Loop (trips, , x) <body = body (int64 i, bool c, float[L] v) => (bool d, float[M] w) {
+          d = Identity(c)
+          one = Constant <value_float = 1.0> ()
+          p = acme.Positive(v)
+          w = Sub(p, one)
+        }>""",
+        "float[L] x",
+        "float[M] y",
+    )
+    expected = X.ravel()
+    for _ in range(3):
+        expected = expected[expected > 0] - 1
+    (y,) = runs(model, POSITIVE, f"--backend={backend}", feeds={"x": X.ravel()}, host=True)
+    np.testing.assert_array_equal(y, expected)
+
+
+@backends
+def test_inputs_that_lie_within_others(backend, runs):
+    model = parse(
+        "a, b = Split <axis = 1, num_outputs = 2> (x)  c = acme.Scale <alpha = 2.0> (b)  y = Concat <axis = 1> (c, a)"
+    )
+    (y,) = runs(model, SCALE, f"--backend={backend}", feeds={"x": X}, host=True)
+    np.testing.assert_array_equal(y, np.concatenate([2 * X[:, 2:], X[:, :2]], 1))
+
+
+def test_result_that_is_an_index(runs):
+    model = parse(
+        """
+        zero = Constant <value_ints = [0]> ()  one = Constant <value_ints = [1]> ()  two = Constant <value_ints = [2]> ()
+        b = acme.Best(x)  end = Slice(b, one, two, zero)  y = Slice(x, zero, end, one)""",
+        "float[3, 4] x",
+        "float[3, M] y",
+    )
+    (y,) = runs(model, "--custom-op=acme::Best=acme_best,i64[d0.0]", feeds={"x": X}, host=True)
+    np.testing.assert_array_equal(y, X[:, :3])
+
+
 def test_function_of_the_model_is_replaced(runs):
     model = parse(AROUND)
     model.functions.append(
@@ -312,8 +357,10 @@ MISTAKES = {
     "no attribute": (AROUND, [SCALE + ",[units]"], 2, '"units" is neither a dim of an input'),
     "no integer": (AROUND, [SCALE + ",[alpha]"], 2, '"alpha" is neither a dim of an input'),
     "division": (AROUND, [SCALE + ",[4/d0.0]"], 2, "divides by what may be 0"),
-    "negative": (AROUND, [SCALE + ",[beta - 3, 4]"], 3, r"dim 0 of output 0, beta - 3, is negative"),
+    "negative": (AROUND, [SCALE + ",[beta - 3, 4]"], 3, r"dim 0 of output 0 of acme::Scale, beta - 3, is negative"),
     "too many rules": (AROUND, [SCALE + ",same;same"], 2, "gives 2 shapes, the node has 1 outputs"),
+    "overflow": ("y = acme.Scale(x)", [SCALE + ",[d0.0*4000000000, 4000000000]"], 3, "this size fits no machine"),
+    "sequence": ("s = SequenceConstruct(x)  y = acme.Scale(s)", [SCALE], 4, r"of acme::Scale is seq\(.*take tensors"),
     "undeclared dim": ("y = acme.Scale(x)", [SCALE], 4, "no input of the model has the dim M"),
     "graph": ("y = acme.Scale <g = g () => (float[1] z) { z = Identity(z0) }> (x)", [SCALE], 4, "is a graph"),
 }
