@@ -51,13 +51,15 @@ inline constexpr T kPi2 = T(1.57079632679489661923);
 template <class T>
 inline constexpr T kLn2 = T(0.693147180559945309417);
 
-// x rounded to an integer: 2^n bits of n, and n as a float. |x| < 2^(mantissa - 2).
-template <class V>
-ONNXC_INLINE IntVec<V> nearest(V x, V* as_float) {
+// n, the integer nearest to x * factor, also as a float. |x * factor| < 2^(mantissa - 2). What wants the bits of n +
+// Offset has them in one operation.
+template <int Offset = 0, class V>
+ONNXC_INLINE IntVec<V> nearest(V x, Elem<V> factor, V* as_float) {
   using F = Format<Elem<V>>;
-  const V t = x + F::magic;
-  *as_float = t - F::magic;
-  return bits_as<IntVec<V>>(t) - bits_as<IntVec<V>>(splat<V>(F::magic));
+  constexpr Elem<V> magic = F::magic + Offset;
+  const V t = madd(x, factor, magic);
+  *as_float = t - magic;
+  return bits_as<IntVec<V>>(bits_as<UintVec<V>>(t) - bits_as<UintVec<V>>(splat<V>(magic)));
 }
 template <class V>
 ONNXC_INLINE V int_to_float(IntVec<V> n) {  // |n| < 2^(mantissa - 2)
@@ -68,13 +70,18 @@ ONNXC_INLINE V int_to_float(IntVec<V> n) {  // |n| < 2^(mantissa - 2)
 template <class V>
 ONNXC_INLINE V power_of_two(IntVec<V> n) {
   using F = Format<Elem<V>>;
-  return bits_as<V>(bits_as<UintVec<V>>(n + F::bias) << F::mantissa);
+  return bits_as<V>((bits_as<UintVec<V>>(n) + F::bias) << F::mantissa);
 }
-// x * 2^n in two steps, so that n may be twice as large.
+// x * 2^n in two steps, so that n may be twice as large: wants the bits of n + kTwoBiases.
+template <class T>
+inline constexpr int kTwoBiases = 2 * Format<T>::bias;
 template <class V>
 ONNXC_INLINE V scale(V x, IntVec<V> n) {
-  const IntVec<V> half = n >> 1;
-  return x * power_of_two<V>(half) * power_of_two<V>(n - half);
+  using F = Format<Elem<V>>;
+  using U = typename F::Uint;
+  const UintVec<V> e = bits_as<UintVec<V>>(n) + kTwoBiases<Elem<V>>;
+  const UintVec<V> half = (e << (F::mantissa - 1)) & (~U(0) >> 1 >> F::mantissa << F::mantissa);
+  return x * bits_as<V>(half) * bits_as<V>((e << F::mantissa) - half);
 }
 template <class V>
 ONNXC_INLINE V clamp_keep_nan(V x, Elem<V> low, Elem<V> high) {
@@ -83,14 +90,25 @@ ONNXC_INLINE V clamp_keep_nan(V x, Elem<V> low, Elem<V> high) {
 }
 
 // ---- exponentials
-// x = n ln 2 + r, and e^r - 1.
-template <class V>
-ONNXC_INLINE V exp_reduced(V x, IntVec<V>* n) {
+// x = n ln 2 + r: gives r. n by the rules of `nearest`.
+template <int Offset, class V>
+ONNXC_INLINE V exp_reduce(V x, IntVec<V>* n) {
   using F = Format<Elem<V>>;
   V nf;
-  *n = nearest<V>(x * Elem<V>(1.44269504088896340736), &nf);
-  V r = madd(nf, Elem<V>(-F::ln2_hi), x);
-  r = madd(nf, Elem<V>(-F::ln2_lo), r);
+  *n = nearest<Offset>(x, Elem<V>(1.44269504088896340736), &nf);
+  return madd(nf, Elem<V>(-F::ln2_lo), madd(nf, Elem<V>(-F::ln2_hi), x));
+}
+// x = n ln 2 + r: gives e^r.
+template <int Offset, class V>
+ONNXC_INLINE V exp_reduced(V x, IntVec<V>* n) {
+  const V r = exp_reduce<Offset>(x, n);
+  const V slope = madd(r, Coefficients<Elem<V>>::exp(r), splat<V>(1));
+  return madd(r, slope, splat<V>(1));
+}
+// e^r - 1
+template <int Offset, class V>
+ONNXC_INLINE V expm1_reduced(V x, IntVec<V>* n) {
+  const V r = exp_reduce<Offset>(x, n);
   return madd(r * r, Coefficients<Elem<V>>::exp(r), r);
 }
 // e^x * 2^extra
@@ -98,8 +116,8 @@ template <class V>
 ONNXC_INLINE V exp_scaled(V x, int extra) {
   using F = Format<Elem<V>>;
   IntVec<V> n;
-  const V p = exp_reduced<V>(clamp_keep_nan<V>(x, F::exp_min, F::exp_max), &n);
-  return scale<V>(p + Elem<V>(1), n + extra);
+  const V p = exp_reduced<kTwoBiases<Elem<V>>>(clamp_keep_nan<V>(x, F::exp_min, F::exp_max), &n);
+  return scale<V>(p, n + extra);
 }
 template <class V>
 ONNXC_INLINE V exp(V x) {
@@ -111,16 +129,15 @@ ONNXC_INLINE V exp_of_negative(V x) {
   using F = Format<Elem<V>>;
   constexpr Elem<V> low = Elem<V>(sizeof(Elem<V>) == 4 ? -87.3 : -708.3);
   IntVec<V> n;
-  const V p = exp_reduced<V>(select(x < low, low, x), &n);
-  (void)F::bias;
-  return select(x < low, Elem<V>(0), (p + Elem<V>(1)) * power_of_two<V>(n));
+  const V p = exp_reduced<F::bias>(x, &n);
+  return select(x < low, Elem<V>(0), p * power_of_two<V>(n));
 }
 template <class V>
 ONNXC_INLINE V exp2(V x) {
   using F = Format<Elem<V>>;
   x = clamp_keep_nan<V>(x, F::exp2_min, F::exp2_max);
   V nf;
-  const IntVec<V> n = nearest<V>(x, &nf);
+  const IntVec<V> n = nearest<kTwoBiases<Elem<V>>>(x, Elem<V>(1), &nf);
   const V r = x - nf;
   return scale<V>(madd(r, Coefficients<Elem<V>>::exp2(r), splat<V>(1)), n);
 }
@@ -128,7 +145,7 @@ ONNXC_INLINE V exp2(V x) {
 template <class V>
 ONNXC_INLINE V expm1_small(V x) {
   IntVec<V> n;
-  const V p = exp_reduced<V>(x, &n);
+  const V p = expm1_reduced<Format<Elem<V>>::bias>(x, &n);
   const V s = power_of_two<V>(n);
   return madd(s, p, s - Elem<V>(1));
 }
@@ -136,7 +153,7 @@ template <class V>
 ONNXC_INLINE V expm1(V x) {
   using F = Format<Elem<V>>;
   IntVec<V> n;
-  const V p = exp_reduced<V>(clamp_keep_nan<V>(x, F::expm1_min, F::expm1_max), &n);
+  const V p = expm1_reduced<F::bias - 1>(clamp_keep_nan<V>(x, F::expm1_min, F::expm1_max), &n);
   const V s = power_of_two<V>(n - 1);
   const V r = madd(s, p, s - Elem<V>(0.5)) * Elem<V>(2);
   return select(abs(x) < Elem<V>(1e-30), x, r);
@@ -147,8 +164,8 @@ ONNXC_INLINE V exp_not_above_one(V x) {
   using F = Format<Elem<V>>;
   constexpr int most = F::bias / 2;
   IntVec<V> n;
-  const V p = exp_reduced<V>(select(x < F::exp_min, F::exp_min, x), &n);
-  return (p + Elem<V>(1)) * power_of_two<V>(n + most) * power_of_two<V>(IntVec<V>{} - most);
+  const V p = exp_reduced<F::bias + most>(select(x < F::exp_min, F::exp_min, x), &n);
+  return p * power_of_two<V>(n + most) * power_of_two<V>(IntVec<V>{} - most);
 }
 template <class V>
 ONNXC_INLINE V sigmoid(V x) {
@@ -161,9 +178,9 @@ ONNXC_INLINE V silu(V x) {
   using T = Elem<V>;
   constexpr bool single = sizeof(T) == 4;
   IntVec<V> n;
-  const V p = exp_reduced<V>(clamp_keep_nan<V>(-x, T(single ? -87.3 : -708.3), T(single ? 88.8 : 710.0)), &n);
-  const V s = power_of_two<V>(n);
-  return x / ((p + T(1)) * s + T(1));  // s may be infinite
+  const V p =
+      exp_reduced<Format<T>::bias>(clamp_keep_nan<V>(-x, T(single ? -87.3 : -708.3), T(single ? 88.8 : 710.0)), &n);
+  return x / madd(p, power_of_two<V>(n), splat<V>(1));  // the power may be infinite
 }
 template <class V>
 ONNXC_INLINE V tanh(V x) {
@@ -412,7 +429,7 @@ ONNXC_INLINE V erf(V x) {
   const V b = select(a > Format<T>::erf_end, Format<T>::erf_end, a);
   const V q = b * Coefficients<T>::erf(b);
   V nf;
-  const IntVec<V> n = nearest<V>(q, &nf);
+  const IntVec<V> n = nearest<Format<T>::bias>(q, T(1), &nf);
   const V r = q - nf, s = power_of_two<V>(n);
   return copysign<V>(madd(s, r * Coefficients<T>::exp2(r), s - T(1)), x);
 }

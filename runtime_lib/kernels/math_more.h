@@ -90,7 +90,7 @@ ONNXC_INLINE Reduced<T> reduce_circular(T x) {
     return huge;
   }
   T nf;
-  const auto n = nearest<T>(x * (T(1) / kPi2<T>), &nf);
+  const auto n = nearest(x, T(1) / kPi2<T>, &nf);
   T r = madd(nf, -F::pi_2_parts[0], x);
   r = madd(nf, -F::pi_2_parts[1], r);
   r = madd(nf, -F::pi_2_parts[2], r);
@@ -184,7 +184,7 @@ ONNXC_INLINE V exp_pair(Pair<V> x) {  // e^(high + low)
   const V h = clamp_keep_nan<V>(x.high, F::exp_min, F::exp_max);
   const V low = select(h == x.high, x.low, T(0));
   IntVec<V> n;
-  const V p = exp_reduced<V>(h, &n);
+  const V p = expm1_reduced<kTwoBiases<T>>(h, &n);
   return scale<V>(T(1) + (p + madd(p, low, low)), n);
 }
 // C's pow.

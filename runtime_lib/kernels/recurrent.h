@@ -25,8 +25,8 @@ namespace onnxc_kernels {
 template <class V>
 ONNXC_INLINE V sigmoid_gate(V x) {
   IntVec<V> n;
-  const V p = exp_reduced<V>(V{} - clamp_keep_nan<V>(x, -87.0f, 87.0f), &n);
-  return 1.0f / madd<V>(p + 1.0f, power_of_two<V>(n), splat<V>(1.0f));
+  const V p = exp_reduced<Format<float>::bias>(V{} - clamp_keep_nan<V>(x, -87.0f, 87.0f), &n);
+  return 1.0f / madd<V>(p, power_of_two<V>(n), splat<V>(1.0f));
 }
 template <class V>
 ONNXC_INLINE V clip_gate(V x, float limit) {
