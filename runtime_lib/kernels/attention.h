@@ -95,7 +95,7 @@ class AttentionHead {
     if (a_.mask) map_row<float>(s, s, seen, AddRow{at(a_.mask, a_.mask_rows, row)});
     fill(s, seen, whole, -kInfinity<float>);
     const float top = greatest(s, whole);
-    if (top == -kInfinity<float> && a_.zero_empty_rows) {
+    if (top == -kInfinity<float> && a_.zero_empty_rows && !holds_nan(s, seen)) {
       fill(s, 0, a_.cols, 0);
       return 0;
     }
@@ -103,6 +103,12 @@ class AttentionHead {
     sums.take_mapped(s, s, whole, ExpOf<float>{top}, Plus{});
     fill(s, seen, a_.cols, 0);
     return 1 / sums.tree(Plus{});
+  }
+  static ONNXC_INLINE bool holds_nan(const float* s, int64_t end) {
+    bool any = false;
+    ONNXC_ROLLED
+    for (int64_t c = 0; c < end; ++c) any |= s[c] != s[c];
+    return any;
   }
   static ONNXC_INLINE void fill(float* s, int64_t from, int64_t end, float value) {
     ONNXC_ROLLED

@@ -86,10 +86,10 @@ struct Plus {
     return a + b;
   }
 };
-struct Larger {
+struct Larger {  // of numbers: a NaN as b is passed over
   template <class V>
   ONNXC_INLINE V operator()(V a, V b) const {
-    return max<V>(a, b);
+    return select(b > a, b, a);
   }
 };
 template <class T>
@@ -110,7 +110,8 @@ struct SquareOf {  // (x - mean)^2
   }
 };
 
-// The greatest of x[0 .. n - 1], NaN if there is one; in four vectors at least, so that none waits for itself.
+// The greatest number of x[0 .. n - 1], -inf if all are NaN (the sum of exponentials tells of these); in four vectors
+// at least, so that none waits for itself.
 template <class T>
 ONNXC_INLINE T greatest(const T* x, int64_t n) {
   constexpr int count = Sixteen<T>::count, chains = count < 4 ? 4 / count : 1;
@@ -123,14 +124,16 @@ ONNXC_INLINE T greatest(const T* x, int64_t n) {
     ONNXC_UNROLL
     for (int c = 0; c < chains; ++c) {
       ONNXC_UNROLL
-      for (int j = 0; j < count; ++j) top[c].v[j] = max(top[c].v[j], load<Wide<T>>(x + i + c * 16 + j * kLanes<T>));
+      for (int j = 0; j < count; ++j) {
+        top[c].v[j] = Larger{}(top[c].v[j], load<Wide<T>>(x + i + c * 16 + j * kLanes<T>));
+      }
     }
   }
   top[0].take(x + i, n - i, Identity{}, Larger{});
   ONNXC_UNROLL
   for (int c = 1; c < chains; ++c) {
     ONNXC_UNROLL
-    for (int j = 0; j < count; ++j) top[0].v[j] = max(top[0].v[j], top[c].v[j]);
+    for (int j = 0; j < count; ++j) top[0].v[j] = Larger{}(top[0].v[j], top[c].v[j]);
   }
   return top[0].tree(Larger{});
 }

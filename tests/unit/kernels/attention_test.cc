@@ -101,6 +101,10 @@ TEST(AttentionTest, RowsThatSeeNothing) {
   run(a, y.data(), ones.data(), ones.data(), ones.data(), mask.data());
   EXPECT_EQ(y[0], 0.0f);
   EXPECT_EQ(y[4], 1.0f);
+  const std::vector<float> with_nan = {-INFINITY, NAN, -INFINITY, 0, 0, 0};
+  run(a, y.data(), ones.data(), ones.data(), ones.data(), with_nan.data());
+  EXPECT_TRUE(std::isnan(y[0]));
+  EXPECT_EQ(y[4], 1.0f);
 }
 
 }  // namespace
