@@ -119,8 +119,25 @@ ONNXC_INLINE V exp_scaled(V x, int extra) {
   const V p = exp_reduced<kTwoBiases<Elem<V>>>(clamp_keep_nan<V>(x, F::exp_min, F::exp_max), &n);
   return scale<V>(p, n + extra);
 }
+#if defined(ONNXC_BITCODE) && ONNXC_LEVEL == 4
+#define ONNXC_SCALE_IS_CALLED 1
+// x * 2^n for a whole n. In loops the compiler has AVX-512's instruction for it: compiler/emit/llvm/vector_forms.h.
+extern "C" __attribute__((noinline, const, visibility("hidden"))) float onnxc_scale_f32(float x, float n) {
+  float same;
+  return scale<float>(x, nearest<kTwoBiases<float>>(n, 1.0f, &same));
+}
+#else
+#define ONNXC_SCALE_IS_CALLED 0
+#endif
 template <class V>
 ONNXC_INLINE V exp(V x) {
+#if ONNXC_SCALE_IS_CALLED
+  if constexpr (kLanesOf<V> == 1 && sizeof(V) == sizeof(float)) {
+    int32_t n;
+    const float p = exp_reduced<0>(clamp_keep_nan<float>(x, Format<float>::exp_min, Format<float>::exp_max), &n);
+    return onnxc_scale_f32(p, int_to_float<float>(n));
+  }
+#endif
   return exp_scaled<V>(x, 0);
 }
 // e^x for x in [-87, 88] ([-708, 709]) or below, where it is 0; the fast form for softmax and gates.

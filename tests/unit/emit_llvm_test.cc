@@ -197,6 +197,24 @@ TEST(ExprSemantics, KernelFunctionsInLoops) {
   for (size_t i = 0; i < 100; ++i) EXPECT_NEAR((*result)[0].as<float>()[i], std::exp(a[i]), 2e-6 * std::exp(a[i]));
 }
 
+// In vectors, in what a vector leaves over, and in scalar code, whatever scales the result: the same bits.
+TEST(ExprSemantics, ExpGivesTheSameBitsInVectors) {
+  std::vector<float> a = {kInf, -kInf, 0.0f, -0.0f, 88.722836f, 88.722847f, -87.4f, -103.97f, -103.98f, -1e30f, 1e30f};
+  for (int i = 0; a.size() < 4099; ++i) a.push_back(static_cast<float>(i) * 0.06f - 120.0f);
+  const auto n = static_cast<int64_t>(a.size());
+  Builder p;
+  const BufferId x = p.input("x", Elem::F32, {n}), y = p.output("y", Elem::F32, {n});
+  p.nest({loop("i", n, {{Store{y, {var("i")}, expr::unary(ExprOp::Exp, p.load(x, {var("i")})), nullptr}}})});
+  auto vectors = run(p.program, {Tensor::f32({n}, a)}), scalars = run(p.program, {Tensor::f32({n}, a)}, "native", 0);
+  ASSERT_TRUE(vectors.ok() && scalars.ok()) << text(vectors) << text(scalars);
+  for (size_t i = 0; i < a.size(); ++i) {
+    const float got = (*vectors)[0].as<float>()[i], want = std::exp(a[i]);
+    EXPECT_EQ(got, (*scalars)[0].as<float>()[i]) << a[i];
+    EXPECT_TRUE(got == want || std::fabs(got - want) <= 1e-6f * want + 1e-44f) << a[i] << ": " << got;
+  }
+  EXPECT_EQ((*vectors)[0].as<float>()[0], kInf);
+}
+
 // Padding by an index that is out of range in the arm not taken.
 TEST(Nest, SelectReadsOnlyTheArmTaken) {
   Builder p;
@@ -472,6 +490,26 @@ TEST(EmitLlvm, LanesOfTheBlockedLayoutAreOneVector) {
   const std::string ir = optimised_ir(p.program);
   EXPECT_NE(ir.find("fmul <16 x float>"), std::string::npos) << ir;
   EXPECT_EQ(ir.find("gather"), std::string::npos);
+}
+
+// Alone, and in the 8 lanes of a sum.
+TEST(EmitLlvm, ExpScalesByOneInstruction) {
+  Builder p;
+  const BufferId x = p.input("x", Elem::F32, {256}), y = p.output("y", Elem::F32, {256});
+  const BufferId total = p.output("total", Elem::F32, {1});
+  const Expr e = expr::unary(ExprOp::Exp, p.load(x, {var("i")}));
+  p.nest({loop("i", 256, {{Store{y, {var("i")}, e, nullptr}}})});
+  Reduce sum;
+  sum.name = "s";
+  sum.op = ReduceOp::Add;
+  sum.lanes = 8;
+  sum.vars = {{"i", 256}};
+  sum.value = e;
+  p.nest({Stmt{sum}, {Store{total, {expr::int_constant(Elem::I64, 0)}, expr::let("s", Elem::F32), nullptr}}});
+  const std::string ir = optimised_ir(p.program);
+  EXPECT_NE(ir.find("call <16 x float> @llvm.x86.avx512.mask.scalef.ps.512"), std::string::npos) << ir;
+  EXPECT_NE(ir.find("call <8 x float> @llvm.x86.avx512.mask.scalef.ps.256"), std::string::npos) << ir;
+  EXPECT_EQ(ir.find("onnxc_scale_f32"), std::string::npos) << ir;
 }
 
 // LLVM casts vectors to 32 bits only.

@@ -14,6 +14,8 @@
 
 #include <algorithm>
 
+#include "compiler/emit/llvm/vector_forms.h"
+
 namespace onnxc::emit {
 
 namespace {
@@ -65,6 +67,7 @@ Result<std::unique_ptr<llvm::TargetMachine>> make_target_machine(const Target& t
 void optimise(llvm::Module& module, llvm::TargetMachine& machine, const Options& options,
               const std::vector<std::string>& public_names) {
   hide_all_but(module, public_names);
+  add_vector_forms(module);
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager cgscc;
@@ -75,6 +78,8 @@ void optimise(llvm::Module& module, llvm::TargetMachine& machine, const Options&
   if (options.opt_level >= 1)  // identical nests (of identical layers) are optimised and generated once
     builder.registerPipelineStartEPCallback(
         [](llvm::ModulePassManager& passes, llvm::OptimizationLevel) { passes.addPass(llvm::MergeFunctionsPass()); });
+  builder.registerOptimizerLastEPCallback(
+      [](llvm::ModulePassManager& last, llvm::OptimizationLevel) { inline_vector_forms(last); });
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(cgscc);
   builder.registerFunctionAnalyses(functions);
