@@ -41,6 +41,11 @@ def external_stamp(content: bytes, folder: pathlib.Path) -> list[list]:
     return stamp
 
 
+def linked_stamp(files: list[str]) -> list[list]:
+    """[path, digest of the content] of files that are linked into the model; those that are not there are the compiler's to tell."""
+    return [[path, content_digest(pathlib.Path(path).read_bytes())] for path in files if os.path.isfile(path)]
+
+
 @functools.cache
 def cpu_digest() -> str:
     """Of the CPU's model and features: code is made for this very one."""

@@ -5,6 +5,7 @@ What has no meaning for a compiled model (its memory patterns, say) is kept and 
 """
 
 import enum
+import os
 
 
 class GraphOptimizationLevel(enum.IntEnum):
@@ -70,6 +71,8 @@ class SessionOptions(_Checked):
     def __init__(self):
         super().__init__()
         object.__setattr__(self, "_free_dims", {})
+        object.__setattr__(self, "_custom_ops", {})
+        object.__setattr__(self, "_linked_files", [])
 
     def add_session_config_entry(self, key: str, value: str) -> None:
         self._entries[key] = value
@@ -82,6 +85,22 @@ class SessionOptions(_Checked):
     def add_free_dimension_override_by_name(self, name: str, value: int) -> None:
         """Fixes a named dimension, as onnxc's --dim does."""
         self._free_dims[name] = int(value)
+
+    def add_custom_op(self, operator: str, function: str, file: str | os.PathLike, shapes: str = "") -> None:
+        """Lets a C function compute the operator "DOMAIN::NAME", as onnxc's --custom-op and --link do. `file`: the object, archive
+        or shared library (with a SONAME) that has it; `shapes`: what the outputs are, see `onnxc --help`."""
+        self._custom_ops[operator] = f"{function},{shapes}" if shapes else function
+        path = os.path.abspath(file)
+        if path not in self._linked_files:
+            self._linked_files.append(path)
+
+    @property
+    def custom_ops(self) -> dict[str, str]:
+        return dict(self._custom_ops)
+
+    @property
+    def linked_files(self) -> list[str]:
+        return list(self._linked_files)
 
     @property
     def free_dimension_overrides(self) -> dict[str, int]:

@@ -4,6 +4,7 @@ A .so is loaded as it is. A .onnx file (or its bytes) is described by the compil
 into the cache: at once when all its dims are known, otherwise at the first run with each new set of input shapes.
 """
 
+import ctypes
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ from onnxc.options import RunOptions, SessionOptions
 
 _PROVIDERS = ["CPUExecutionProvider"]
 _ELF = b"\x7fELF"
+_SHARED = 3  # e_type of a shared library
 _SEQUENCE, _OPTIONAL, _OF_SEQUENCE = 3, 5, 2  # onnxc_kind, onnxc_value_info.flags
 
 
@@ -117,7 +119,7 @@ class InferenceSession:
         self._source = compiler.Source(path or "<bytes>", path, None if path else content)
         if not content:
             raise compiler.load_failure(self._source, errors.InvalidArgument, "No graph was found in the protobuf.")
-        stamp = identity.external_stamp(content, folder)
+        stamp = identity.external_stamp(content, folder) + identity.linked_stamp(self._options.linked_files)
         digest = identity.content_digest(content)
         self._key_of = lambda arguments: identity.key(digest, stamp, arguments)
         self._load_description()
@@ -133,7 +135,8 @@ class InferenceSession:
 
     def _load_description(self) -> None:
         fixed = [f"--dim={name}={value}" for name, value in sorted(self._options.free_dimension_overrides.items())]
-        self._fixed_dims = fixed
+        fixed += [f"--custom-op={name}={told}" for name, told in sorted(self._options.custom_ops.items())]
+        self._fixed = fixed
         name = self._key_of(["--describe", *fixed]) + ".json"
         text = cache.get_text(name, lambda: json.dumps(compiler.describe(self._source, fixed)))
         described = json.loads(text)
@@ -147,9 +150,11 @@ class InferenceSession:
             self._source = None  # may hold the whole model
 
     def _compile(self, shapes: list[str]) -> "_Program":
-        arguments = [*self._fixed_dims, *shapes]
+        linked = self._options.linked_files
+        arguments = [*self._fixed, *shapes, *(f"--link={path}" for path in linked)]
         name = self._key_of(arguments) + ".so"
         path = cache.get(name, lambda output: compiler.compile_model(self._source, output, arguments))
+        _load_shared_libraries(linked)
         return _Program(path, self._options)
 
     def _program_for(self, arrays: list[numpy.ndarray]) -> "_Program":
@@ -205,6 +210,18 @@ def _read(path: str) -> bytes:
         raise errors.InvalidProtobuf.of(f"Load model from {path} failed:Protobuf parsing failed.") from None
     except OSError as error:
         raise errors.Fail.of(f"Load model from {path} failed:{error.strerror}") from None
+
+
+def _load_shared_libraries(paths: list[str]) -> None:
+    """A compiled model in the cache does not find what it is linked with, unless it is loaded already."""
+    for path in paths:
+        with open(path, "rb") as file:
+            header = file.read(17)
+        if header[:4] == _ELF and header[16] == _SHARED:
+            try:
+                ctypes.CDLL(path)
+            except OSError as error:
+                raise errors.Fail.of(f"Load library {path} failed:{error}") from None
 
 
 def _arg_of_info(name: str, kind: int, elem: int, dims: list | None, flags: int) -> NodeArg:

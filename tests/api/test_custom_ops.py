@@ -407,3 +407,39 @@ def test_same_bytes_each_time(compiled):
     first = path.read_bytes()
     path, _ = compiled(parse(AROUND), SCALE)
     assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize("link", ["functions.o", "libfunctions.a", "libnamed.so"])
+@pytest.mark.parametrize("dims", ["N, 4", "3, 4"])
+def test_session_of_a_model_file(link, dims, functions):
+    if link == "libnamed.so":
+        run("cc", "-shared", functions / "functions.o", "-lm", f"-Wl,-soname,{link}", "-o", functions / link)
+    model = parse("a = acme.Scale <alpha = 3.0> (x)  y = acme.Best(a)", f"float[{dims}] x", "int64[M] y")
+    options = onnxc.SessionOptions()
+    options.add_custom_op("acme::Scale", "acme_scale", functions / link)
+    options.add_custom_op("acme::Best", "acme_best", functions / link, "i64[d0.0]")
+    session = onnxc.InferenceSession(model.SerializeToString(), options)
+    np.testing.assert_array_equal(session.run(None, {"x": X})[0], [3, 3, 3])
+
+
+def test_session_compiles_anew_when_a_file_changes(functions, tmp_path):
+    model = parse("y = acme.Scale(x)", "float[1] x", "float[1] y").SerializeToString()
+    results = []
+    for factor in (2, 5):
+        (tmp_path / "scale.c").write_text(
+            "#include <onnxc/custom_op.h>\nint32_t acme_scale(const onnxc_custom_op* op) {\n"
+            f"((float*)op->outputs[0].data)[0] = {factor} * ((const float*)op->inputs[0].data)[0]; return 0; }}\n"
+        )
+        run("cc", "-fPIC", f"-I{INCLUDE}", "-c", tmp_path / "scale.c", "-o", tmp_path / "scale.o")
+        options = onnxc.SessionOptions()
+        options.add_custom_op("acme::Scale", "acme_scale", tmp_path / "scale.o")
+        results += onnxc.InferenceSession(model, options).run(None, {"x": np.ones(1, np.float32)})
+    assert results == [2, 5]
+
+
+def test_session_with_a_file_that_is_not_there():
+    options = onnxc.SessionOptions()
+    options.add_custom_op("acme::Scale", "acme_scale", "nowhere.o")
+    model = parse("y = acme.Scale(x)", "float[1] x", "float[1] y").SerializeToString()
+    with pytest.raises(onnxc.Fail, match="nowhere.o: cannot be read"):
+        onnxc.InferenceSession(model, options)
