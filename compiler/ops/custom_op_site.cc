@@ -16,7 +16,7 @@ class SiteWriter {
     for (const auto& [name, attr] : node_.attrs) {
       if (name.starts_with(own)) continue;
       onnxc_site_attribute a{add_text(name), 0, 1, 0};
-      ONNXC_TRY(std::visit([&](const auto& value) { return add(name, value, a); }, attr));
+      ONNXC_TRY(add(name, attr, a));
       attributes_.push_back(a);
       workspace_ += sizeof(onnxc_attribute);
     }
@@ -71,23 +71,15 @@ class SiteWriter {
     a.data = add_list(list);
     return ok();
   }
-  Status add(const std::string&, int64_t v, onnxc_site_attribute& a) {
-    return set(a, ONNXC_ATTRIBUTE_INT, std::vector<int64_t>{v});
-  }
-  Status add(const std::string&, float v, onnxc_site_attribute& a) {
-    return set(a, ONNXC_ATTRIBUTE_FLOAT, std::vector<float>{v});
-  }
-  Status add(const std::string&, const std::vector<int64_t>& v, onnxc_site_attribute& a) {
-    return set(a, ONNXC_ATTRIBUTE_INTS, v);
-  }
-  Status add(const std::string&, const std::vector<float>& v, onnxc_site_attribute& a) {
-    return set(a, ONNXC_ATTRIBUTE_FLOATS, v);
-  }
-  Status add(const std::string&, const std::string& v, onnxc_site_attribute& a) {
-    return set_texts(a, ONNXC_ATTRIBUTE_STRING, {v});
-  }
-  Status add(const std::string&, const std::vector<std::string>& v, onnxc_site_attribute& a) {
-    return set_texts(a, ONNXC_ATTRIBUTE_STRINGS, v);
+  Status add(const std::string& name, const Attr& attr, onnxc_site_attribute& a) {
+    if (const auto* v = std::get_if<int64_t>(&attr)) return set(a, ONNXC_ATTRIBUTE_INT, std::vector<int64_t>{*v});
+    if (const auto* v = std::get_if<float>(&attr)) return set(a, ONNXC_ATTRIBUTE_FLOAT, std::vector<float>{*v});
+    if (const auto* v = std::get_if<std::vector<int64_t>>(&attr)) return set(a, ONNXC_ATTRIBUTE_INTS, *v);
+    if (const auto* v = std::get_if<std::vector<float>>(&attr)) return set(a, ONNXC_ATTRIBUTE_FLOATS, *v);
+    if (const auto* v = std::get_if<std::string>(&attr)) return set_texts(a, ONNXC_ATTRIBUTE_STRING, {*v});
+    if (const auto* v = std::get_if<std::vector<std::string>>(&attr)) return set_texts(a, ONNXC_ATTRIBUTE_STRINGS, *v);
+    if (const auto* v = std::get_if<Tensor>(&attr)) return set_tensor(name, *v, a);
+    return refuse(name, "a graph, a type, or a list of tensors");
   }
   Status set_texts(onnxc_site_attribute& a, onnxc_attribute_type type, const std::vector<std::string>& list) {
     std::vector<onnxc_site_text> texts;
@@ -95,7 +87,7 @@ class SiteWriter {
     workspace_ += static_cast<int64_t>(list.size() * sizeof(onnxc_string));
     return set(a, type, texts);
   }
-  Status add(const std::string& name, const Tensor& t, onnxc_site_attribute& a) {
+  Status set_tensor(const std::string& name, const Tensor& t, onnxc_site_attribute& a) {
     if (t.elem() == Elem::String) return refuse(name, "a tensor of strings");
     if (t.dims().size() > ONNXC_MAX_RANK) return refuse(name, "a tensor of more than 8 dims");
     onnxc_site_tensor tensor = {type_of(t.elem(), t.dims().size()), {}, add_bytes(t.raw(), t.bytes())};
@@ -104,10 +96,6 @@ class SiteWriter {
     a.type = ONNXC_ATTRIBUTE_TENSOR;
     a.data = add_bytes(&tensor, sizeof tensor);
     return ok();
-  }
-  template <class Other>
-  Status add(const std::string& name, const Other&, onnxc_site_attribute&) {
-    return refuse(name, "a graph, a type, or a list of tensors");
   }
   Error refuse(const std::string& name, const std::string& what) const {
     return Error(ErrorKind::Unsupported,
