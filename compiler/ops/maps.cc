@@ -1,5 +1,6 @@
-// ZipMap and DictVectorizer (ai.onnx.ml: onnx/docs/Operators-ml.md): maps that leave and enter a model. A compiled
-// model has tensors of their values there, and metadata that tell the keys. Tested by tests/api/test_strings.py.
+// ZipMap, DictVectorizer and CastMap (ai.onnx.ml: onnx/docs/Operators-ml.md): maps that leave and enter a model. A
+// compiled model has tensors of their values there, and metadata that tell the keys. Tested by
+// tests/api/test_strings.py.
 #include <algorithm>
 
 #include "compiler/ops/classifiers.h"
@@ -83,16 +84,59 @@ Status infer_dict_vectorizer(InferContext& c) {
   return c.set(0, x.inner->elem, {Dim(1), Dim(keys.numel())}), ok();
 }
 
-Status decompose_dict_vectorizer(Graph& graph, Node& node) {
+// The model's input becomes the row of values at `keys`, a JSON list (empty: at all that are fed, in ascending order).
+Status feed_row(Graph& graph, const Node& node, std::string keys, const Dim& count) {
   Value* const map = node.input(0);
   if (graph.parent || std::ranges::find(graph.inputs, map) == graph.inputs.end() || map->users.size() != 1 ||
       graph.is_output(map))
     return Error(ErrorKind::Unsupported,
                  "its input is not an input of the model that only it reads, which is not supported yet", node.where());
+  graph.metadata["dictvectorizer." + map->name] = std::move(keys);
+  map->type = Type::tensor(map->type.inner->elem, {Dim(1), count});
+  return ok();
+}
+
+Status decompose_dict_vectorizer(Graph& graph, Node& node) {
   ONNXC_ASSIGN(const Tensor keys, vocabulary_of(node));
-  graph.metadata["dictvectorizer." + map->name] = json_list(keys);
-  map->type = node.output()->type;
-  GraphWriter(graph, node).replace({map});
+  ONNXC_TRY(feed_row(graph, node, json_list(keys), Dim(keys.numel())));
+  GraphWriter(graph, node).replace({node.input(0)});
+  return ok();
+}
+
+// ---- CastMap: values of a map from integers, of a type of the node's; at the place of its key each (SPARSE), or all
+
+bool is_sparse(const Node& n) { return n.attr_string("map_form", "DENSE") == "SPARSE"; }
+
+std::optional<Elem> cast_of(const Node& n) {
+  const std::string to = n.attr_string("cast_to", "TO_FLOAT");
+  if (to == "TO_FLOAT") return Elem::F32;
+  if (to == "TO_INT64") return Elem::I64;
+  return to == "TO_STRING" ? std::optional(Elem::String) : std::nullopt;
+}
+
+Status infer_cast_map(InferContext& c) {
+  constexpr int64_t kMostPlaces = 1 << 16;  // they stand in the metadata one by one
+  if (!c.has_input(0)) return c.invalid("input 0 is missing");
+  const Type& x = c.in(0);
+  if (x.kind != Type::Kind::Map || x.elem != Elem::I64 || !x.inner->is_tensor())
+    return c.invalid("the input must be a map from i64 to numbers or strings, not " + x.str());
+  const auto to = cast_of(c.node);
+  if (!to) return c.invalid("cast_to must be TO_FLOAT, TO_INT64 or TO_STRING");
+  const int64_t places = c.node.attr_int("max_map", 1);
+  if (is_sparse(c.node) && (places < 1 || places > kMostPlaces))
+    return c.unsupported("max_map = " + std::to_string(places) + "; only 1 to 65536 places are supported");
+  return c.set(0, *to, {Dim(1), is_sparse(c.node) ? Dim(places) : c.unknown("keys")}), ok();
+}
+
+Status decompose_cast_map(Graph& graph, Node& node) {
+  std::vector<int64_t> places;
+  if (is_sparse(node))
+    for (int64_t i = 0; i < node.attr_int("max_map", 1); ++i) places.push_back(i);
+  const auto count = static_cast<int64_t>(places.size());
+  const Dim keys = count > 0 ? Dim(count) : Dim::symbol(node.input(0)->name + ".keys");
+  ONNXC_TRY(feed_row(graph, node, json_list(Tensor::i64({count}, places)), keys));
+  GraphWriter w(graph, node);
+  w.replace({w.cast(node.input(0), *cast_of(node))});
   return ok();
 }
 
@@ -103,5 +147,6 @@ OP(DictVectorizer) = {.name = "DictVectorizer",
                       .domain = kDomain,
                       .infer = infer_dict_vectorizer,
                       .decompose = decompose_dict_vectorizer};
+OP(CastMap) = {.name = "CastMap", .domain = kDomain, .infer = infer_cast_map, .decompose = decompose_cast_map};
 
 }  // namespace onnxc

@@ -48,7 +48,7 @@ def _as_value(name: str, value: object, arg: NodeArg | None) -> numpy.ndarray | 
     """An array; of a sequence a list of arrays; None where an optional holds nothing."""
     if arg is not None and arg.is_optional and value is None:
         return None
-    if arg is not None and arg.keys:
+    if arg is not None and arg.keys is not None:
         return _row_of_map(value, arg)
     if arg is None or not arg.is_sequence:
         return _as_array(name, value, arg)
@@ -74,14 +74,15 @@ def _row_of_map(value: object, arg: NodeArg) -> numpy.ndarray:
         raise RuntimeError(
             f"Unexpected key type  {type(first)}, it cannot be linked to C type int64_t for input '{arg.name}'."
         )
-    if isinstance(first, str) != isinstance(arg.keys[0], str):
+    if isinstance(first, str) != arg.type.startswith("map(string"):
         actual = "string" if isinstance(first, str) else "int64"
         raise errors.InvalidArgument.of(
             f"Unexpected input data type. Actual: ((map({actual},tensor(float)))) , expected: (({arg.type}))"
         )
-    row = numpy.full((1, len(arg.keys)), "" if arg.dtype == object else 0, arg.dtype)
+    keys = arg.keys or sorted(value)
+    row = numpy.full((1, len(keys)), "" if arg.dtype == object else 0, arg.dtype)
     with numpy.errstate(over="ignore"):
-        for place, key in enumerate(arg.keys):
+        for place, key in enumerate(keys):
             if key in value:
                 row[0, place] = _value_of_map(value[key], arg)
     return row

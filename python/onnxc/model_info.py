@@ -22,11 +22,13 @@ class NodeArg:
     ):
         self._name, self._type = name, type
         self.is_sequence, self.is_optional = is_sequence, is_optional
-        self.keys = keys  # of a map, whose values the model takes as a row in this order
+        self.keys = (
+            keys  # of a map, whose values the model takes as a row in this order; empty: all, in ascending order
+        )
         self.dims = dims  # None: not even the rank is known; of a sequence or optional: of its elements
         self.elem = elem  # the number of the element type
         self.dtype = elements.DTYPES.get(elem)
-        self.static_shape = tuple(dims) if self.is_static() and not self.is_list and not keys else None
+        self.static_shape = tuple(dims) if self.is_static() and not self.is_list and keys is None else None
 
     @property
     def name(self) -> str:
@@ -38,7 +40,7 @@ class NodeArg:
 
     @property
     def shape(self) -> list:
-        return [] if self.is_sequence or self.keys else list(self.dims or [])
+        return [] if self.is_sequence or self.keys is not None else list(self.dims or [])
 
     @property
     def is_list(self) -> bool:
@@ -47,7 +49,9 @@ class NodeArg:
 
     def is_static(self) -> bool:
         """Whether the model can be compiled without seeing it."""
-        return self.is_list or self.dims is not None and all(isinstance(dim, int) for dim in self.dims)
+        if self.is_list or self.keys is not None:
+            return True
+        return self.dims is not None and all(isinstance(dim, int) for dim in self.dims)
 
     def __repr__(self) -> str:
         return f"NodeArg(name='{self.name}', type='{self.type}', shape={self.shape})"

@@ -242,7 +242,7 @@ def _map_keys(pairs: dict[str, str], kind: str) -> dict[str, list]:
 
 
 def _key_type(keys: list) -> str:
-    return "string" if isinstance(keys[0], str) else "int64"
+    return "string" if keys and isinstance(keys[0], str) else "int64"
 
 
 def _with_keys(arg: NodeArg, keys: dict[str, list]) -> NodeArg:
@@ -256,7 +256,7 @@ def _fed_by_map(arg: NodeArg, keys: dict[str, list]) -> NodeArg:
     if own is None:
         return arg
     type = f"map({_key_type(own)},tensor({elements.NAMES[arg.elem]}))"
-    return NodeArg(arg.name, type, [1, len(own)], arg.elem, keys=own)
+    return NodeArg(arg.name, type, [1, len(own) or None], arg.elem, keys=own)
 
 
 def _metadata(pairs: dict[str, str]) -> ModelMetadata:

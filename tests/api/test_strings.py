@@ -78,13 +78,13 @@ def test_maps_as_onnx_runtime(key, labels):
     np.testing.assert_array_equal(z, y)
 
 
-def vectorizer(key, value, **vocabulary):
+def model_of_map(key, value, op="DictVectorizer", result=None, **attributes):
     map_type = onnx.helper.make_map_type_proto(key, onnx.helper.make_tensor_type_proto(value, []))
     nodes = [
-        onnx.helper.make_node("DictVectorizer", ["x"], ["row"], domain="ai.onnx.ml", **vocabulary),
+        onnx.helper.make_node(op, ["x"], ["row"], domain="ai.onnx.ml", **attributes),
         onnx.helper.make_node("Identity", ["row"], ["y"]),
     ]
-    y = onnx.helper.make_tensor_value_info("y", value, None)
+    y = onnx.helper.make_tensor_value_info("y", result or value, None)
     graph = onnx.helper.make_graph(nodes, "g", [onnx.helper.make_value_info("x", map_type)], [y])
     opsets = [onnx.helper.make_opsetid("", 21), onnx.helper.make_opsetid("ai.onnx.ml", 3)]
     return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
@@ -106,7 +106,7 @@ MAPS = [
 
 @pytest.mark.parametrize("feed", range(len(MAPS)))
 def test_maps_that_go_in_as_onnx_runtime(feed):
-    model = vectorizer(STRING, FLOAT, string_vocabulary=["a", "é", "c"])
+    model = model_of_map(STRING, FLOAT, string_vocabulary=["a", "é", "c"])
     real, ours = onnxruntime.InferenceSession(model), onnxc.InferenceSession(model)
     assert str(ours.get_inputs()[0]) == str(real.get_inputs()[0])
     wanted, got = outcome(real, {"x": MAPS[feed]}), outcome(ours, {"x": MAPS[feed]})
@@ -117,9 +117,21 @@ def test_maps_that_go_in_as_onnx_runtime(feed):
 @pytest.mark.parametrize(
     "model, feed, wanted",
     [
-        (vectorizer(INT64, STRING, int64_vocabulary=[5, -1]), {5: "é", 7: "b"}, [["é", ""]]),
-        (vectorizer(INT64, DOUBLE, int64_vocabulary=[5, -1]), {-1: 0.1}, [[0, 0.1]]),
-        (vectorizer(STRING, INT64, string_vocabulary=["a", "b"]), {"b": 2**40}, [[0, 2**40]]),
+        (model_of_map(INT64, STRING, int64_vocabulary=[5, -1]), {5: "é", 7: "b"}, [["é", ""]]),
+        (model_of_map(INT64, DOUBLE, int64_vocabulary=[5, -1]), {-1: 0.1}, [[0, 0.1]]),
+        (model_of_map(STRING, INT64, string_vocabulary=["a", "b"]), {"b": 2**40}, [[0, 2**40]]),
+        (model_of_map(INT64, STRING, "CastMap", FLOAT), {7: "0.5", -2: "3"}, [[3, 0.5]]),
+        (model_of_map(INT64, FLOAT, "CastMap", INT64, cast_to="TO_INT64"), {1: 2.5, 0: -1.0}, [[-1, 2]]),
+        (
+            model_of_map(INT64, FLOAT, "CastMap", map_form="SPARSE", max_map=4),
+            {2: 0.5, 0: 3.0, 9: 1.0},
+            [[3, 0, 0.5, 0]],
+        ),
+        (
+            model_of_map(INT64, STRING, "CastMap", cast_to="TO_STRING", map_form="SPARSE", max_map=3),
+            {1: "é"},
+            [["", "é", ""]],
+        ),
     ],
 )
 def test_maps_of_other_types(tmp_path, model, feed, wanted):
@@ -129,7 +141,7 @@ def test_maps_of_other_types(tmp_path, model, feed, wanted):
 
 def test_compiled_model_of_a_map(tmp_path):
     source, artefact = tmp_path / "model.onnx", tmp_path / "model.so"
-    source.write_bytes(vectorizer(INT64, FLOAT, int64_vocabulary=[5, -1]))
+    source.write_bytes(model_of_map(INT64, FLOAT, int64_vocabulary=[5, -1]))
     assert compile_model(source, artefact).ok
     session = onnxc.InferenceSession(str(artefact))
     assert session.get_inputs()[0].type == "map(int64,tensor(float))"
