@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "compiler/ops/graph_writer.h"
 #include "compiler/ops/indexing.h"
 #include "compiler/ops/legacy_broadcast.h"
 #include "compiler/ops/sequence.h"
@@ -485,6 +486,18 @@ Status infer_dropout(InferContext& c) {
   }
   return ok();
 }
+// Before opset 12 a Dropout is always one at inference, whose mask the standard leaves open: it is zeros as ONNX
+// Runtime has it, and before opset 10 of the input's type.
+Status upgrade_dropout(Graph& g, Node& n, bool of_input_type) {
+  Value *x = n.input(0), *mask = n.num_outputs() > 1 ? n.output(1) : nullptr;
+  if (!x || !mask || (mask->users.empty() && !g.is_output(mask))) return ok();
+  GraphWriter w(g, n);
+  Value* zeros = w.add("ConstantOfShape", {w.add("Shape", {x})});
+  g.replace_uses(mask, of_input_type ? w.add("CastLike", {zeros, x}) : w.cast(zeros, Elem::Bool));
+  return ok();
+}
+Status upgrade_dropout_9(Graph& g, Node& n) { return upgrade_dropout(g, n, true); }
+Status upgrade_dropout_11(Graph& g, Node& n) { return upgrade_dropout(g, n, false); }
 bool dropout_at_inference(const Node& n) {
   const Value* training = n.input(2);
   if (!training) return true;
@@ -609,6 +622,7 @@ OP(Identity) = or_lowered(conditional(make("Identity", infer_identity, compute_i
 OP(Dropout) = [] {
   OpDef d = conditional(make("Dropout", infer_dropout, compute_dropout), dropout_at_inference);
   d.random = true;
+  d.upgrades = {{9, upgrade_dropout_9}, {11, upgrade_dropout_11}};
   return or_decomposed(d, decompose_dropout, dropout_in_training);
 }();
 

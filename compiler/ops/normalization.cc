@@ -5,6 +5,7 @@
 
 #include "compiler/ops/axes.h"
 #include "compiler/ops/elementwise.h"
+#include "compiler/ops/graph_writer.h"
 #include "compiler/ops/indexing.h"
 
 namespace onnxc {
@@ -33,9 +34,27 @@ Status infer_batch_norm(InferContext& c) {
   for (size_t o = 1; o < c.node.num_outputs(); ++o) c.outputs[o] = c.in(3 + (o - 1) % 2);
   return ok();
 }
-Status upgrade_batch_norm_8(Graph&, Node& n) {
+// Where `spatial` is 0 (opset 7 and 8) each activation has a scale and moments of its own.
+Status upgrade_batch_norm_8(Graph& g, Node& n) {
+  const bool by_activation = n.attr_int("spatial", 1) == 0;
   n.attrs.erase("spatial");
   n.attrs.erase("is_test");
+  if (!by_activation) return ok();
+  for (size_t i = 0; i < 5; ++i)
+    if (!n.input(i)) return Error(ErrorKind::InvalidModel, "input " + std::to_string(i) + " is missing", n.where());
+  for (size_t o = 1; o < n.num_outputs(); ++o)
+    if (n.output(o))
+      return Error(ErrorKind::Unsupported, "BatchNormalization in training with spatial = 0 is not supported",
+                   n.where(), "export the model for inference");
+  GraphWriter w(g, n);
+  Value *x = n.input(0), *variance = n.input(4);
+  Value* deviation = w.add("Sqrt", {w.add("Add", {variance, w.number(n.attr_float("epsilon", 1e-5f), variance)})});
+  Value* scaled = w.add("Mul", {w.add("Div", {w.add("Sub", {x, n.input(3)}), deviation}), n.input(1)});
+  n.op = "Add";
+  n.set_input(0, scaled);
+  n.set_input(1, n.input(2));
+  n.resize_inputs(2);
+  n.attrs.clear();
   return ok();
 }
 bool training_norm(const Node& n) { return n.attr_int("training_mode", 0) != 0; }
@@ -399,6 +418,7 @@ Status upgrade_group_norm_20(Graph& g, Node& n) {
 }  // namespace
 
 // The way down is the function body that ONNX gives.
-OP(GroupNormalization) = {.name = "GroupNormalization", .upgrades = {{20, upgrade_group_norm_20}}};
+OP(GroupNormalization) = {
+    .name = "GroupNormalization", .upgrades = {{20, upgrade_group_norm_20}}, .accuracy = Accuracy::Accumulating};
 
 }  // namespace onnxc

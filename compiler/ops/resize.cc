@@ -489,6 +489,7 @@ OP(Upsample) = [] {
   OpDef d;
   d.name = "Upsample";
   d.upgrades = {{6, upgrade_upsample_6}, {8, upgrade_upsample_8}, {9, upgrade_upsample_9}};
+  d.accuracy = Accuracy::Accumulating;
   return d;
 }();
 
