@@ -60,6 +60,20 @@ def tolerances(accuracy, expected):
 def make_case(op, seed, number):
     """(Single, model, feeds); the same for the same three arguments."""
     single = ROWS[op](np.random.default_rng([zlib.crc32(op.encode()), seed, number]))
+    model, feeds = model_of(single, OPSET)
+    if single.domain:
+        declare_outputs(model, run_onnxruntime(model, feeds))
+        return single, model, feeds
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=False, data_prop=True)
+    if not all(
+        out.type.tensor_type.elem_type for out in inferred.graph.output
+    ):  # onnx's inference gives up: ask its evaluator
+        declare_outputs(inferred, onnx.reference.ReferenceEvaluator(model).run(None, feeds))
+    return single, inferred, feeds
+
+
+def model_of(single, opset):
+    """(model, feeds); the outputs have names only."""
     names, feeds, initializers, inputs = [], {}, [], []
     for k, array in enumerate(single.inputs):
         name = f"x{k}" if array is not None else ""
@@ -75,20 +89,13 @@ def make_case(op, seed, number):
     outputs = [f"y{k}" for k in range(single.outputs)]
     node = helper.make_node(single.op, names, outputs, name="node", domain=single.domain, **single.attributes)
     graph = helper.make_graph([node], "random", inputs, [onnx.ValueInfoProto(name=o) for o in outputs], initializers)
-    opsets = [helper.make_opsetid("", OPSET)] + [helper.make_opsetid(d, VERSIONS[d]) for d in {single.domain} - {""}]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
-    if single.domain:
-        for out, value in zip(model.graph.output, run_onnxruntime(model, feeds)):
-            out.CopyFrom(helper.make_tensor_value_info(out.name, elements.elem_of(value), value.shape))
-        return single, model, feeds
-    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=False, data_prop=True)
-    if not all(
-        out.type.tensor_type.elem_type for out in inferred.graph.output
-    ):  # onnx's inference gives up: ask its evaluator
-        values = onnx.reference.ReferenceEvaluator(model).run(None, feeds)
-        for out, value in zip(inferred.graph.output, values):
-            out.CopyFrom(helper.make_tensor_value_info(out.name, elements.elem_of(value), value.shape))
-    return single, inferred, feeds
+    opsets = [helper.make_opsetid("", opset)] + [helper.make_opsetid(d, VERSIONS[d]) for d in {single.domain} - {""}]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10), feeds
+
+
+def declare_outputs(model, values):
+    for out, value in zip(model.graph.output, values):
+        out.CopyFrom(helper.make_tensor_value_info(out.name, elements.elem_of(value), value.shape))
 
 
 def run_onnxruntime(model, feeds):

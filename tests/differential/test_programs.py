@@ -31,6 +31,10 @@ def test_random_single_operators_with_guarded_buffers():
     )
 
 
+def test_superseded_versions_of_operators():
+    run("old_versions.py", *(["--rows", "3", "--cases", "4"] if EVERYTHING else []))
+
+
 def test_every_pass_on_against_off():
     run("optimisations.py", *(["--real"] if EVERYTHING else []))
 
