@@ -24,6 +24,11 @@ struct Scope {
       if (auto it = s->values.find(name); it != s->values.end()) return &it->second;
     return nullptr;
   }
+  bool hides(const std::string& name) const {  // the value of that name of a graph around
+    for (const Scope* s = parent; s; s = s->parent)
+      if (s->values.contains(name)) return true;
+    return false;
+  }
 };
 
 class GraphBuilder {
@@ -133,6 +138,8 @@ Status GraphBuilder::define(const std::string& name, Value* value, Scope& scope,
   if (!added)
     return invalid("value \"" + name + "\" is defined twice, first by " + it->second + "; names must be unique", where);
   scope.values[name] = value;
+  // Files of Paddle's and others give a value of a subgraph the name of one around it, which it hides.
+  if (scope.hides(name)) value->name = value->graph->fresh_name(name);
   return ok();
 }
 

@@ -283,7 +283,8 @@ Status upgrade_dft_19(Graph& graph, Node& node) {
   return ok();
 }
 
-// ---- STFT: signal [batch, length, 1 or 2], step, window, frame length
+// ---- STFT: signal [batch, length, 1 or 2], step, window, frame length. Files and ONNX Runtime also have [batch,
+// length], of real numbers.
 
 struct Frames {
   Dim step, length;
@@ -307,8 +308,9 @@ Status infer_stft(InferContext& c) {
   ONNXC_TRY(require_inputs(c, 2));
   if (!c.has_shape(0)) return c.set_unranked(0, c.elem(0)), ok();
   const Shape& signal = c.shape(0);
-  if (signal.size() != 3) return c.invalid("the signal " + shape_str(signal) + " must have three axes");
-  ONNXC_TRY(check_numbers(c, signal[2]));
+  if (signal.size() != 2 && signal.size() != 3)
+    return c.invalid("the signal " + shape_str(signal) + " must have two or three axes");
+  if (signal.size() == 3) ONNXC_TRY(check_numbers(c, signal[2]));
   ONNXC_TRY(require_known_scalar(c, 1));
   ONNXC_TRY(require_known_scalar(c, 3));
   if (c.has_input(2) && (!c.has_shape(2) || c.shape(2).size() != 1)) return c.invalid("the window must have one axis");
@@ -363,13 +365,21 @@ std::optional<TransformMatrix> matrix_of_frames(const Node& node) {
   return m.is_small() ? std::optional(m) : std::nullopt;
 }
 
-bool stft_is_convolution(const Node& node) {
-  return has_matrix_products(node.input(0)->type.elem) && matrix_of_frames(node);
+bool has_two_axes(const Node& node) { return node.input(0)->type.shape && node.input(0)->type.shape->size() == 2; }
+
+bool stft_decomposes(const Node& node) {
+  return has_two_axes(node) || (has_matrix_products(node.input(0)->type.elem) && matrix_of_frames(node));
 }
 
-// One output channel for each part of each result; the kernel is the window.
+// A convolution: one output channel for each part of each result; the kernel is the window.
 Status decompose_stft(Graph& graph, Node& node) {
   GraphWriter write(graph, node);
+  if (has_two_axes(node)) {
+    std::vector<Value*> inputs = node.inputs();
+    inputs[0] = write.reshape(inputs[0], {0, 0, 1});
+    write.replace({write.add("STFT", std::move(inputs), node.attrs)});
+    return ok();
+  }
   const TransformMatrix m = *matrix_of_frames(node);
   ONNXC_ASSIGN(const Frames frames, frames_of(node));
   Value* matrix =
@@ -446,7 +456,7 @@ OpDef transform(std::string_view name, InferFn infer, DecomposeFn decompose, Con
 }  // namespace
 
 OP(DFT) = transform("DFT", infer_dft, decompose_dft, dft_is_product, lower_dft, {{19, upgrade_dft_19}});
-OP(STFT) = transform("STFT", infer_stft, decompose_stft, stft_is_convolution, lower_stft);
+OP(STFT) = transform("STFT", infer_stft, decompose_stft, stft_decomposes, lower_stft);
 OP(MelWeightMatrix) = {
     .name = "MelWeightMatrix", .infer = infer_mel, .compute = compute_mel, .accuracy = Accuracy::Rounding};
 
