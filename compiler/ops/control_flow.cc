@@ -210,10 +210,105 @@ bool loop_is_unrolled(const Node& n) {
   return stays_true(*body) && (*turns > 0 || n.num_outputs() == carried);
 }
 
-bool loop_decomposes(const Node& n) { return loop_is_unrolled(n) || loop_varies(n); }
+constexpr const char* kRest = "rest_of_loop";  // of a Loop whose first turn is before it
+
+// Whether a carried value has one rank at first and none that is known of all turns.
+bool loses_a_rank(const Node& n) {
+  const Graph* body = n.attr_graph("body");
+  if (!body || body->inputs.size() != n.num_inputs()) return false;
+  for (size_t i = 2; i < n.num_inputs(); ++i) {
+    const Type &first = n.input(i)->type, &each = body->inputs[i]->type;
+    if (first.is_tensor() && first.shape && each.is_tensor() && !each.shape) return true;
+  }
+  return false;
+}
+
+// Types the body by those of the carried values; gives back what they were.
+std::vector<Type> retype(Graph& body, std::vector<Type> carried) {
+  for (size_t i = 0; i < carried.size(); ++i) std::swap(body.inputs[2 + i]->type, carried[i]);
+  (void)infer_branch(body).ok();  // where it fails the If's types stay unknown
+  return carried;
+}
+
+std::vector<Type> types_at_first(const Node& n) {
+  std::vector<Type> types;
+  for (size_t i = 2; i < n.num_inputs(); ++i) types.push_back(n.input(i)->type);
+  return types;
+}
+
+// The If of the body that gives two ranks already where the carried values have the types that they have at first.
+Node* if_of_first_turn(const Node& n) {
+  if (!loses_a_rank(n)) return nullptr;
+  Graph& body = *n.attr_graph("body");
+  std::vector<Type> settled = retype(body, types_at_first(n));
+  Node* found = nullptr;
+  for (const auto& inner : body.nodes())
+    if (inner->op == "If" && inner->domain.empty() && if_varies(*inner)) found = inner.get();
+  retype(body, std::move(settled));
+  return found;
+}
+
+// Where the first turn gives a carried value a rank that it has not at first (a placeholder that no turn reads, one
+// element that is broadcast), the turns after it may keep all ranks. It must be sure that there is a first turn.
+bool first_turn_differs(const Node& n) {
+  return loses_a_rank(n) && !n.has(kRest) && !(n.input(0) && known_int(n.input(0)).value_or(0) < 1) &&
+         !(n.input(1) && known_int(n.input(1)).value_or(0) == 0);
+}
+
+// The body counts from 1.
+void count_on(Graph& body) {
+  Value* turn = body.inputs[0];
+  const std::vector<Value*> one{turn, body.add_constant(Tensor::i64({}, {1}))};
+  Node* next = body.add_node("Add", one, 1, body.nodes().empty() ? nullptr : body.nodes().front().get());
+  body.replace_uses(turn, next->output());
+  next->set_input(0, turn);
+}
+
+Status peel_loop(Graph& g, Node& n) {
+  Graph& body = *n.attr_graph("body");
+  const size_t carried = n.num_inputs() - 2;
+  std::vector<Value*> inputs = n.inputs();
+  inputs[0] = g.add_constant(Tensor::i64({}, {0}));
+  inputs[1] = g.add_constant(Tensor::of<uint8_t>(Elem::Bool, {}, {1}));
+  const size_t before = g.values().size();
+  const auto first = inline_at(g, n, body, inputs);
+  for (size_t i = before; i < g.values().size(); ++i)  // the names stay the body's
+    g.values()[i]->name = g.fresh_name(g.values()[i]->name);
+  inputs = first;
+  inputs.resize(1 + carried);
+  Value* count = nullptr;
+  if (n.input(0)) count = g.add_constant(Tensor::i64({}, {*known_int(n.input(0)) - 1}));
+  inputs.insert(inputs.begin(), count);
+  Node* rest = g.add_node("Loop", std::move(inputs), n.num_outputs());
+  rest->name = n.name;
+  rest->origins = n.origins;
+  rest->attrs = std::move(n.attrs);  // n lets go of the body
+  rest->attrs[kRest] = int64_t{1};
+  count_on(body);
+  std::vector<Value*> results = rest->outputs();
+  for (size_t o = carried; o < results.size(); ++o) {
+    Node* joined = g.add_node("Concat", {stack(g, n, {first[1 + o]}, 0, false), results[o]});
+    joined->attrs["axis"] = int64_t{0};
+    joined->origins = n.origins;
+    results[o] = joined->output();
+  }
+  replace_node(g, n, results);
+  return ok();
+}
+
+bool loop_decomposes(const Node& n) {
+  return loop_is_unrolled(n) || first_turn_differs(n) || if_of_first_turn(n) || loop_varies(n);
+}
 
 Status decompose_loop(Graph& g, Node& n) {
-  if (!loop_is_unrolled(n)) return box_loop(g, n);
+  if (!loop_is_unrolled(n)) {
+    if (first_turn_differs(n)) return peel_loop(g, n);
+    Node* inner = if_of_first_turn(n);
+    if (!inner) return box_loop(g, n);
+    Graph& body = *n.attr_graph("body");
+    retype(body, types_at_first(n));
+    return decompose_if(body, *inner);
+  }
   const Graph& body = *n.attr_graph("body");
   const int64_t turns = *known_int(n.input(0));
   std::vector<Value*> carried(n.inputs().begin() + std::min<size_t>(2, n.num_inputs()), n.inputs().end());

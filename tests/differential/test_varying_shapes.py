@@ -99,6 +99,50 @@ MODELS = {
         }""",
         [{"x": ROWS, "n": np.array(n), "rows": np.int64([r])} for n, r in ((3, 2), (5, 6), (1, 0))],
     ),
+    "placeholder_of_another_rank": (
+        """agraph (float[3] x) => (float[] y, float[T, 3] all) <int64 turns = {300}, float none = {0}, int64[1] zero = {0}> {
+          on = Constant <value = bool {1}> ()
+          s, y, all = Loop (turns, on, x, none) <
+              body = turn (int64 i, bool go, float[3] s, float[] p) => (bool more, float[3] t, float[1, 3] q, float[3] u) {
+            more = Identity (go)
+            t = Add (s, x)
+            f = Cast <to = 1> (i)
+            u = Sub (t, f)
+            q = Unsqueeze (u, zero)
+          }>
+        }""",
+        [{"x": np.float32([1, 0.5, -3])}],
+    ),
+    "names_of_values_around": (
+        """agraph (float[3] x, int64 n) => (float[3] y) {
+          on = Constant <value = bool {1}> ()
+          s = Neg (x)
+          y = Loop (n, on, s) <body = turn (int64 i, bool go, float[3] x) => (bool more, float[3] t) {
+            more = Identity (go)
+            t = Add (x, x)
+          }>
+        }""",
+        [{"x": np.float32([1, 0.5, -3]), "n": np.array(n)} for n in (3, 0)],
+    ),
+    "rank_that_a_branch_changes": (
+        """agraph (float[3] x, float limit) => (float[3] y, bool[] done) <bool no = {0}, int64[1] nothing = {0}, int64 most = {999}> {
+          on = Constant <value = bool {1}> ()
+          y, done = Loop (most, on, x, no) <
+              body = turn (int64 i, bool go, float[3] s, bool[] before) => (bool[] more, float[3] t, bool[] after) {
+            t = Add (s, x)
+            top = ReduceMax <keepdims = 0> (t)
+            large = Greater (top, limit)
+            either = If (large) <
+              then_branch = end () => (bool a) { a = Constant <value = bool {1}> () },
+              else_branch = on () => (bool[] b) { n = Cast <to = 7> (before) m = Add (n, nothing) b = Cast <to = 9> (m) }>
+            number = Cast <to = 7> (either)
+            padded = Add (number, nothing)
+            after = Cast <to = 9> (padded)
+            more = Not (after)
+          }>
+        }""",
+        [{"x": np.float32([1, 0.5, -3]), "limit": np.array(v, np.float32)} for v in (10, 0.5, 1e9)],
+    ),
     "shrinks": (
         """agraph (float[N, 8] x, float limit) => (float[M, 8] y) <int64[1] one = {1}, int64[1] end = {1000}> {
           on = Constant <value = bool {1}> ()
