@@ -176,8 +176,8 @@ void lower_blocked_conv(LowerContext& c, const Conv2d& g, const BlockedConv& b) 
 // One channel in one row, without padding: the windows are the rows of a matrix, stride_w apart in memory, and the
 // convolution is its product with the weights.
 bool is_window_product(const Conv2d& g, const Shape& x, bool residual) {
-  if (residual || x[1] != Dim(1) || g.ih != Dim(1) || !g.iw.is_const() || g.kh != Dim(1) || g.dw != 1) return false;
-  return g.pt == Dim(0) && g.pl == Dim(0) && (g.ow.value() - 1) * g.sw + g.kw.value() <= g.iw.value();
+  if (residual || x[1] != Dim(1) || g.ih != Dim(1) || g.kh != Dim(1) || !g.kw.is_const() || g.dw != 1) return false;
+  return g.pt == Dim(0) && g.pl == Dim(0) && g.ow == Dim::floor_div(g.iw - g.kw, Dim(g.sw)) + Dim(1);
 }
 
 // One gemm_f32 per image and block of output channels.
@@ -224,7 +224,7 @@ Status lower_conv_blocked(LowerContext& c, const Conv2d& g) {
     return ok();
   }
   const BufferId weights = c.packed(1, weight_packing(g.window.axes(), block, 1));
-  if (first && is_static(c.out_shape()) && is_window_product(g, x, residual != kNoBuffer)) {
+  if (first && is_window_product(g, x, residual != kNoBuffer)) {
     lower_window_product(c, g, out, in, weights, bias);
     return ok();
   }

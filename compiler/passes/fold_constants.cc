@@ -1,7 +1,7 @@
 // fold_constants: computes what depends on constants only. What merely moves elements is done here; all else of a round
 // is put into one graph and run by the Evaluator. Never random operators, never nodes with subgraphs, never a result
-// larger than twice its node's inputs + 1 MB. What the evaluator cannot run stays. Tested in
-// tests/lit/passes/fold_constants.txt.
+// larger than twice its node's inputs + 1 MB, or + 16 MB where costly operators work on it (a filter of sines: reading
+// it is faster than making it). What the evaluator cannot run stays. Tested in tests/lit/passes/fold_constants.txt.
 #include <algorithm>
 #include <cstring>
 #include <set>
@@ -14,7 +14,7 @@
 namespace onnxc {
 namespace {
 
-constexpr int64_t kMostGrowth = 1 << 20;
+constexpr int64_t kMostGrowth = 1 << 20, kMostCostlyGrowth = 16 << 20;
 
 int64_t bytes_of(const Type& t) {
   return t.is_static_tensor()
@@ -124,7 +124,9 @@ struct Island {
   std::vector<Value*> results;
 };
 
-bool may_run(const Node& n, const std::set<const Node*>& inside, const PassContext& context) {
+using Nodes = std::set<const Node*>;
+
+bool may_run(const Node& n, const Nodes& inside, const PassContext& context, int64_t most_growth) {
   const OpDef* def = find_op(n.domain, n.op);
   if (!def || def->random || context.unfoldable.contains(n.id) || !n.subgraphs().empty()) return false;
   if (is_op(&n, "Identity")) return false;
@@ -143,19 +145,36 @@ bool may_run(const Node& n, const std::set<const Node*>& inside, const PassConte
     if (!sized) return false;
     out += bytes_of(v->type);
   }
-  return out <= 2 * in + kMostGrowth;
+  return out <= 2 * in + most_growth;
 }
 
-bool is_read_outside(const Value& v, const std::set<const Node*>& inside) {
+// Those of the graph's nodes that depend on constants only and that a costly operator needs, or that are one.
+Nodes costly_nodes(const Graph& g, const PassContext& context) {
+  Nodes inside, costly;
+  std::vector<const Node*> order;
+  for (Node* n : nodes_of(g))
+    if (may_run(*n, inside, context, kMostCostlyGrowth)) inside.insert(n), order.push_back(n);
+  for (auto n = order.rbegin(); n != order.rend(); ++n) {
+    const OpDef* def = find_op((*n)->domain, (*n)->op);
+    bool found = def->expensive || def->accuracy == Accuracy::Accumulating;
+    for (const Value* v : (*n)->outputs())
+      found |= v && std::any_of(v->users.begin(), v->users.end(), [&](const Node* u) { return costly.contains(u); });
+    if (found) costly.insert(*n);
+  }
+  return costly;
+}
+
+bool is_read_outside(const Value& v, const Nodes& inside) {
   if (v.graph->is_output(&v)) return true;
   return std::any_of(v.users.begin(), v.users.end(), [&](const Node* user) { return !inside.contains(user); });
 }
 
 Island find_island(const Graph& g, const PassContext& context) {
   Island island;
-  std::set<const Node*> inside;
+  const Nodes costly = costly_nodes(g, context);
+  Nodes inside;
   for (Node* n : nodes_of(g)) {
-    if (!may_run(*n, inside, context)) continue;
+    if (!may_run(*n, inside, context, costly.contains(n) ? kMostCostlyGrowth : kMostGrowth)) continue;
     inside.insert(n);
     island.nodes.push_back(n);
   }
@@ -171,7 +190,7 @@ Island find_island(const Graph& g, const PassContext& context) {
 Island part_for(const Island& island, Value* result) {
   Island part;
   part.results = {result};
-  std::set<const Node*> needed = {result->producer};
+  Nodes needed = {result->producer};
   for (auto it = island.nodes.rbegin(); it != island.nodes.rend(); ++it) {
     if (!needed.contains(*it)) continue;
     part.nodes.push_back(*it);

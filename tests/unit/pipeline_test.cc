@@ -94,6 +94,27 @@ TEST(FoldConstants, NeverMakesHugeOrRandomResults) {
   EXPECT_EQ(evaluator.calls, 0);
 }
 
+TEST(FoldConstants, MakesLargeResultsOfCostlyOperatorsOnly) {
+  auto g = parse(R"(graph @m {
+    input %x: f32[1000, 500]
+    %p: f32[1000, 1] = constant splat 0.5
+    %q: f32[1, 500] = constant splat 2.0
+    %wide: ? = Add(%p, %q)
+    %wave: ? = Sin(%wide)
+    %filter: ? = Mul(%wave, %q)
+    %mask: ? = Sub(%p, %q)
+    %s: ? = Add(%x, %filter)
+    %y: ? = Add(%s, %mask)
+    output %y
+  })");
+  FakeEvaluator evaluator;
+  Options options;
+  PassContext context{options, &evaluator};
+  ASSERT_TRUE(run_passes(*g, context).ok());
+  EXPECT_EQ(count(*g, "Sin") + count(*g, "Mul"), 0u);
+  EXPECT_EQ(count(*g, "Sub"), 1u);
+}
+
 TEST(Pipeline, NamesAreUniqueAndFound) {
   for (const Pass& p : pass_pipeline()) EXPECT_EQ(find_pass(p.name), &p);
   EXPECT_EQ(find_pass("no_such_pass"), nullptr);
