@@ -212,6 +212,51 @@ bool loop_is_unrolled(const Node& n) {
 
 constexpr const char* kRest = "rest_of_loop";  // of a Loop whose first turn is before it
 
+// Whether the turns of a Loop only pass carried value i on.
+bool is_passed_on(const Graph& body, size_t i) {
+  const Value* left = body.outputs[1 + i];
+  while (left->producer && left->producer->op == "Identity" && left->producer->domain.empty())
+    left = left->producer->input(0);
+  return left == body.inputs[2 + i];
+}
+
+bool passes_values_on(const Node& n) {
+  const Graph* body = n.attr_graph("body");
+  if (!body || n.num_inputs() < 2 || body->inputs.size() != n.num_inputs() || body->outputs.size() + 1 < n.num_inputs())
+    return false;
+  for (size_t i = 0; i + 2 < n.num_inputs(); ++i)
+    if (n.input(2 + i) && is_passed_on(*body, i)) return true;
+  return false;
+}
+
+// What no turn changes (weights, as Paddle's files carry them) is read where it lies around the loop.
+Status read_around(Graph& g, Node& n) {
+  Graph& body = *n.attr_graph("body");
+  std::vector<Value*> inputs = n.inputs(), results = n.outputs();
+  for (size_t i = n.num_inputs() - 2; i-- > 0;) {
+    if (!inputs[2 + i] || !is_passed_on(body, i)) continue;
+    const auto at = static_cast<std::ptrdiff_t>(i);
+    Value *own = body.inputs[2 + i], *around = inputs[2 + i];
+    body.outputs.erase(body.outputs.begin() + 1 + at);
+    body.inputs.erase(body.inputs.begin() + 2 + at);
+    body.replace_uses(own, around);
+    body.remove_value(own);
+    inputs.erase(inputs.begin() + 2 + at);
+    if (i < results.size()) {
+      if (results[i]) g.replace_uses(results[i], around);
+      results.erase(results.begin() + at);
+    }
+  }
+  Node* loop = g.add_node("Loop", std::move(inputs), results.size());
+  loop->name = n.name;
+  loop->origins = n.origins;
+  loop->attrs = std::move(n.attrs);
+  for (size_t i = 0; i < results.size(); ++i)
+    if (results[i]) g.replace_uses(results[i], loop->output(i));
+  g.remove_node(&n);
+  return ok();
+}
+
 // Whether a carried value has one rank at first and none that is known of all turns.
 bool loses_a_rank(const Node& n) {
   const Graph* body = n.attr_graph("body");
@@ -297,11 +342,12 @@ Status peel_loop(Graph& g, Node& n) {
 }
 
 bool loop_decomposes(const Node& n) {
-  return loop_is_unrolled(n) || first_turn_differs(n) || if_of_first_turn(n) || loop_varies(n);
+  return loop_is_unrolled(n) || passes_values_on(n) || first_turn_differs(n) || if_of_first_turn(n) || loop_varies(n);
 }
 
 Status decompose_loop(Graph& g, Node& n) {
   if (!loop_is_unrolled(n)) {
+    if (passes_values_on(n)) return read_around(g, n);
     if (first_turn_differs(n)) return peel_loop(g, n);
     Node* inner = if_of_first_turn(n);
     if (!inner) return box_loop(g, n);

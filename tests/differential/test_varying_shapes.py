@@ -113,6 +113,21 @@ MODELS = {
         }""",
         [{"x": np.float32([1, 0.5, -3])}],
     ),
+    "weights_that_are_passed_on": (
+        """agraph (float[3] x, int64 n) => (float[3] y, float[3] last, float[3, 3] w) {
+          on = Constant <value = bool {1}> ()
+          one = Constant <value_float = 1.0> ()
+          v = Constant <value = float[3, 3] {0.5, 0, 1, -0.25, 0.5, 0, 0, 0.125, -0.5}> ()
+          y, w, last = Loop (n, on, x, v, x) <
+              body = turn (int64 i, bool go, float[3] s, float[3, 3] a, float[3] b) => (bool more, float[3] t, float[3, 3] c, float[3] b) {
+            more = Identity (go)
+            p = MatMul (s, a)
+            t = Add (p, b)
+            c = Identity (a)
+          }>
+        }""",
+        [{"x": np.float32([1, 0.5, -3]), "n": np.array(n)} for n in (3, 0, 300)],
+    ),
     "names_of_values_around": (
         """agraph (float[3] x, int64 n) => (float[3] y) {
           on = Constant <value = bool {1}> ()
