@@ -15,6 +15,7 @@ namespace onnxc {
 namespace {
 
 constexpr int64_t kMostGrowth = 1 << 20, kMostCostlyGrowth = 16 << 20;
+constexpr int64_t kMostCostlyBytes = 64 << 20;  // of all such results of a round
 
 int64_t bytes_of(const Type& t) {
   return t.is_static_tensor()
@@ -126,13 +127,19 @@ struct Island {
 
 using Nodes = std::set<const Node*>;
 
+int64_t bytes_made(const Node& n) {
+  int64_t bytes = 0;
+  for (const Value* v : n.outputs()) bytes += v ? bytes_of(v->type) : 0;
+  return bytes;
+}
+
 bool may_run(const Node& n, const Nodes& inside, const PassContext& context, int64_t most_growth) {
   const OpDef* def = find_op(n.domain, n.op);
   if (!def || def->random || context.unfoldable.contains(n.id) || !n.subgraphs().empty()) return false;
   if (is_op(&n, "Identity")) return false;
   const WayDown way = way_down(def, n);
   if (way == WayDown::Decompose || way == WayDown::Body) return false;  // its parts are folded later
-  int64_t in = 0, out = 0;
+  int64_t in = 0;
   for (const Value* v : n.inputs()) {
     if (!v) continue;
     if (!v->is_constant() && !inside.contains(v->producer)) return false;
@@ -143,9 +150,8 @@ bool may_run(const Node& n, const Nodes& inside, const PassContext& context, int
     if (!v) continue;
     const bool sized = v->type.is_static_tensor() || (def->defines_dims && v->type.is_tensor() && v->type.shape);
     if (!sized) return false;
-    out += bytes_of(v->type);
   }
-  return out <= 2 * in + most_growth;
+  return bytes_made(n) <= 2 * in + most_growth;
 }
 
 // Those of the graph's nodes that depend on constants only and that a costly operator needs, or that are one.
@@ -173,8 +179,10 @@ Island find_island(const Graph& g, const PassContext& context) {
   Island island;
   const Nodes costly = costly_nodes(g, context);
   Nodes inside;
+  int64_t left = kMostCostlyBytes;
   for (Node* n : nodes_of(g)) {
-    if (!may_run(*n, inside, context, costly.contains(n) ? kMostCostlyGrowth : kMostGrowth)) continue;
+    if (!may_run(*n, inside, context, costly.contains(n) ? std::min(left, kMostCostlyGrowth) : kMostGrowth)) continue;
+    if (const int64_t made = bytes_made(*n); made > kMostGrowth) left = std::max(left - made, kMostGrowth);
     inside.insert(n);
     island.nodes.push_back(n);
   }
