@@ -38,7 +38,7 @@ class GraphBuilder {
 
   Status build(onnx::GraphProto& proto, Graph& graph, Scope& scope, int depth);
   Status build_nodes(Nodes& nodes, Graph& graph, Scope& scope, int depth);
-  Status note_type(const onnx::ValueInfoProto& info, Scope& scope, int depth);
+  Status note_type(const onnx::ValueInfoProto& info, Scope& scope, int depth) const;
   Result<Value*> output_value(const std::string& name, Graph& graph, Scope& scope);
   Status define(const std::string& name, Value* value, Scope& scope, const std::string& where);
   // Unsupported operators met so far, as an error.
@@ -284,7 +284,7 @@ bool has_numbers_only(const onnx::TensorShapeProto& shape) {
 
 // Of a value whose shape rule may not tell it: the rank; of what a custom operator gives the whole type. The names of
 // dims in subgraphs mean nothing.
-Status GraphBuilder::note_type(const onnx::ValueInfoProto& info, Scope& scope, int depth) {
+Status GraphBuilder::note_type(const onnx::ValueInfoProto& info, Scope& scope, int depth) const {
   const auto found = scope.values.find(info.name());
   const auto& tensor = info.type().tensor_type();
   if (found == scope.values.end() || !found->second) return ok();
