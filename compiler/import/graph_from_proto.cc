@@ -139,7 +139,7 @@ Status GraphBuilder::define(const std::string& name, Value* value, Scope& scope,
     return invalid("value \"" + name + "\" is defined twice, first by " + it->second + "; names must be unique", where);
   scope.values[name] = value;
   // Files of Paddle's and others give a value of a subgraph the name of one around it, which it hides.
-  if (scope.hides(name)) value->name = value->graph->fresh_name(name);
+  if (value && scope.hides(name)) value->name = value->graph->fresh_name(name);
   return ok();
 }
 
