@@ -32,7 +32,10 @@ def test_real_model(model, backend):
 def test_resnet50_compiles_in_bounded_time_and_memory():
     model = next(m for m in models.MODELS if m.name == "light_resnet50")
     need(model)
+    before = os.times()
     memory = compile_memory(model)
+    after = os.times()
     assert memory["exit"] == 0
-    assert memory["compile_s"] <= 20
+    # Of CPU: tests that run beside it take from the clock's.
+    assert after.children_user + after.children_system - before.children_user - before.children_system <= 20
     assert memory["of_weights"] < 4
