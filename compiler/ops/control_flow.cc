@@ -229,10 +229,20 @@ bool passes_values_on(const Node& n) {
   return false;
 }
 
+// A Loop of other inputs that takes over the body of `n`.
+Node* loop_instead(Graph& g, Node& n, std::vector<Value*> inputs, size_t outputs) {
+  Node* loop = g.add_node("Loop", std::move(inputs), outputs);
+  loop->name = n.name;
+  loop->origins = n.origins;
+  loop->attrs = std::move(n.attrs);
+  return loop;
+}
+
 // What no turn changes (weights, as Paddle's files carry them) is read where it lies around the loop.
 Status read_around(Graph& g, Node& n) {
   Graph& body = *n.attr_graph("body");
-  std::vector<Value*> inputs = n.inputs(), results = n.outputs();
+  std::vector<Value*> inputs = n.inputs(), results(n.num_outputs(), nullptr);
+  size_t left = n.num_outputs();
   for (size_t i = n.num_inputs() - 2; i-- > 0;) {
     if (!inputs[2 + i] || !is_passed_on(body, i)) continue;
     const auto at = static_cast<std::ptrdiff_t>(i);
@@ -242,18 +252,15 @@ Status read_around(Graph& g, Node& n) {
     body.replace_uses(own, around);
     body.remove_value(own);
     inputs.erase(inputs.begin() + 2 + at);
-    if (i < results.size()) {
-      if (results[i]) g.replace_uses(results[i], around);
-      results.erase(results.begin() + at);
-    }
+    if (i >= results.size()) continue;
+    results[i] = around;
+    --left;
   }
-  Node* loop = g.add_node("Loop", std::move(inputs), results.size());
-  loop->name = n.name;
-  loop->origins = n.origins;
-  loop->attrs = std::move(n.attrs);
-  for (size_t i = 0; i < results.size(); ++i)
-    if (results[i]) g.replace_uses(results[i], loop->output(i));
-  g.remove_node(&n);
+  const Node* loop = loop_instead(g, n, std::move(inputs), left);
+  size_t next = 0;
+  for (Value*& result : results)
+    if (!result) result = loop->output(next++);
+  replace_node(g, n, results);
   return ok();
 }
 
@@ -324,10 +331,7 @@ Status peel_loop(Graph& g, Node& n) {
   Value* count = nullptr;
   if (n.input(0)) count = g.add_constant(Tensor::i64({}, {*known_int(n.input(0)) - 1}));
   inputs.insert(inputs.begin(), count);
-  Node* rest = g.add_node("Loop", std::move(inputs), n.num_outputs());
-  rest->name = n.name;
-  rest->origins = n.origins;
-  rest->attrs = std::move(n.attrs);  // n lets go of the body
+  Node* rest = loop_instead(g, n, std::move(inputs), n.num_outputs());
   rest->attrs[kRest] = int64_t{1};
   count_on(body);
   std::vector<Value*> results = rest->outputs();

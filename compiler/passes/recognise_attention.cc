@@ -13,10 +13,9 @@ using Perm = std::vector<int64_t>;
 
 const Perm kHeadsFirst = {0, 2, 1, 3}, kKeysInColumns = {0, 1, 3, 2};
 
-// Of a type that Attention computes in f32.
+// Of the type that Attention has a kernel for; widen_halves has made it of those of 16 bits.
 bool is_floats(const Value* v, size_t rank) {
-  if (!v || !v->type.is_tensor() || !v->type.shape || v->type.shape->size() != rank) return false;
-  return v->type.elem == Elem::F32 || v->type.elem == Elem::F16 || v->type.elem == Elem::BF16;
+  return v && v->type.is_tensor() && v->type.shape && v->type.shape->size() == rank && v->type.elem == Elem::F32;
 }
 
 // x, when `v` is x * factor or x / factor with a constant scalar; multiplies `scale`.

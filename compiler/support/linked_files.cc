@@ -15,8 +15,7 @@ namespace fs = std::filesystem;
 
 const char* const kAdvice =
     "give the object, archive or shared library that defines it by --link FILE (in C++ the function is extern \"C\"); "
-    "an "
-    "archive (-o NAME.a) and C++ sources leave it to your own linker";
+    "an archive (-o NAME.a) and C++ sources leave it to your own linker";
 
 Error missing(const std::string& function, const std::string& node, const char* where) {
   return Error(ErrorKind::Environment,

@@ -40,6 +40,12 @@ size_t count(const Graph& g, const std::string& op) {
   return n;
 }
 
+void run_all(Graph& g, FakeEvaluator& evaluator) {
+  Options options;
+  PassContext context{options, &evaluator};
+  ASSERT_TRUE(run_passes(g, context).ok());
+}
+
 const char* kConstants = R"(graph @m {
   input %x: f32[2]
   %p: f32[2] = constant {1.0, 2.0}
@@ -55,9 +61,7 @@ const char* kConstants = R"(graph @m {
 TEST(FoldConstants, RunsAllOfARoundAtOnce) {
   auto g = parse(kConstants);
   FakeEvaluator evaluator;
-  Options options;
-  PassContext context{options, &evaluator};
-  ASSERT_TRUE(run_passes(*g, context).ok());
+  run_all(*g, evaluator);
   EXPECT_EQ(evaluator.calls, 1);
   EXPECT_EQ(evaluator.nodes, 3u);
   EXPECT_EQ(count(*g, "Exp") + count(*g, "Log"), 0u);
@@ -68,9 +72,7 @@ TEST(FoldConstants, KeepsWhatTheEvaluatorRefuses) {
   auto g = parse(kConstants);
   FakeEvaluator evaluator;
   evaluator.refuse = "Log";
-  Options options;
-  PassContext context{options, &evaluator};
-  ASSERT_TRUE(run_passes(*g, context).ok());
+  run_all(*g, evaluator);
   EXPECT_EQ(count(*g, "Exp"), 0u);
   EXPECT_EQ(count(*g, "Log"), 1u);
   EXPECT_EQ(evaluator.calls, 3);  // all, then each by itself; never again
@@ -88,9 +90,7 @@ TEST(FoldConstants, NeverMakesHugeOrRandomResults) {
     output %y
   })");
   FakeEvaluator evaluator;
-  Options options;
-  PassContext context{options, &evaluator};
-  ASSERT_TRUE(run_passes(*g, context).ok());
+  run_all(*g, evaluator);
   EXPECT_EQ(evaluator.calls, 0);
 }
 
@@ -108,9 +108,7 @@ TEST(FoldConstants, MakesLargeResultsOfCostlyOperatorsOnly) {
     output %y
   })");
   FakeEvaluator evaluator;
-  Options options;
-  PassContext context{options, &evaluator};
-  ASSERT_TRUE(run_passes(*g, context).ok());
+  run_all(*g, evaluator);
   EXPECT_EQ(count(*g, "Sin") + count(*g, "Mul"), 0u);
   EXPECT_EQ(count(*g, "Sub"), 1u);
 }
