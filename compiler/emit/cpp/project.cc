@@ -190,7 +190,7 @@ Status build_cpp_shared(const Plan& plan, const ModelIdentity& identity, const T
                  }
                  const LinkedFunctions functions = linked_functions(plan.program.ops);
                  ONNXC_TRY(add_linked_files(options, identity, functions, folder, command));
-                 const Status linked = cpp::run_program(command, folder + "/link.log");
+                 Status linked = cpp::run_program(command, folder + "/link.log");
                  if (linked.ok() || functions.empty() || cpp::HeldSignals::came()) return linked;
                  return link_failure(linked.error().diagnostics().front().message, functions);
                });
