@@ -1,6 +1,8 @@
 // Conv and ConvTranspose (onnx/docs/Operators.md). 2-D and 1-D f32 convolutions with constant weights use kernels on
 // the blocked layout, a ConvTranspose as one convolution per phase of its strides; what is left is a loop nest. Tested
 // by tests/conformance and tests/differential.
+#include <optional>
+
 #include "compiler/ir/winograd.h"
 #include "compiler/ops/conv_choice.h"
 #include "compiler/ops/window.h"
@@ -108,10 +110,16 @@ Dim conv_work(const Conv2d& g, const Dim& images, const Shape& weights) {
   return images * g.oh * g.ow * numel(weights);
 }
 
-// A convolution of one group on the blocked layout with constant weights [OC][IC][taps...].
+// A convolution of one group on the blocked layout with constant weights [OC][IC][taps...]. Its outputs may be every
+// step-th row and column of a larger map, from the first on.
+struct Spread {
+  int64_t step_h, step_w, row, column;
+  Dim map_h, map_w;
+};
 struct BlockedConv {
   BufferId out, in, bias, residual;
   Tensor weights;
+  std::optional<Spread> spread = std::nullopt;
 };
 
 // The convolution that Winograd's forms could take, of likely extents; without products where they can't.
@@ -152,23 +160,44 @@ Operation winograd_call(LowerContext& c, const Conv2d& g, const SmallConv& conv,
   return call.op();
 }
 
+// Stores a dense output [N][OC/b][rows][columns][b] where it belongs in the larger map.
+Operation spread_call(LowerContext& c, const Spread& s, BufferId dense, BufferId out) {
+  return make_nest(c, c.program().buffers[dense].dims, [&](std::span<const Expr> idx) {
+    const Expr y = expr::index(idx[2]->dim * Dim(s.step_h) + Dim(s.row)),
+               x = expr::index(idx[3]->dim * Dim(s.step_w) + Dim(s.column));
+    Block b;
+    b.push_back(Stmt{
+        Store{out, {idx[0], idx[1], y, x, idx[4]}, expr::load(dense, Elem::F32, {idx.begin(), idx.end()}), nullptr}});
+    return b;
+  });
+}
+
 // The convolution in the form that is fastest.
 void lower_blocked_conv(LowerContext& c, const Conv2d& g, const BlockedConv& b) {
   const SmallConv conv = as_small_conv(c, g, b.weights);
   ConvForm form;
   if (conv.n * conv.oc * conv.oh * conv.ow > 0)
     form = choose_conv_form(conv, b.weights, c.model_bytes(), c.target(), c.options());
+  const int64_t block = c.channel_block(), oc = b.weights.dims()[0];
   if (form.m != 0) {
-    c.emit(winograd_call(c, g, conv, form, b)).note = form.note;
+    BlockedConv dense = b;
+    if (b.spread)
+      dense.out = c.temporary(Elem::F32, {c.in_shape(0)[0], Dim::ceil_div(oc, Dim(block)), g.oh, g.ow, Dim(block)});
+    c.emit(winograd_call(c, g, conv, form, dense)).note = form.note;
+    if (b.spread) c.emit(spread_call(c, *b.spread, dense.out, b.out));
     return;
   }
-  const int64_t block = c.channel_block(), oc = b.weights.dims()[0];
   const Shape weights(b.weights.dims().begin(), b.weights.dims().end());
-  Call call("conv_blocked_f32");
+  Call call(b.spread ? "conv_spread_f32" : "conv_blocked_f32");
   call.out(b.out).in(b.in);
   call.in(c.constant_buffer(b.weights, weight_packing(weights.size() - 2, block, block), c.node().input(1)->name));
-  call.in(b.bias).in(b.residual);
+  call.in(b.bias);
+  if (!b.spread) call.in(b.residual);
   activation_args(window_args(conv_args(call, c, g, oc), g), activation_of(c.node()));
+  if (const auto& s = b.spread) {
+    call.arg("step_h", s->step_h).arg("step_w", s->step_w).arg("row", s->row).arg("column", s->column);
+    call.arg("map_h", s->map_h).arg("map_w", s->map_w);
+  }
   call.arg("by_rows", shares_rows(g.oh, weights) ? 1 : 0).slices(conv_work(g, c.in_shape(0)[0], weights));
   c.emit(call.op()).note = form.note;
 }
@@ -548,18 +577,6 @@ Tensor phase_weights(const Tensor& w, const Transposed& t, const Phase& h, const
   return Tensor::f32({oc, ic, h.taps, v.taps}, to);
 }
 
-// Stores a pair of phases, [N][OC/b][rows][columns][b], where they belong in the output.
-Operation interleave(LowerContext& c, const Transposed& t, BufferId phase, BufferId out, int64_t row, int64_t column) {
-  return make_nest(c, c.program().buffers[phase].dims, [&](std::span<const Expr> idx) {
-    const Expr y = expr::index(idx[2]->dim * Dim(t.strides[0]) + Dim(row)),
-               x = expr::index(idx[3]->dim * Dim(t.strides[1]) + Dim(column));
-    Block b;
-    b.push_back(Stmt{
-        Store{out, {idx[0], idx[1], y, x, idx[4]}, expr::load(phase, Elem::F32, {idx.begin(), idx.end()}), nullptr}});
-    return b;
-  });
-}
-
 // Whether the outputs of each phase are a convolution that fills the blocked layout.
 bool has_phases(const LowerContext& c, const Transposed& t) {
   const Shape &x = c.in_shape(0), &w = c.in_shape(1);
@@ -574,9 +591,9 @@ bool has_phases(const LowerContext& c, const Transposed& t) {
 }
 
 // Output pixels that are a multiple of the strides apart sum the same taps: one convolution of stride 1 for each pair
-// of phases, whose outputs are then interleaved.
+// of phases, whose outputs are interleaved.
 Status lower_conv_transpose_phases(LowerContext& c, const Transposed& t) {
-  const Shape &x = c.in_shape(0), &w = c.in_shape(1);
+  const Shape& x = c.in_shape(0);
   const int64_t block = c.channel_block();
   const Layout layout = Layout::channels(static_cast<int>(block));
   ONNXC_ASSIGN(const BufferId in, c.in(0, layout));
@@ -585,10 +602,9 @@ Status lower_conv_transpose_phases(LowerContext& c, const Transposed& t) {
     for (int64_t column = 0; column < t.strides[1]; ++column) {
       const Phase h = phase_of(t, 0, row), v = phase_of(t, 1, column);
       Tensor weights = phase_weights(*c.constant(1), t, h, v);
-      const BufferId phase = c.temporary(Elem::F32, {x[0], Dim::ceil_div(w[1], Dim(block)), h.out, v.out, Dim(block)});
       const Conv2d g{{}, x[2], x[3], h.out, v.out, h.taps, v.taps, 1, 1, h.pad, v.pad, 1, 1};
-      lower_blocked_conv(c, g, {phase, in, bias, kNoBuffer, std::move(weights)});
-      c.emit(interleave(c, t, phase, out, row, column));
+      const Spread spread{t.strides[0], t.strides[1], row, column, t.out[0], t.out[1]};
+      lower_blocked_conv(c, g, {out, in, bias, kNoBuffer, std::move(weights), spread});
     }
   return ok();
 }

@@ -1,5 +1,5 @@
 // QuantizeLinear, DequantizeLinear (onnx/docs/Operators.md), with one scale, one per axis, or one per block;
-// QLinearMatMul, QLinearConv, made of products of integers. Tested by tests/conformance.
+// DynamicQuantizeLinear; QLinearMatMul, QLinearConv, made of products of integers. Tested by tests/conformance.
 #include "compiler/ops/elementwise.h"
 #include "compiler/ops/indexing.h"
 #include "compiler/ops/integer_products.h"
@@ -142,6 +142,64 @@ Result<Expr> compute_dequantize(ComputeContext& c, std::span<const Expr> idx) {
   return cast(cast(x, wide) * cast(scale, wide), expr::arithmetic_type(c.out_elem()));
 }
 
+// ---- DynamicQuantizeLinear: to U8, by the range of the input and 0.
+
+Status infer_dynamic_quantize(InferContext& c) {
+  ONNXC_TRY(require_inputs(c, 1));
+  if (c.has_shape(0))
+    c.set(0, Elem::U8, c.shape(0));
+  else
+    c.set_unranked(0, Elem::U8);
+  c.set(1, Elem::F32, {});
+  c.set(2, Elem::U8, {});
+  return ok();
+}
+
+// Where all elements are 0 the scale is 1, as ONNX Runtime has it.
+Status lower_dynamic_quantize(LowerContext& c) {
+  constexpr int64_t kElementsOfShare = 4096;
+  const Dim count = numel(c.in_shape(0)), shares = Dim::min(Dim::ceil_div(count, kElementsOfShare), kShares);
+  ONNXC_ASSIGN(const BufferId x, c.in(0));
+  const BufferId y = c.out(0), scale = c.out(1), zero = c.out(2);
+  const BufferId pairs = c.temporary(Elem::F32, {shares, Dim(2)});
+  Call range("extremes_f32");
+  range.out(pairs).in(x).arg("count", count).arg("shares", shares);
+  c.emit(range.partition("shares", shares, count * Dim(2)).op());
+
+  c.emit(make_nest(c, {}, [&](std::span<const Expr>) {
+    Block b;
+    const auto name = [&](Expr value) {
+      const std::string let = c.fresh("v");
+      const Elem type = value->type;
+      b.push_back(Stmt{Let{let, std::move(value)}});
+      return expr::let(let, type);
+    };
+    const Expr none = expr::constant(Elem::F32, 0), top = expr::constant(Elem::F32, 255);
+    const auto extreme = [&](ReduceOp op, ExprOp with_zero, int64_t which) {
+      const std::string s = c.fresh("s");
+      Reduce r{c.fresh("r"),  op,
+               {{s, shares}}, 1,
+               false,         expr::load(pairs, Elem::F32, {expr::index(Dim::symbol(s)), constant(which)})};
+      const Expr value = expr::let(r.name, Elem::F32);
+      b.push_back(Stmt{std::move(r)});
+      return name(binary(with_zero, value, none));
+    };
+    const Expr least = extreme(ReduceOp::Min, ExprOp::Min, 0), greatest = extreme(ReduceOp::Max, ExprOp::Max, 1);
+    const Expr step = name(expr::select(binary(ExprOp::Eq, least, greatest), expr::constant(Elem::F32, 1),
+                                        binary(ExprOp::Div, greatest - least, top)));
+    const Expr place = binary(ExprOp::Min, binary(ExprOp::Max, none - binary(ExprOp::Div, least, step), none), top);
+    b.push_back(Stmt{Store{scale, {}, step, nullptr}});
+    b.push_back(Stmt{Store{zero, {}, cast(expr::unary(ExprOp::Round, place), Elem::U8), nullptr}});
+    return b;
+  }));
+
+  constexpr int64_t kElementsOfBlock = 1024;  // kQuantizeBlock of runtime_lib/kernels/quantize.h
+  Call quantize("quantize_u8_f32");
+  quantize.out(y).in(x).in(scale).in(zero).arg("count", count);
+  c.emit(quantize.partition("blocks", Dim::ceil_div(count, kElementsOfBlock), count * Dim(4)).op());
+  return ok();
+}
+
 // One scale, or one for each of `all` rows, columns or channels.
 Status check_scales(InferContext& c, size_t i, const Dim& all) {
   if (!c.has_shape(i) || c.shape(i).size() != 1) return ok();
@@ -236,6 +294,10 @@ OP(DequantizeLinear) = {.name = "DequantizeLinear",
                         .infer = infer_dequantize,
                         .compute = compute_dequantize,
                         .accuracy = Accuracy::Rounding};
+OP(DynamicQuantizeLinear) = {.name = "DynamicQuantizeLinear",
+                             .infer = infer_dynamic_quantize,
+                             .lower = lower_dynamic_quantize,
+                             .accuracy = Accuracy::Rounding};
 OP(QLinearMatMul) = {.name = "QLinearMatMul",
                      .infer = infer_qlinear_matmul,
                      .decompose = decompose_qlinear_matmul,

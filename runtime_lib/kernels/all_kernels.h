@@ -20,6 +20,7 @@
 #include "non_max_suppression.h"
 #include "nonzero.h"
 #include "pool.h"
+#include "quantize.h"
 #include "recurrent.h"
 #include "resize_taps.h"
 #include "rows.h"

@@ -44,15 +44,16 @@ ONNXC_INLINE void finish_blocked(const ConvArgs& c, Wide<float> v, int64_t chann
   if (c.residual) v = v + load<V>(c.residual + at);
   store<V>(c.y + at, c.activation.in_registers() ? c.activation.apply_in_registers<V>(v) : v);
 }
-// The activations that finish_blocked leaves, for `pixels` pixels of `vectors` vectors of channels from `channel`; `at`
-// as above, of the first pixel.
-ONNXC_INLINE void activate_blocked(const ConvArgs& c, int64_t at, int64_t pixels, int64_t vectors, int64_t plane) {
+// The activations that finish_blocked leaves, for `pixels` pixels, `step` elements apart, of `vectors` vectors of
+// channels from `channel`; `at` as above, of the first pixel.
+ONNXC_INLINE void activate_blocked(const ConvArgs& c, int64_t at, int64_t pixels, int64_t vectors, int64_t plane,
+                                   int64_t step = kBlock) {
   if (c.activation.in_registers()) return;
   ONNXC_ROLLED
   for (int64_t v = 0; v < vectors; ++v) {
     float* y = c.y + at + column_offset(v * kLanes<float>, plane);
     ONNXC_ROLLED
-    for (int64_t p = 0; p < pixels; ++p) activate_in_place(c.activation, y + p * kBlock, 1);
+    for (int64_t p = 0; p < pixels; ++p) activate_in_place(c.activation, y + p * step, 1);
   }
 }
 

@@ -3,7 +3,8 @@
 // lanes of y beyond OC get anything, or are left as they were. Sums longer
 // than kChain wait in y, so residual must not be y. A tile is up to kMaxRows pixels (rows x columns of the output) by 2
 // vectors of output channels. Tiles inside read pixels at fixed offsets; tiles at an edge read through pointers, of
-// which those outside point at zeros. Tested in tests/unit/kernels/conv_test.cc.
+// which those outside point at zeros. conv_spread_f32: the same, whose pixels are stored step_h rows and step_w columns
+// apart from (row, column) on, into maps of map_h x map_w. Tested in tests/unit/kernels/conv_test.cc.
 #ifndef ONNXC_KERNELS_CONV_BLOCKED_H
 #define ONNXC_KERNELS_CONV_BLOCKED_H
 
@@ -16,11 +17,20 @@ ONNXC_INLINE int64_t blocks_of_chain(int64_t taps) {
   return kChain / (taps * kBlock) > 1 ? kChain / (taps * kBlock) : 1;
 }
 
+// Where the pixels of an output stand: elements before the first, and from a pixel to the next, from row to row and
+// from block to block of channels.
+struct Places {
+  int64_t first, pixel, row, plane;
+};
+struct BlockedConv : ConvArgs {
+  Places to;
+};
+
 // One tile: TR x columns pixels from (oy, ox), NV vectors of channels from `channel`; `blocks` of input channels, of
 // which the sums of those before wait in y.
 template <int NV, int TR>
 struct BlockedTile {
-  const ConvArgs& c;
+  const BlockedConv& c;
   const float* zeros;
   int64_t image, oy, ox, channel;
   Range blocks;
@@ -57,7 +67,7 @@ struct BlockedTile {
     const int64_t y0 = oy * g.stride_h - g.pad_top, x0 = ox * g.stride_w - g.pad_left;
     const bool fast = inside(MC);
     Range rows = TR == 1 ? taps_inside(y0, g.dil_h, g.kh, g.ih) : Range{0, g.kh};
-    const int64_t chain = blocks_of_chain(taps), plane_size = g.oh * g.ow * kBlock, at = output();
+    const int64_t chain = blocks_of_chain(taps), plane_size = c.to.plane, at = output();
     bool flushed = blocks.begin > 0;
     Tile<float, MR, NV> tile;
     tile.clear();
@@ -107,7 +117,7 @@ struct BlockedTile {
   // Where pixel r of the tile stands in y, from its first one.
   template <int MC>
   ONNXC_INLINE int64_t pixel(int r) const {
-    return ((r / MC) * c.g.ow + r % MC) * kBlock;
+    return (r / MC) * c.to.row + (r % MC) * c.to.pixel;
   }
   template <int MR>
   ONNXC_INLINE void flush(Tile<float, MR, NV>& tile, int64_t at, int64_t plane_size, bool first) {
@@ -124,15 +134,16 @@ struct BlockedTile {
 
   // The first pixel of the tile in y.
   ONNXC_INLINE int64_t output() const {
-    const int64_t blocks = (c.oc + kBlock - 1) / kBlock, plane_size = c.g.oh * c.g.ow * kBlock;
-    return image * blocks * plane_size + column_offset(channel, plane_size) + (oy * c.g.ow + ox) * kBlock;
+    const int64_t blocks = (c.oc + kBlock - 1) / kBlock;
+    return c.to.first + image * blocks * c.to.plane + column_offset(channel, c.to.plane) + oy * c.to.row +
+           ox * c.to.pixel;
   }
 };
 
 // TR rows from oy, the given tiles of their columns, channels from `channel`.
 template <int NV, int TR>
-ONNXC_INLINE void conv_blocked_rows(const ConvArgs& c, const float* zeros, int64_t image, int64_t oy, int64_t channel,
-                                    Range blocks, const Cut& cut, Range tiles) {
+ONNXC_INLINE void conv_blocked_rows(const BlockedConv& c, const float* zeros, int64_t image, int64_t oy,
+                                    int64_t channel, Range blocks, const Cut& cut, Range tiles) {
   BlockedTile<NV, TR> tile{c, zeros, image, oy, cut.start(tiles.begin), channel, blocks};
   const int64_t at = tile.output(), first = tile.ox;
   ONNXC_ROLLED
@@ -140,7 +151,11 @@ ONNXC_INLINE void conv_blocked_rows(const ConvArgs& c, const float* zeros, int64
     with_rows<kMaxRows<NV> / TR>(cut.rows(t), tile);
     tile.ox += cut.rows(t);
   }
-  if (blocks.end * kBlock >= c.ic) activate_blocked(c, at, TR * (tile.ox - first), NV, c.g.oh * c.g.ow * kBlock);
+  if (blocks.end * kBlock < c.ic) return;
+  ONNXC_UNROLL
+  for (int r = 0; r < TR; ++r) {
+    activate_blocked(c, at + r * c.to.row, tile.ox - first, NV, c.to.plane, c.to.pixel);
+  }
 }
 
 // Rows of a tile of two vectors that keep two FMA units busy whose results take four cycles.
@@ -170,7 +185,7 @@ struct BlockedUnits {
   ONNXC_INLINE int64_t pixels() const { return tiles ? kMaxRows<NV> : pairs ? 2 * ow : ow; }
 };
 template <int NV>
-ONNXC_INLINE void conv_blocked_units(const ConvArgs& c, const float* zeros, int64_t image, int64_t channel,
+ONNXC_INLINE void conv_blocked_units(const BlockedConv& c, const float* zeros, int64_t image, int64_t channel,
                                      Range blocks, const BlockedUnits<NV>& units, Range mine) {
   if (units.tiles) return conv_blocked_rows<NV, 1>(c, zeros, image, 0, channel, blocks, units.cut, mine);
   int64_t oy = units.pairs ? 2 * mine.begin : mine.begin;
@@ -193,7 +208,7 @@ inline constexpr int64_t kFirstCacheWeights = 20 << 10, kSecondCacheInput = 256 
 
 // Of an image, `panels` of NV vectors of output channels from `channel`, before which stand `first` of `all` vectors.
 template <int NV>
-ONNXC_INLINE void conv_blocked_panels(const ConvArgs& c, const float* zeros, int64_t image, int64_t channel,
+ONNXC_INLINE void conv_blocked_panels(const BlockedConv& c, const float* zeros, int64_t image, int64_t channel,
                                       int64_t panels, const Share& share, int64_t first, int64_t all) {
   const BlockedUnits<NV> units(c.g);
   const int64_t width = NV * kLanes<float>, taps = c.g.kh * c.g.kw, blocks = (c.ic + kBlock - 1) / kBlock;
@@ -220,13 +235,13 @@ ONNXC_INLINE void conv_blocked_panels(const ConvArgs& c, const float* zeros, int
   }
 }
 
-ONNXC_INLINE void conv_blocked(ConvArgs c, const Share& share) {
+ONNXC_INLINE void conv_blocked(BlockedConv c, const Share& share) {
   constexpr int64_t lanes = kLanes<float>;
   const float zeros[kBlock] = {};
   Window& g = c.g;
   const bool pointwise =
       g.kh == 1 && g.kw == 1 && g.stride_h == 1 && g.stride_w == 1 && g.pad_top == 0 && g.pad_left == 0;
-  if (pointwise && g.ih == g.oh && g.iw == g.ow) {  // one long row of pixels
+  if (pointwise && g.ih == g.oh && g.iw == g.ow && c.to.row == g.ow * c.to.pixel) {  // one long row of pixels
     g.iw = g.ow = g.oh * g.ow;
     g.ih = g.oh = 1;
   }
@@ -248,16 +263,23 @@ ONNXC_KERNEL void onnxc_conv_blocked_f32(float* y, const float* x, const float* 
                                          int64_t stride_w, int64_t pad_top, int64_t pad_left, int64_t dil_h,
                                          int64_t dil_w, int64_t activation, float alpha, float beta, int64_t by_rows,
                                          int64_t begin, int64_t end) {
-  onnxc_kernels::conv_blocked({y,
-                               x,
-                               w,
-                               bias,
-                               residual,
-                               n,
-                               ic,
-                               oc,
-                               {ih, iw, oh, ow, kh, kw, stride_h, stride_w, pad_top, pad_left, dil_h, dil_w},
-                               {activation, alpha, beta}},
+  using onnxc_kernels::kBlock;
+  const onnxc_kernels::Window window{ih, iw, oh, ow, kh, kw, stride_h, stride_w, pad_top, pad_left, dil_h, dil_w};
+  onnxc_kernels::conv_blocked({{y, x, w, bias, residual, n, ic, oc, window, {activation, alpha, beta}},
+                               {0, kBlock, ow * kBlock, oh * ow * kBlock}},
+                              {by_rows, begin, end});
+}
+ONNXC_KERNEL void onnxc_conv_spread_f32(float* y, const float* x, const float* w, const float* bias, int64_t n,
+                                        int64_t ic, int64_t ih, int64_t iw, int64_t oc, int64_t oh, int64_t ow,
+                                        int64_t kh, int64_t kw, int64_t stride_h, int64_t stride_w, int64_t pad_top,
+                                        int64_t pad_left, int64_t dil_h, int64_t dil_w, int64_t activation, float alpha,
+                                        float beta, int64_t step_h, int64_t step_w, int64_t row, int64_t column,
+                                        int64_t map_h, int64_t map_w, int64_t by_rows, int64_t begin, int64_t end) {
+  using onnxc_kernels::kBlock;
+  const onnxc_kernels::Window window{ih, iw, oh, ow, kh, kw, stride_h, stride_w, pad_top, pad_left, dil_h, dil_w};
+  const onnxc_kernels::Places to{(row * map_w + column) * kBlock, step_w * kBlock, step_h * map_w * kBlock,
+                                 map_h * map_w * kBlock};
+  onnxc_kernels::conv_blocked({{y, x, w, bias, nullptr, n, ic, oc, window, {activation, alpha, beta}}, to},
                               {by_rows, begin, end});
 }
 

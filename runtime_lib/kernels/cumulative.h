@@ -39,13 +39,44 @@ struct Cumulative {
   // Columns side by side.
   ONNXC_INLINE void columns(T* y, const T* x, int64_t count, int64_t inner) const {
     constexpr int L = kLanes<T>;
+    constexpr int64_t kPage = int64_t(4096 / sizeof(T));
     int64_t c = 0;
+    if (n > 0 && !(exclusive && x == y)) {
+      ONNXC_ROLLED
+      for (; count - c >= kPage / 4; c += kPage) page(y + c, x + c, count - c < kPage ? count - c : kPage, inner);
+    }
     ONNXC_ROLLED
     for (; c + 4 * L <= count; c += 4 * L) run<Wide<T>, 4>(y + c, x + c, L, inner);
     ONNXC_ROLLED
     for (; c + L <= count; c += L) run<Wide<T>, 1>(y + c, x + c, 0, inner);
     ONNXC_ROLLED
     for (; c < count; ++c) run<Vec<T, 1>, 1>(y + c, x + c, 0, inner);
+  }
+  // The same row by row, so that memory is read as it lies: each from the row of y before. `count` columns of a page.
+  ONNXC_INLINE void page(T* y, const T* x, int64_t count, int64_t inner) const {
+    const int64_t forward = reverse ? -inner : inner;
+    int64_t at = reverse ? (n - 1) * inner : 0;
+    const auto over = [&](auto f) {
+      int64_t c = 0;
+      ONNXC_ROLLED
+      for (; c + kLanes<T> <= count; c += kLanes<T>) f(Wide<T>{}, c);
+      ONNXC_ROLLED
+      for (; c < count; ++c) f(T{}, c);
+    };
+    over([&](auto zero, int64_t c) {
+      using V = decltype(zero);
+      const V first = splat<V>(T(multiply));
+      store<V>(y + at + c, exclusive ? first : next(first, load<V>(x + at + c)));
+    });
+    ONNXC_ROLLED
+    for (int64_t i = 1; i < n; ++i, at += forward) {
+      const T *added = exclusive ? x + at : x + at + forward, *before = y + at;
+      T* here = y + at + forward;
+      over([&](auto zero, int64_t c) {
+        using V = decltype(zero);
+        store<V>(here + c, next(load<V>(before + c), load<V>(added + c)));
+      });
+    }
   }
   // Columns that are rows in memory.
   ONNXC_INLINE void rows(T* y, const T* x, int64_t count) const {

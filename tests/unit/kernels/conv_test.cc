@@ -102,6 +102,32 @@ TEST(ConvTest, Blocked) {
   };
   for (const Conv& c : deep) check(c, Form::Blocked);
 }
+// Pixels spread over a larger map have the bits of those side by side; between them nothing is written.
+TEST(ConvTest, Spread) {
+  for (const Conv& c : kDense) {
+    Random random(9);
+    const auto w = random.vector(c.oc * c.ic * c.kh * c.kw);
+    const auto x = to_blocked(random.vector(c.n * c.ic * c.ih * c.iw), c.n, c.ic, c.ih * c.iw, kNan);
+    const auto packed = pack_weights(w, c.oc, c.ic, c.kh * c.kw, 16), bias = pad_bias(random.vector(c.oc));
+    const int64_t planes = c.n * ((c.oc + 15) / 16), map_h = 2 * c.oh() + 1, map_w = 3 * c.ow() + 2;
+    std::vector<float> dense(planes * c.oh() * c.ow() * 16, kNan), spread(planes * map_h * map_w * 16, kNan),
+        want = spread;
+    run(c, Form::Blocked, dense.data(), x.data(), packed.data(), bias.data(), nullptr, 0, 0, kSlices);
+    for (int64_t p = 0; p < planes; ++p)
+      for (int64_t i = 0; i < c.oh(); ++i)
+        for (int64_t j = 0; j < c.ow(); ++j)
+          std::memcpy(&want[((p * map_h + 2 * i + 1) * map_w + 3 * j + 2) * 16],
+                      &dense[((p * c.oh() + i) * c.ow() + j) * 16], 64);
+    const auto part = [&](int64_t begin, int64_t end) {
+      onnxc_conv_spread_f32(spread.data(), x.data(), packed.data(), bias.data(), c.n, c.ic, c.ih, c.iw, c.oc, c.oh(),
+                            c.ow(), c.kh, c.kw, c.sh, c.sw, c.pt, c.pl, c.dh, c.dw, c.activation, c.alpha, c.beta, 2, 3,
+                            1, 2, map_h, map_w, 1, begin, end);
+    };
+    part(100, kSlices);
+    part(0, 100);
+    EXPECT_EQ(std::memcmp(spread.data(), want.data(), want.size() * sizeof(float)), 0);
+  }
+}
 TEST(ConvTest, First) {
   for (const Conv& c : kDense) check(c, Form::First);
 }
