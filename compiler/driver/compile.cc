@@ -181,8 +181,12 @@ Result<Plan> plan_graph(const Graph& graph, const Target& target, const Options&
   return make_plan(std::move(program), options);
 }
 
+bool multiplies_integers(const Plan& plan) {
+  return calls_kernel(plan.program.ops, "gemm_i8") || calls_kernel(plan.program.ops, "gemm_u8");
+}
+
 Status compile(const Options& options) {
-  ONNXC_ASSIGN(const Target target, Target::from_options(options));
+  ONNXC_ASSIGN(Target target, Target::from_options(options));
   ONNXC_ASSIGN(const std::vector<SpecialBody> specials, special_bodies(options));
   Progress progress(options.quiet || options.emit != Emit::Artefact, options.time_passes, specials.size());
   ONNXC_ASSIGN(const ImportedModel model, load_model(options, progress));
@@ -194,6 +198,7 @@ Status compile(const Options& options) {
     progress.phase("a body for " + body.label);
     ONNXC_TRY(add_special_body(body, target, plans));
   }
+  if (std::ranges::any_of(plans, multiplies_integers)) target.require_integer_extension();
   if (!options.report.empty()) ONNXC_TRY(write_report(plans, options.report));
   if (options.emit == Emit::Plan) return print(print_plan(plans.front()));
 

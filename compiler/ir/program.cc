@@ -264,6 +264,25 @@ Effects effects_of(const Operation& op) {
   return collector.take();
 }
 
+static bool calls_in_block(const Block& block, std::string_view name) {
+  return std::ranges::any_of(block, [&](const Stmt& stmt) {
+    if (const auto* call = std::get_if<KernelCall>(&stmt.node)) return call->kernel.starts_with(name);
+    const auto* loop = std::get_if<For>(&stmt.node);
+    return loop && calls_in_block(loop->body, name);
+  });
+}
+
+bool calls_kernel(const std::vector<Operation>& ops, std::string_view name) {
+  return std::ranges::any_of(ops, [&](const Operation& op) {
+    if (const auto* call = std::get_if<KernelCall>(&op.node)) return call->kernel.starts_with(name);
+    if (const auto* nest = std::get_if<Nest>(&op.node)) return calls_in_block(nest->body, name);
+    if (const auto* branch = std::get_if<If>(&op.node))
+      return calls_kernel(branch->then_region.ops, name) || calls_kernel(branch->else_region.ops, name);
+    const auto* loop = std::get_if<Loop>(&op.node);
+    return loop && calls_kernel(loop->body.ops, name);
+  });
+}
+
 std::map<std::string, std::string> linked_functions(const std::vector<Operation>& ops) {
   std::map<std::string, std::string> functions;
   const auto add_all = [&](const std::vector<Operation>& within) { functions.merge(linked_functions(within)); };

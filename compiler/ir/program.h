@@ -315,6 +315,9 @@ Effects effects_of(const Operation& op);
 // Symbols that the operation needs to know, those of its buffers included; and loop variables.
 void collect_symbols(const Program& program, const Operation& op, std::set<std::string>& out);
 
+// Whether a kernel whose name begins so is called, in regions and nests too.
+bool calls_kernel(const std::vector<Operation>& ops, std::string_view name);
+
 // Functions that the user links, in regions too, and the first ONNX nodes that call them.
 std::map<std::string, std::string> linked_functions(const std::vector<Operation>& ops);
 // What the call runs, for people: the kernel, or the function that it calls for the user.

@@ -57,8 +57,16 @@ const char* level_name(Level level) {
 
 std::string Target::name() const { return level_name(level); }
 
-// `native` means the highest level that the machine has, and no more: the same model then gives the same bytes on every
-// machine of that level, and runs on all of them.
+void Target::require_integer_extension() {
+#if defined(__x86_64__)
+  if (!native || level != Level::X86V4 || !__builtin_cpu_supports("avx512vnni")) return;
+  features = "+avx512vnni";
+  required_features |= ONNXC_X86_AVX512_VNNI;
+#endif
+}
+
+// `native` means the highest level that the machine has, and no more (but for require_integer_extension): the same
+// model then gives the same bytes on every machine of that level, and runs on all of them.
 Result<Target> Target::from_options(const Options& options) {
   if (options.cpu == "native") {
     Level level;
@@ -66,7 +74,9 @@ Result<Target> Target::from_options(const Options& options) {
       return Error(ErrorKind::Environment, "this machine's processor is below x86-64-v2", "--mcpu=native",
                    "Name the target's level: --mcpu=x86-64-v2, x86-64-v3 or x86-64-v4.");
     }
-    return of_level(level);
+    Target target = of_level(level);
+    target.native = true;
+    return target;
   }
   for (Level level : {Level::X86V2, Level::X86V3, Level::X86V4, Level::Generic}) {
     if (options.cpu == level_name(level)) return of_level(level);

@@ -16,8 +16,9 @@ enum class Level : uint8_t { X86V2, X86V3, X86V4, Generic };
 struct Target {
   std::string triple = "x86_64-unknown-linux-gnu";
   Level level = Level::X86V4;
-  std::string cpu = "x86-64-v4";   // for LLVM: the level's name, or the host's CPU name with --mcpu=native
-  std::string features;            // LLVM feature string, "+avx512vnni,..."; empty for plain levels
+  std::string cpu = "x86-64-v4";   // for LLVM: the level's name
+  std::string features;            // LLVM feature string, "+avx512vnni"; empty for plain levels
+  bool native = false;             // made for this machine
   uint64_t required_features = 0;  // ONNXC_X86_* bits, checked at create
   int channel_block =
       16;  // the same for all x86 levels, so that artefacts share their packing; generic: 1 (plain layouts)
@@ -26,6 +27,8 @@ struct Target {
 
   std::string name() const;  // "x86-64-v4"
   static Result<Target> from_options(const Options& options);
+  // For programs that multiply integers: where this machine is the target and has AVX-512 VNNI, that is required too.
+  void require_integer_extension();
 };
 
 const char* level_name(Level level);  // "x86-64-v4"

@@ -130,17 +130,6 @@ bool has_strings(const Program& program) {
   return std::ranges::any_of(program.buffers, [](const Buffer& b) { return b.elem == Elem::String; });
 }
 
-// Whether a kernel whose name begins so is called, in regions too.
-bool calls(const std::vector<Operation>& ops, std::string_view kernel) {
-  return std::ranges::any_of(ops, [&](const Operation& op) {
-    if (const auto* call = std::get_if<KernelCall>(&op.node)) return call->kernel.starts_with(kernel);
-    if (const auto* branch = std::get_if<If>(&op.node))
-      return calls(branch->then_region.ops, kernel) || calls(branch->else_region.ops, kernel);
-    const auto* loop = std::get_if<Loop>(&op.node);
-    return loop && calls(loop->body.ops, kernel);
-  });
-}
-
 data common(const Plan& plan, const ModelIdentity& identity) {
   data values;
   values.set("name", identity.name);
@@ -200,7 +189,7 @@ void add_debug_plan(const Plan& plan, data& values) {
 
 }  // namespace
 
-bool decodes_images(const Program& program) { return calls(program.ops, "image_dims"); }
+bool decodes_images(const Program& program) { return calls_kernel(program.ops, "image_dims"); }
 
 uint64_t run_arena_bytes(const Plan& plan) {
   if (has_layout(plan)) return 0;
@@ -250,7 +239,7 @@ Result<std::string> render_operations(const Plan& plan, const ModelIdentity& ide
   values.set("target", target.name());
   data headers(data::type::list), functions(data::type::list), steps(data::type::list);
   headers << data("header", "all_kernels.h");
-  if (calls(plan.program.ops, "tree_scores")) headers << data("header", "trees.h");
+  if (calls_kernel(plan.program.ops, "tree_scores")) headers << data("header", "trees.h");
   if (has_strings(plan.program)) headers << data("header", "text_kernels.h");
   if (decodes_images(plan.program)) headers << data("header", "image.h");
   data linked(data::type::list);
