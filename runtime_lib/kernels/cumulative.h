@@ -52,31 +52,27 @@ struct Cumulative {
     ONNXC_ROLLED
     for (; c < count; ++c) run<Vec<T, 1>, 1>(y + c, x + c, 0, inner);
   }
-  // The same row by row, so that memory is read as it lies: each from the row of y before. `count` columns of a page.
+  // A row of sums, of those before (null: none yet) and of what is added (null: nothing).
+  ONNXC_INLINE void row(T* y, const T* before, const T* added, int64_t count) const {
+    int64_t c = 0;
+    ONNXC_ROLLED
+    for (; c + kLanes<T> <= count; c += kLanes<T>) element<Wide<T>>(y, before, added, c);
+    ONNXC_ROLLED
+    for (; c < count; ++c) element<Vec<T, 1>>(y, before, added, c);
+  }
+  template <class V>
+  ONNXC_INLINE void element(T* y, const T* before, const T* added, int64_t c) const {
+    const V sum = before ? load<V>(before + c) : splat<V>(T(multiply));
+    store<V>(y + c, added ? next(sum, load<V>(added + c)) : sum);
+  }
+  // Columns side by side, row by row, so that memory is read as it lies: each row from that of y before.
   ONNXC_INLINE void page(T* y, const T* x, int64_t count, int64_t inner) const {
     const int64_t forward = reverse ? -inner : inner;
     int64_t at = reverse ? (n - 1) * inner : 0;
-    const auto over = [&](auto f) {
-      int64_t c = 0;
-      ONNXC_ROLLED
-      for (; c + kLanes<T> <= count; c += kLanes<T>) f(Wide<T>{}, c);
-      ONNXC_ROLLED
-      for (; c < count; ++c) f(T{}, c);
-    };
-    over([&](auto zero, int64_t c) {
-      using V = decltype(zero);
-      const V first = splat<V>(T(multiply));
-      store<V>(y + at + c, exclusive ? first : next(first, load<V>(x + at + c)));
-    });
+    row(y + at, nullptr, exclusive ? nullptr : x + at, count);
     ONNXC_ROLLED
-    for (int64_t i = 1; i < n; ++i, at += forward) {
-      const T *added = exclusive ? x + at : x + at + forward, *before = y + at;
-      T* here = y + at + forward;
-      over([&](auto zero, int64_t c) {
-        using V = decltype(zero);
-        store<V>(here + c, next(load<V>(before + c), load<V>(added + c)));
-      });
-    }
+    for (int64_t i = 1; i < n; ++i, at += forward)
+      row(y + at + forward, y + at, exclusive ? x + at : x + at + forward, count);
   }
   // Columns that are rows in memory.
   ONNXC_INLINE void rows(T* y, const T* x, int64_t count) const {

@@ -62,11 +62,19 @@ struct Divisor {
   float divisor, inverse;
   static ONNXC_INLINE bool serves(float divisor) { return ONNXC_FMA_F32 && divisor > 0x1p-98f && divisor < 0x1p98f; }
   template <class V>
-  ONNXC_INLINE V of(V x) const {
+  ONNXC_INLINE V operator()(V x) const {
     const V over = splat<V>(inverse), under = splat<V>(-divisor);
     V q = x * over;
     q = madd(madd(q, under, x), over, q);
     return madd(madd(q, under, x), over, q);
+  }
+};
+
+struct Division {
+  float divisor;
+  template <class V>
+  ONNXC_INLINE V operator()(V x) const {
+    return x / divisor;
   }
 };
 
@@ -102,11 +110,8 @@ struct QuantizeU8 {
     for (; i < n; ++i) y[i] = code<float>(quotient(x[i]));
   }
   ONNXC_INLINE void all(uint8_t* y, const float* x, int64_t n) const {
-    if (Divisor::serves(scale)) {
-      const Divisor by{scale, 1.0f / scale};
-      return row(y, x, n, [&](auto v) { return by.of(v); });
-    }
-    row(y, x, n, [&](auto v) { return v / scale; });
+    if (Divisor::serves(scale)) return row(y, x, n, Divisor{scale, 1.0f / scale});
+    row(y, x, n, Division{scale});
   }
 };
 

@@ -313,12 +313,15 @@ void check_cumulative(Kernel kernel, int64_t outer, int64_t n, int64_t inner) {
       }
     }
     ASSERT_EQ(y.first(outer * n * inner), expected) << n << " " << inner << " " << flags;
+    std::vector<T> in_place = x;
+    kernel(in_place.data(), in_place.data(), n, inner, multiply, exclusive, reverse, 0, outer * inner);
+    ASSERT_EQ(in_place, expected) << n << " " << inner << " " << flags;
   }
 }
 
 TEST(SelectionTest, Cumulative) {
   for (int64_t n : {0, 1, 2, 9, 30})
-    for (int64_t inner : {1, 3, 16, 83}) {
+    for (int64_t inner : {1, 3, 16, 83, 1300}) {
       check_cumulative<float>([](auto... a) { onnxc_cumulative_f32(a...); }, 3, n, inner);
       check_cumulative<double>([](auto... a) { onnxc_cumulative_f64(a...); }, 3, n, inner);
       check_cumulative<int32_t>([](auto... a) { onnxc_cumulative_i32(a...); }, 7, n, inner);
