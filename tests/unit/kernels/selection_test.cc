@@ -291,6 +291,14 @@ TEST(SelectionTest, ArgMax) {
     }
 }
 
+template <class T>
+void expect_same(const std::vector<T>& got, const std::vector<T>& expected) {
+  ASSERT_EQ(got.size(), expected.size());
+  for (size_t i = 0; i < got.size(); ++i)
+    ASSERT_TRUE(got[i] == expected[i] || (got[i] != got[i] && expected[i] != expected[i]))
+        << i << ": " << +got[i] << ", not " << +expected[i];
+}
+
 template <class T, class Kernel>
 void check_cumulative(Kernel kernel, int64_t outer, int64_t n, int64_t inner) {
   const std::vector<T> x = numbers_for_arg<T>(outer * n * inner, 0);
@@ -312,10 +320,11 @@ void check_cumulative(Kernel kernel, int64_t outer, int64_t n, int64_t inner) {
         if (!exclusive) expected[at] = static_cast<T>(sum);
       }
     }
-    ASSERT_EQ(y.first(outer * n * inner), expected) << n << " " << inner << " " << flags;
+    SCOPED_TRACE(testing::Message() << n << " " << inner << " " << flags);
+    expect_same(y.first(outer * n * inner), expected);
     std::vector<T> in_place = x;
     kernel(in_place.data(), in_place.data(), n, inner, multiply, exclusive, reverse, 0, outer * inner);
-    ASSERT_EQ(in_place, expected) << n << " " << inner << " " << flags;
+    expect_same(in_place, expected);
   }
 }
 
