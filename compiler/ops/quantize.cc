@@ -294,10 +294,8 @@ OP(DequantizeLinear) = {.name = "DequantizeLinear",
                         .infer = infer_dequantize,
                         .compute = compute_dequantize,
                         .accuracy = Accuracy::Rounding};
-OP(DynamicQuantizeLinear) = {.name = "DynamicQuantizeLinear",
-                             .infer = infer_dynamic_quantize,
-                             .lower = lower_dynamic_quantize,
-                             .accuracy = Accuracy::Rounding};
+OP(DynamicQuantizeLinear) = {
+    .name = "DynamicQuantizeLinear", .infer = infer_dynamic_quantize, .lower = lower_dynamic_quantize};
 OP(QLinearMatMul) = {.name = "QLinearMatMul",
                      .infer = infer_qlinear_matmul,
                      .decompose = decompose_qlinear_matmul,

@@ -50,5 +50,5 @@ def test_floats_need_nothing_more_than_the_level(tmp_path):
     for name, needed in (("floats", 7), ("integers", 15)):  # ONNXC_X86_V2, V3, V4; AVX512_VNNI
         command = [find_onnxc(), tmp_path / f"{name}.onnx", "--emit=cpp", "-q", "-o", tmp_path / name]
         subprocess.run(command, check=True)
-        text = (tmp_path / name / f"{name}_entry.cc").read_text()
+        text = (tmp_path / name / f"{name}_model.cc").read_text()
         assert f'"x86-64-v4",\n    {needed}u,' in text
