@@ -154,6 +154,10 @@ Result<LoadedModel> import_and_optimise(const Options& options, Progress& progre
   return loaded;
 }
 
+bool multiplies_integers(const Plan& plan) {
+  return calls_kernel(plan.program.ops, "gemm_i8") || calls_kernel(plan.program.ops, "gemm_u8");
+}
+
 }  // namespace
 
 Result<ImportedModel> load_model(const Options& options, Progress& progress) {
@@ -179,10 +183,6 @@ Result<Plan> plan_graph(const Graph& graph, const Target& target, const Options&
   }
   progress.phase("plan memory");
   return make_plan(std::move(program), options);
-}
-
-bool multiplies_integers(const Plan& plan) {
-  return calls_kernel(plan.program.ops, "gemm_i8") || calls_kernel(plan.program.ops, "gemm_u8");
 }
 
 Status compile(const Options& options) {
