@@ -1,6 +1,8 @@
 // Gradient (ai.onnx.preview.training 1: onnx/docs/Operators.md): the derivatives of the sum of a tensor of the graph by
 // others, in reverse mode: nodes are visited from that tensor backwards, and each adds its part. Tested by
 // tests/conformance and tests/differential/test_programs.py.
+#include "compiler/ops/gradient.h"
+
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -116,7 +118,19 @@ Status decompose_gradient(Graph& g, Node& n) {
   return w.replace(results), ok();
 }
 
+bool is_gradient(const Node& n) { return n.domain == kDomain && n.op == "Gradient"; }
+
 }  // namespace
+
+Status expand_gradients(Graph& graph) {
+  std::vector<Node*> gradients;
+  for (const auto& node : graph.nodes())
+    if (is_gradient(*node)) gradients.push_back(node.get());
+  if (gradients.empty()) return ok();
+  ONNXC_TRY(infer_graph(graph));
+  for (Node* n : gradients) ONNXC_TRY(decompose_gradient(graph, *n));
+  return ok();
+}
 
 OP(Gradient) = {.name = "Gradient",
                 .domain = kDomain,

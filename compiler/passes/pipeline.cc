@@ -4,6 +4,7 @@
 
 #include "compiler/ir/graph_text.h"
 #include "compiler/ir/verify_graph.h"
+#include "compiler/ops/gradient.h"
 #include "compiler/ops/op.h"
 #include "compiler/passes/passes.h"
 #include "compiler/passes/rewrite.h"
@@ -147,6 +148,7 @@ const Pass* find_pass(std::string_view name) {
 Status run_passes(Graph& graph, PassContext& context) {
   ONNXC_TRY(check_names(context.options));
   own_outputs(graph);
+  ONNXC_TRY(expand_gradients(graph));
   Runner runner(graph, context);
   ONNXC_TRY(runner.fixpoint());
   if (context.options.time_passes) runner.print_times();
