@@ -79,6 +79,10 @@ inline int64_t sum(int64_t a, int64_t b) {
   int64_t r;
   return !__builtin_add_overflow(a, b, &r) ? r : a < 0 ? INT64_MIN : INT64_MAX;
 }
+template <class... Rest>
+inline int64_t sum(int64_t a, int64_t b, int64_t c, Rest... rest) {
+  return sum(sum(a, b), c, rest...);
+}
 inline int64_t product(int64_t a, int64_t b) {
   int64_t r;
   return !__builtin_mul_overflow(a, b, &r) ? r : (a < 0) != (b < 0) ? INT64_MIN : INT64_MAX;

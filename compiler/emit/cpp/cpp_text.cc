@@ -237,20 +237,26 @@ std::string dim_text(const Dim& dim, const std::function<std::string(const std::
   return dim.fold(folder).text;
 }
 
+// Sums of sums are one call, since compilers limit how deep brackets may be nested.
 std::string saturating_text(const Dim& dim, const std::function<std::string(const std::string&)>& of) {
-  Dim::Folder<std::string> folder;
-  folder.constant = [](int64_t v) { return int_literal(Elem::I64, v); };
-  folder.symbol = of;
-  folder.binary = [](char op, const std::string& a, const std::string& b) {
+  struct Call {
+    std::string text;
+    bool is_sum;
+  };
+  Dim::Folder<Call> folder;
+  folder.constant = [](int64_t v) { return Call{int_literal(Elem::I64, v), false}; };
+  folder.symbol = [&](const std::string& name) { return Call{of(name), false}; };
+  folder.binary = [](char op, const Call& a, const Call& b) {
+    if (op == '+' && a.is_sum) return Call{a.text.substr(0, a.text.size() - 1) + ", " + b.text + ")", true};
     const char* function = op == '+'   ? "sum"
                            : op == '*' ? "product"
                            : op == '/' ? "floor_div"
                            : op == '%' ? "floor_mod"
                            : op == 'm' ? "least<int64_t>"
                                        : "greatest<int64_t>";
-    return std::string(function) + "(" + a + ", " + b + ")";
+    return Call{std::string(function) + "(" + a.text + ", " + b.text + ")", op == '+'};
   };
-  return dim.fold(folder);
+  return dim.fold(folder).text;
 }
 
 std::string dim_text(const Dim& dim, Names& names) {
