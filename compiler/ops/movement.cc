@@ -288,6 +288,28 @@ Result<Expr> compute_split(ComputeContext& c, std::span<const Expr> idx) {
   return c.load(0, at);
 }
 
+// Parts of whole channel blocks of several images, or of a number that the run tells: copied on the blocked layout.
+Result<bool> copy_channel_blocks(LowerContext& c, Layout layout, const std::vector<Dim>& parts) {
+  for (const Dim& part : parts)
+    if (!part.is_const() || part.value() % layout.block != 0) return false;
+  ONNXC_ASSIGN(const BufferId in, c.in(0, layout));
+  Dim first(0);
+  for (size_t o = 0; o < parts.size(); ++o) {
+    const Dim begin = first;
+    first = first + Dim::floor_div(parts[o], Dim(layout.block));
+    if (!c.node().output(o)) continue;
+    const BufferId out = c.out(o, layout);
+    c.emit(make_nest(c, c.program().buffers[out].dims, [&](std::span<const Expr> idx) {
+      std::vector<Expr> from(idx.begin(), idx.end());
+      from[1] = at_dim(idx[1]->dim + begin);
+      Block b;
+      b.push_back(Stmt{Store{out, {idx.begin(), idx.end()}, expr::load(in, c.in_elem(0), std::move(from)), nullptr}});
+      return b;
+    }));
+  }
+  return true;
+}
+
 Result<bool> view_split(LowerContext& c) {
   const Shape& x = c.in_shape(0);
   if (!c.is_stored(0)) return false;
@@ -298,7 +320,7 @@ Result<bool> view_split(LowerContext& c) {
   Dim begin(0);
   for (const Dim& part : parts) {
     const auto at = contiguous_part(x, layout, static_cast<size_t>(axis), begin, part);
-    if (!at) return false;
+    if (!at) return layout.plain() || axis != 1 ? Result<bool>(false) : copy_channel_blocks(c, layout, parts);
     offsets.push_back(*at);
     begin = begin + part;
   }
