@@ -20,10 +20,10 @@ def integers(kind, low):
     return rng.integers(low, low + 256, (37, 75)).astype(np.uint8), rng.integers(low, low + 256, (75, 50)).astype(kind)
 
 
-def model_of(b):
+def model_of(b, rows=37):
     weights = [onnx.numpy_helper.from_array(b, "b")]
-    a = value("a", (37, 75), onnx.TensorProto.UINT8)
-    y = value("y", (37, 50), onnx.TensorProto.INT32)
+    a = value("a", (rows, 75), onnx.TensorProto.UINT8)
+    y = value("y", (rows, 50), onnx.TensorProto.INT32)
     return small_models.model([helper.make_node("MatMulInteger", ["a", "b"], ["y"])], [a], [y], weights)
 
 
@@ -32,11 +32,12 @@ def assembly(path, cpu):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.parametrize("rows", [37, "n"])
 @pytest.mark.parametrize(("kind", "low"), [(np.uint8, 0), (np.int8, -128)])
-def test_products_of_integers(kind, low, tmp_path):
+def test_products_of_integers(kind, low, rows, tmp_path):
     a, b = integers(kind, low)
     path = tmp_path / "m.onnx"
-    onnx.save(model_of(b), path)
+    onnx.save(model_of(b, rows), path)
     assert ("vpdpwssd" in assembly(path, "native")) == HAS_VNNI
     assert "vpdpwssd" not in assembly(path, "x86-64-v4")
     session = onnxc.InferenceSession(path)

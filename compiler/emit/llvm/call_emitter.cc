@@ -19,6 +19,11 @@ bool is_of_any_size(const KernelCall& call) {
   });
 }
 
+// Whether the target has instructions for the kernel that its level has not, for which machine code is made.
+bool wants_own_code(const KernelCall& call, const Target& target) {
+  return !target.features.empty() && (call.kernel == "gemm_i8" || call.kernel == "gemm_u8");
+}
+
 // A constant argument in the type that the kernel declares; null when it does not fit.
 llvm::Constant* typed_constant(llvm::Type* type, const std::variant<Dim, double>& value) {
   if (const auto* number = std::get_if<double>(&value)) {
@@ -178,8 +183,8 @@ Value* CallEmitter::emit(const KernelCall& call, const std::optional<Partition>&
   }
   const std::vector<Actual> passed = actuals(call, partition, share, *kernel, b, exprs);
   if (context_.error) return nullptr;
-  llvm::Function* function =
-      is_of_any_size(call) ? context_.kernels.declare_any_size(context_.module, call.kernel) : nullptr;
+  const bool ready_made = is_of_any_size(call) && !wants_own_code(call, context_.target);
+  llvm::Function* function = ready_made ? context_.kernels.declare_any_size(context_.module, call.kernel) : nullptr;
   std::vector<Value*> args;
   for (const Actual& actual : passed)
     if (actual.value || function) args.push_back(actual.value ? actual.value : actual.constant);
