@@ -11,6 +11,15 @@ namespace {
 
 constexpr int64_t kLikelyDim = 128;  // of an input, not its first
 
+// What a run most likely makes of a dim of an input: the first is a batch, most often of one; the last two after the
+// few channels of a picture are pixels.
+int64_t likely_input_dim(const Shape& dims, size_t axis) {
+  constexpr int64_t kLikelyPixels = 320, kMostColours = 4;
+  if (axis == 0 && dims.size() > 1) return 1;
+  const bool picture = dims.size() == 4 && dims[1].is_const() && dims[1].value() <= kMostColours;
+  return picture ? kLikelyPixels : kLikelyDim;
+}
+
 std::optional<HeldValues> held_by(const Type& type) {
   if (type.is_tensor()) return std::nullopt;
   HeldValues held;
@@ -69,8 +78,7 @@ void GraphLowering::add_inputs() {
     op.node = ScalarDef{name, ScalarDef::DimOf{input, static_cast<int64_t>(axis)}};
     program_.ops.push_back(std::move(op));
     defined_.insert(name);
-    // The first dim is a batch, most often of one.
-    program_.likely[name] = axis == 0 && program_.buffers[input].dims.size() > 1 ? 1 : kLikelyDim;
+    program_.likely[name] = likely_input_dim(program_.buffers[input].dims, axis);
   };
   for (const Value* v : graph_.inputs) {
     const Type stored = v->type.stored();

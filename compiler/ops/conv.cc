@@ -101,8 +101,8 @@ Packing weight_packing(size_t axes, int64_t out_block, int64_t in_block) {
 
 // Whether threads share the rows of a map and not its channels: each goes on with rows that it wrote itself, but reads
 // all weights.
-bool shares_rows(const Dim& rows, const Shape& weights) {
-  return rows.is_const() && rows.value() >= 24 && numel(weights).constant().value_or(0) <= (1 << 18);
+bool shares_rows(const LowerContext& c, const Dim& rows, const Shape& weights) {
+  return likely_value(c.program(), rows) >= 24 && numel(weights).constant().value_or(0) <= (1 << 18);
 }
 
 // Multiply-adds of a convolution with weights [OC][IC / groups][taps...].
@@ -198,7 +198,7 @@ void lower_blocked_conv(LowerContext& c, const Conv2d& g, const BlockedConv& b) 
     call.arg("step_h", s->step_h).arg("step_w", s->step_w).arg("row", s->row).arg("column", s->column);
     call.arg("map_h", s->map_h).arg("map_w", s->map_w);
   }
-  call.arg("by_rows", shares_rows(g.oh, weights) ? 1 : 0).slices(conv_work(g, c.in_shape(0)[0], weights));
+  call.arg("by_rows", shares_rows(c, g.oh, weights) ? 1 : 0).slices(conv_work(g, c.in_shape(0)[0], weights));
   c.emit(call.op()).note = form.note;
 }
 
@@ -264,7 +264,7 @@ Status lower_conv_blocked(LowerContext& c, const Conv2d& g) {
   else
     conv_args(call, c, g, w[0]);
   activation_args(window_args(call, g), activation_of(c.node()));
-  call.arg("by_rows", shares_rows(g.oh, w) ? 1 : 0).slices(conv_work(g, x[0], w) * Dim(depthwise ? 4 : 1));
+  call.arg("by_rows", shares_rows(c, g.oh, w) ? 1 : 0).slices(conv_work(g, x[0], w) * Dim(depthwise ? 4 : 1));
   c.emit(call.op());
   return ok();
 }
@@ -321,7 +321,7 @@ Status lower_conv_plain(LowerContext& c, Conv2d g) {
 // half the lanes of a block or more would idle, rows that fill vectors, and more work than a change of layout takes.
 bool is_narrow(const LowerContext& c, const Conv2d& g) {
   const Shape& w = c.in_shape(1);
-  const bool rows = g.ow.is_const() && g.ow.value() >= 16 && g.sw <= 2;
+  const bool rows = likely_value(c.program(), g.ow) >= 16 && g.sw <= 2;
   const bool pays = c.layout_of(0).plain() || (g.kh * g.kw).value() >= 9;
   return w[0].value() * 2 <= c.channel_block() && rows && pays;
 }

@@ -2,6 +2,7 @@
 // Tile, Pad (onnx/docs/Operators.md). They are index expressions, fused into their readers. Tested by
 // tests/conformance.
 #include <cmath>
+#include <numeric>
 
 #include "compiler/ops/axes.h"
 #include "compiler/ops/indexing.h"
@@ -35,6 +36,44 @@ std::optional<Dim> contiguous_part(const Shape& x, Layout layout, size_t axis, c
   if (!begin.is_const() || !end.is_const() || begin.value() % layout.block != 0) return std::nullopt;
   if (end.value() % layout.block != 0 && end != channels) return std::nullopt;
   return begin * product(x, axis + 1, x.size());
+}
+
+// ---- Channels on the blocked layout
+
+// `extent` channels of `in` from `from` on, which become those of `out` from `to` on.
+struct ChannelCopy {
+  BufferId out;
+  int64_t to;
+  BufferId in;
+  int64_t from, extent;
+};
+
+// How many channels move together between two places: a block, or the largest part of one that divides both. 0: so few
+// that they move faster through the plain layout.
+int64_t channel_chunk(int64_t to, int64_t from, int64_t block) {
+  constexpr int64_t kLeast = 4;
+  const int64_t chunk = std::gcd(block, std::gcd(to, from));
+  return chunk < kLeast ? 0 : chunk;
+}
+
+// In whole chunks: what lies behind `extent` in the last one moves along, so `out` ends there or is written later.
+Operation copy_channels(LowerContext& c, const ChannelCopy& copy, int64_t block) {
+  const int64_t chunk = channel_chunk(copy.to, copy.from, block), chunks = block / chunk;
+  Shape loops = c.program().buffers[copy.in].dims;
+  loops[1] = Dim((copy.extent + chunk - 1) / chunk);
+  loops.back() = Dim(chunk);
+  return make_nest(c, loops, [&](std::span<const Expr> idx) {
+    const auto place = [&](int64_t first) {
+      std::vector<Expr> at(idx.begin(), idx.end());
+      const Dim which = idx[1]->dim + Dim(first / chunk);
+      at[1] = at_dim(Dim::floor_div(which, chunks));
+      at.back() = at_dim(Dim::mod(which, chunks) * Dim(chunk) + idx.back()->dim);
+      return at;
+    };
+    Block b;
+    b.push_back(Stmt{Store{copy.out, place(copy.to), expr::load(copy.in, c.in_elem(0), place(copy.from)), nullptr}});
+    return b;
+  });
 }
 
 // ---- Transpose
@@ -182,7 +221,7 @@ Status lower_channel_padding(LowerContext& c, Layout layout, double number) {
 }
 
 // Inputs whose part of the output is one piece are computed right there. The others: one nest each, which writes its
-// part and takes in its producer. In whole channel blocks on the blocked layout when all inputs lie so.
+// part and takes in its producer; on the blocked layout when all inputs lie so.
 Status lower_concat(LowerContext& c) {
   const size_t rank = c.out_shape().size();
   ONNXC_ASSIGN(const int64_t axis, normal_axis(c.node(), c.node().attr_int("axis", 0), rank));
@@ -190,31 +229,37 @@ Status lower_concat(LowerContext& c) {
   bool blocked = rank >= 3 && axis != 0 && c.channel_block() > 1;
   if (blocked && axis == 1 && c.layout_of(0) == layout && is_float(c.in_elem(0)) && !c.constant(0))
     if (const auto number = constant_rest(c)) return lower_channel_padding(c, layout, *number);
+  int64_t channels = 0;  // before input i
   for (size_t i = 0; i < c.node().num_inputs(); ++i) {
-    blocked = blocked && c.layout_of(i) == layout;
-    if (blocked && axis == 1) blocked = c.in_shape(i)[1].is_const() && c.in_shape(i)[1].value() % layout.block == 0;
+    const Dim& extent = c.in_shape(i)[axis];
+    blocked = blocked && c.layout_of(i) == layout && (axis != 1 || extent.is_const());
+    if (!blocked || axis != 1) continue;
+    blocked = channel_chunk(channels, 0, layout.block) > 0;
+    channels += extent.value();
   }
   const BufferId out = c.out(0, blocked ? layout : Layout{});
   Dim offset(0);
   for (size_t i = 0; i < c.node().num_inputs(); ++i) {
-    Shape dims = c.in_shape(i);
-    const Dim extent = dims[axis];
+    const Dim extent = c.in_shape(i)[axis], begin = offset;
     if (extent.is_const() && extent.value() == 0) continue;
     BufferId in = kNoBuffer;
+    Shape dims = c.in_shape(i);
     if (blocked) {
       ONNXC_ASSIGN(in, c.in(i, layout));
       dims = c.program().buffers[in].dims;
     }
     const Layout lies = blocked ? layout : Layout{};
-    const auto at = contiguous_part(c.out_shape(), lies, static_cast<size_t>(axis), offset, extent);
+    const auto at = contiguous_part(c.out_shape(), lies, static_cast<size_t>(axis), begin, extent);
     offset = offset + extent;
     if (at && c.is_stored(i) && c.layout_of(i) != lies) ONNXC_TRY(c.in(i, lies));  // is brought there right away
     if (at && c.place_in(i, lies, out, *at)) continue;
-    const Dim begin = offset - extent;
-    const Dim shift = blocked && axis == 1 ? Dim::floor_div(begin, Dim(layout.block)) : begin;
+    if (blocked && axis == 1) {
+      c.emit(copy_channels(c, {out, begin.value(), in, 0, extent.value()}, layout.block));
+      continue;
+    }
     c.emit(make_nest(c, dims, [&](std::span<const Expr> idx) {
       std::vector<Expr> to(idx.begin(), idx.end());
-      to[axis] = at_dim(idx[axis]->dim + shift);
+      to[axis] = at_dim(idx[axis]->dim + begin);
       const Expr value = blocked ? expr::load(in, c.in_elem(i), {idx.begin(), idx.end()}) : c.load(i, idx);
       Block b;
       b.push_back(Stmt{Store{out, std::move(to), value, nullptr}});
@@ -288,25 +333,17 @@ Result<Expr> compute_split(ComputeContext& c, std::span<const Expr> idx) {
   return c.load(0, at);
 }
 
-// Parts of whole channel blocks of several images, or of a number that the run tells: copied on the blocked layout.
-Result<bool> copy_channel_blocks(LowerContext& c, Layout layout, const std::vector<Dim>& parts) {
-  for (const Dim& part : parts)
-    if (!part.is_const() || part.value() % layout.block != 0) return false;
-  ONNXC_ASSIGN(const BufferId in, c.in(0, layout));
-  Dim first(0);
-  for (size_t o = 0; o < parts.size(); ++o) {
-    const Dim begin = first;
-    first = first + Dim::floor_div(parts[o], Dim(layout.block));
-    if (!c.node().output(o)) continue;
-    const BufferId out = c.out(o, layout);
-    c.emit(make_nest(c, c.program().buffers[out].dims, [&](std::span<const Expr> idx) {
-      std::vector<Expr> from(idx.begin(), idx.end());
-      from[1] = at_dim(idx[1]->dim + begin);
-      Block b;
-      b.push_back(Stmt{Store{out, {idx.begin(), idx.end()}, expr::load(in, c.in_elem(0), std::move(from)), nullptr}});
-      return b;
-    }));
+// Parts of the channels that are no views (of several images, or of blocks that are cut): copied on the blocked layout.
+Result<bool> copy_channel_parts(LowerContext& c, Layout layout, const std::vector<Dim>& parts) {
+  std::vector<int64_t> begins{0};
+  for (const Dim& part : parts) {
+    if (!part.is_const() || channel_chunk(0, begins.back(), layout.block) == 0) return false;
+    begins.push_back(begins.back() + part.value());
   }
+  ONNXC_ASSIGN(const BufferId in, c.in(0, layout));
+  for (size_t o = 0; o < parts.size(); ++o)
+    if (c.node().output(o))
+      c.emit(copy_channels(c, {c.out(o, layout), 0, in, begins[o], parts[o].value()}, layout.block));
   return true;
 }
 
@@ -320,7 +357,7 @@ Result<bool> view_split(LowerContext& c) {
   Dim begin(0);
   for (const Dim& part : parts) {
     const auto at = contiguous_part(x, layout, static_cast<size_t>(axis), begin, part);
-    if (!at) return layout.plain() || axis != 1 ? Result<bool>(false) : copy_channel_blocks(c, layout, parts);
+    if (!at) return layout.plain() || axis != 1 ? Result<bool>(false) : copy_channel_parts(c, layout, parts);
     offsets.push_back(*at);
     begin = begin + part;
   }
@@ -467,10 +504,16 @@ Result<bool> view_slice(LowerContext& c) {
   }
   if (!axis) return false;
   const Layout layout = c.layout_of(0);
-  const auto at = contiguous_part(x, layout, *axis, (*ranges)[*axis].start, (*ranges)[*axis].extent);
-  if (!at) return false;
+  const Range& range = (*ranges)[*axis];
+  const auto at = contiguous_part(x, layout, *axis, range.start, range.extent);
+  const bool copied = !at && !layout.plain() && *axis == 1 && range.start.is_const() && range.extent.is_const() &&
+                      channel_chunk(0, range.start.value(), layout.block) > 0;
+  if (!at && !copied) return false;
   ONNXC_ASSIGN(const BufferId in, c.in(0, layout));
-  c.out_view(0, in, *at, {}, layout);
+  if (at)
+    c.out_view(0, in, *at, {}, layout);
+  else
+    c.emit(copy_channels(c, {c.out(0, layout), 0, in, range.start.value(), range.extent.value()}, layout.block));
   return true;
 }
 

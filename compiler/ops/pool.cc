@@ -186,7 +186,7 @@ Status lower_pool(LowerContext& c) {
     call.arg("dil_h", w.dilations[0]).arg("dil_w", w.dilations[1]);
   else
     call.arg("count_include_pad", c.node().attr_int("count_include_pad", 0));
-  call.arg("by_rows", w.out[0].is_const() && w.out[0].value() >= 24 ? 1 : 0);
+  call.arg("by_rows", likely_value(c.program(), w.out[0]) >= 24 ? 1 : 0);
   c.emit(call.slices(numel(c.out_shape()) * numel(w.kernel) * Dim(8)).op());
   return ok();
 }

@@ -2,9 +2,10 @@
 // [ceil(OC/16)][ceil(IC/16)][KH][KW][16 ic][16 oc], bias padded to whole blocks. Lanes of x beyond IC are never read;
 // lanes of y beyond OC get anything, or are left as they were. Sums longer
 // than kChain wait in y, so residual must not be y. A tile is up to kMaxRows pixels (rows x columns of the output) by 2
-// vectors of output channels. Tiles inside read pixels at fixed offsets; tiles at an edge read through pointers, of
-// which those outside point at zeros. conv_spread_f32: the same, whose pixels are stored step_h rows and step_w columns
-// apart from (row, column) on, into maps of map_h x map_w. Tested in tests/unit/kernels/conv_test.cc.
+// vectors of output channels. Tiles inside read pixels at fixed offsets; tiles at an edge, and those of strides above
+// 2, read through pointers, of which those outside point at zeros. conv_spread_f32: the same, whose pixels are stored
+// step_h rows and step_w columns apart from (row, column) on, into maps of map_h x map_w. Tested in
+// tests/unit/kernels/conv_test.cc.
 #ifndef ONNXC_KERNELS_CONV_BLOCKED_H
 #define ONNXC_KERNELS_CONV_BLOCKED_H
 
@@ -35,14 +36,13 @@ struct BlockedTile {
   int64_t image, oy, ox, channel;
   Range blocks;
 
-  // Pixel r of the tile is row r / MC, column r % MC of it.
-  template <int MC>
+  // Pixel r of the tile is row r / MC, column r % MC of it, S pixels apart in x. No other strides: a distance that is
+  // no constant takes a pointer for each column, which are more than there are registers.
+  template <int MC, int S>
   struct Inside {
     const float* x;
-    int64_t row_step, column_step;
-    ONNXC_INLINE float operator()(int r, int64_t i) const {
-      return x[(r / MC) * row_step + (r % MC) * column_step + i];
-    }
+    int64_t row_step;
+    ONNXC_INLINE float operator()(int r, int64_t i) const { return x[(r / MC) * row_step + (r % MC) * S * kBlock + i]; }
   };
   struct ByPointer {
     const float* const* x;
@@ -85,9 +85,13 @@ struct BlockedTile {
         for (int64_t kx = 0; kx < g.kw; ++kx) {
           const float* at_w = w + ((b * g.kh + ky) * g.kw + kx) * kBlock * kBlock;
           const int64_t iy = y0 + ky * g.dil_h, ix = x0 + kx * g.dil_w;
-          if (fast) {
-            const Inside<MC> pixels{plane + (iy * g.iw + ix) * kBlock, g.stride_h * g.iw * kBlock, g.stride_w * kBlock};
-            tile.multiply(pixels, at_w, kBlock, stride, count);
+          if (fast && (g.stride_w == 1 || g.stride_w == 2)) {
+            const float* const x = plane + (iy * g.iw + ix) * kBlock;
+            const int64_t row_step = g.stride_h * g.iw * kBlock;
+            if (g.stride_w == 1)
+              tile.multiply(Inside<MC, 1>{x, row_step}, at_w, kBlock, stride, count);
+            else
+              tile.multiply(Inside<MC, 2>{x, row_step}, at_w, kBlock, stride, count);
           } else {
             const float* pointers[MR];
             ONNXC_UNROLL

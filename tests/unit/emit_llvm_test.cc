@@ -492,6 +492,22 @@ TEST(EmitLlvm, LanesOfTheBlockedLayoutAreOneVector) {
   EXPECT_EQ(ir.find("gather"), std::string::npos);
 }
 
+// Serial sums down the columns go on side by side, of however many columns.
+TEST(EmitLlvm, ColumnsOfFreeNumberAreVectors) {
+  Builder p;
+  const Dim n = Dim::symbol("n");
+  const BufferId x = p.input("x", Elem::F32, {5, n}), y = p.output("y", Elem::F32, {n});
+  p.program.inputs[0].dim_names[1] = "n";
+  p.program.ops.push_back({ScalarDef{"n", ScalarDef::DimOf{x, 1}}, {}, {}, {}});
+  Reduce sum;
+  sum.name = "s";
+  sum.value = p.load(x, {var("r"), var("c")});
+  sum.vars = {{"r", 5}};
+  p.nest({loop("c", n, {{sum}, {Store{y, {var("c")}, expr::let("s", Elem::F32), nullptr}}})});
+  const std::string ir = optimised_ir(p.program);
+  EXPECT_NE(ir.find("fadd <16 x float>"), std::string::npos) << ir;
+}
+
 // Alone, and in the 8 lanes of a sum.
 TEST(EmitLlvm, ExpScalesByOneInstruction) {
   Builder p;

@@ -92,11 +92,12 @@ struct Columns {
     }
   }
 };
-bool is_loop_of_columns(const For& loop) {
+bool is_loop_of_columns(const Program& program, const For& loop) {
+  constexpr int64_t kLeast = 8;  // below it, a column at a time is no slower
   std::vector<std::string> single;
   const Block& body = body_of(loop, &single);
-  const auto extent = loop.var.extent.constant();
-  if (!extent || *extent < 8 || body.empty() || !std::holds_alternative<Reduce>(body.front().node)) return false;
+  if (body.empty() || !std::holds_alternative<Reduce>(body.front().node)) return false;
+  if (likely_value(program, loop.var.extent) < kLeast) return false;
   Columns columns{loop.var.name, {}};
   columns.check(body, true);  // a load before the store that it meets is looked at again
   columns.check(body, true);
@@ -122,7 +123,7 @@ void NestEmitter::emit(const Block& block) {
 
 void NestEmitter::emit_share(const Block& nest, const Share& share) {
   const For& outermost = std::get<For>(nest.front().node);
-  if (is_loop_of_columns(outermost)) return emit_columns(outermost, share.begin, share.end);
+  if (is_loop_of_columns(context_.program(), outermost)) return emit_columns(outermost, share.begin, share.end);
   loop(outermost.var.name, share.begin, share.end, [&] { emit(outermost.body); });
 }
 
@@ -132,7 +133,7 @@ void NestEmitter::emit_stmt(const For& node) {
     return emit_stmt(*merged);
   }
   Value* end = exprs_.emit_dim(node.var.extent).value;
-  if (is_loop_of_columns(node)) return emit_columns(node, b_.getInt64(0), end);
+  if (is_loop_of_columns(context_.program(), node)) return emit_columns(node, b_.getInt64(0), end);
   loop(
       node.var.name, b_.getInt64(0), end, [&] { emit(node.body); },
       is_loop_of_lanes(node) ? not_unrolled(context_.llvm()) : nullptr);
