@@ -110,13 +110,34 @@ Packing panel_packing(bool transposed) {
   return p;
 }
 
+// A matrix B that is no constant, in panels: threads share these.
+Result<BufferId> packed_in_run(LowerContext& c, const Product& p) {
+  ONNXC_ASSIGN(const BufferId b, c.in(1));
+  const Dim panels = Dim::ceil_div(p.n, Dim(kPanel));
+  const BufferId packed = c.temporary(Elem::F32, {panels, p.k, Dim(kPanel)});
+  Operation op = make_nest(c, {panels}, [&](std::span<const Expr> idx) {
+    const Dim first = idx[0]->dim * Dim(kPanel);
+    const Expr zero = expr::index(Dim(0));
+    Call pack("pack_b_f32");
+    pack.out_at({packed, {idx[0], zero, zero}}).in_at({b, {zero, expr::index(first)}});
+    const Dim columns = Dim::mod(p.n, kPanel) == Dim(0) ? Dim(kPanel) : Dim::min(kPanel, p.n - first);
+    pack.arg("k", p.k).arg("n", columns).arg("row_stride", p.n).arg("col_stride", 1);
+    Block block;
+    block.push_back(Stmt{std::get<KernelCall>(pack.op().node)});
+    return block;
+  });
+  if (op.partition) op.partition->work = p.n * p.k;
+  c.emit(std::move(op));
+  return packed;
+}
+
 Status lower_matmul(LowerContext& c) {
   ONNXC_ASSIGN(const Product p, product_of(c.node(), c.in_shape(0), c.in_shape(1)));
   if (c.in_elem(0) != Elem::F32) return lower_matmul_nest(c, p);
   const Activation act = activation_of(c.node());
   ONNXC_ASSIGN(const BufferId a, c.in(0));
-  if (c.constant(1) && p.b_batch.empty() && c.constant(1)->rank() == 2) {  // one product with all rows of A
-    const BufferId b = c.packed(1, panel_packing(false));
+  if (c.in_shape(1).size() == 2) {  // one product with all rows of A
+    ONNXC_ASSIGN(const BufferId b, c.constant(1) ? c.packed(1, panel_packing(false)) : packed_in_run(c, p));
     ONNXC_ASSIGN(const BufferId bias, c.in(2));      // set by the pass fuse_matmul_bias
     ONNXC_ASSIGN(const BufferId residual, c.in(3));  // likewise
     const Dim rows = numel(p.a_batch) * p.m;

@@ -1,6 +1,7 @@
 // Operators that move elements by index arithmetic known at compile time: Transpose, Concat, Split, Slice, Expand,
 // Tile, Pad (onnx/docs/Operators.md). They are index expressions, fused into their readers. Tested by
 // tests/conformance.
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -48,12 +49,15 @@ struct ChannelCopy {
   int64_t from, extent;
 };
 
-// How many channels move together between two places: a block, or the largest part of one that divides both. 0: so few
-// that they move faster through the plain layout.
+// How many channels move together between two places: a block, or the largest part of one that divides both.
 int64_t channel_chunk(int64_t to, int64_t from, int64_t block) {
+  return std::max<int64_t>(std::gcd(block, std::gcd(to, from)), 1);
+}
+
+// Fewer move faster through the plain layout.
+bool moves_in_chunks(int64_t to, int64_t from, int64_t block) {
   constexpr int64_t kLeast = 4;
-  const int64_t chunk = std::gcd(block, std::gcd(to, from));
-  return chunk < kLeast ? 0 : chunk;
+  return channel_chunk(to, from, block) >= kLeast;
 }
 
 // In whole chunks: what lies behind `extent` in the last one moves along, so `out` ends there or is written later.
@@ -234,7 +238,7 @@ Status lower_concat(LowerContext& c) {
     const Dim& extent = c.in_shape(i)[axis];
     blocked = blocked && c.layout_of(i) == layout && (axis != 1 || extent.is_const());
     if (!blocked || axis != 1) continue;
-    blocked = channel_chunk(channels, 0, layout.block) > 0;
+    blocked = moves_in_chunks(channels, 0, layout.block);
     channels += extent.value();
   }
   const BufferId out = c.out(0, blocked ? layout : Layout{});
@@ -337,7 +341,7 @@ Result<Expr> compute_split(ComputeContext& c, std::span<const Expr> idx) {
 Result<bool> copy_channel_parts(LowerContext& c, Layout layout, const std::vector<Dim>& parts) {
   std::vector<int64_t> begins{0};
   for (const Dim& part : parts) {
-    if (!part.is_const() || channel_chunk(0, begins.back(), layout.block) == 0) return false;
+    if (!part.is_const() || !moves_in_chunks(0, begins.back(), layout.block)) return false;
     begins.push_back(begins.back() + part.value());
   }
   ONNXC_ASSIGN(const BufferId in, c.in(0, layout));
@@ -507,7 +511,7 @@ Result<bool> view_slice(LowerContext& c) {
   const Range& range = (*ranges)[*axis];
   const auto at = contiguous_part(x, layout, *axis, range.start, range.extent);
   const bool copied = !at && !layout.plain() && *axis == 1 && range.start.is_const() && range.extent.is_const() &&
-                      channel_chunk(0, range.start.value(), layout.block) > 0;
+                      moves_in_chunks(0, range.start.value(), layout.block);
   if (!at && !copied) return false;
   ONNXC_ASSIGN(const BufferId in, c.in(0, layout));
   if (at)

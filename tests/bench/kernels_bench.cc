@@ -66,6 +66,15 @@ void conv(benchmark::State& state) {
                            0, 0, 240);
   });
 }
+// A phase of a transposed convolution of stride 2: every other pixel of every other row of a map.
+template <int64_t IC, int64_t OC, int64_t H>
+void spread(benchmark::State& state) {
+  Buffer y(4 * OC * H * H), x(IC * H * H), w(IC * OC), bias(OC);
+  report(state, 2.0 * OC * IC * H * H, [&] {
+    onnxc_conv_spread_f32(y.p, x.p, w.p, bias.p, 1, IC, H, H, OC, H, H, 1, 1, 1, 1, 0, 0, 1, 1, 1, 0, 0, 2, 2, 1, 1,
+                          2 * H, 2 * H, 0, 0, 240);
+  });
+}
 // 3x3, by F(M,3) in blocks of B tiles; GFLOP/s as the direct form would need them.
 template <int64_t IC, int64_t OC, int64_t H, int64_t M, int64_t B>
 void winograd(benchmark::State& state) {
@@ -125,6 +134,13 @@ void rows(benchmark::State& state) {
   report(state, double(Rows * Cols), [&] {
     if (Which == 0) onnxc_softmax_f32(y.p, x.p, Cols, 0, Rows);
     if (Which == 1) onnxc_layer_norm_f32(y.p, x.p, s.p, s.p, Cols, 1e-5f, 0, Rows);
+    if (Which == 2) onnxc_extremes_f32(y.p, x.p, Rows * Cols, Rows, 0, Rows);
+    if (Which == 3) {
+      constexpr float scale = 0.01f;
+      constexpr uint8_t zero = 128;
+      constexpr int64_t blocks = (Rows * Cols + onnxc_kernels::kQuantizeBlock - 1) / onnxc_kernels::kQuantizeBlock;
+      onnxc_quantize_u8_f32(reinterpret_cast<uint8_t*>(y.p), x.p, &scale, &zero, Rows * Cols, 0, blocks);
+    }
   });
 }
 template <int64_t Heads, int64_t Rows, int64_t Depth>
@@ -194,6 +210,7 @@ CASE(winograd<256, 256, 14, 4, 28>);
 CASE(winograd<512, 512, 7, 2, 28>);
 CASE(winograd<64, 64, 56, 2, 56>);
 CASE(winograd<48, 48, 40, 4, 28>);
+CASE(spread<96, 32, 80>);
 CASE(first<64, 224, 7, 2>);
 CASE(first<32, 224, 3, 2>);
 CASE(depthwise<32, 112, 3, 1>);
@@ -213,6 +230,8 @@ CASE(recurrent<3, false, 31, 1, 256>);
 CASE(recurrent<3, false, 31, 8, 256>);
 CASE(rows<0, 12 * 128, 128>);
 CASE(rows<1, 128, 384>);
+CASE(rows<2, 128, 384>);
+CASE(rows<3, 128, 384>);
 CASE(attention<6, 257, 64>);
 CASE(attention<12, 128, 32>);
 CASE(elementwise<0>)->Name("exp");
