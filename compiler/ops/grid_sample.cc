@@ -149,17 +149,26 @@ bool has_no_kernel(const Node& node) {
   return !is_f32(0) || !is_f32(1) || axes > 3 || (axes == 3 && node.attr_string("mode", "linear") == "cubic");
 }
 
+// With many channels a point is a few vectors of them; changing the layout on the way in and out costs less than to
+// gather each element.
+Layout sample_layout(const LowerContext& c) {
+  const Dim& channels = c.in_shape(0)[1];
+  const bool many = channels.is_const() && channels.value() * 2 >= c.channel_block();
+  return c.channel_block() > 1 && many ? Layout::channels(c.channel_block()) : Layout{};
+}
+
 Status lower_grid_sample(LowerContext& c) {
   const Shape &x = c.in_shape(0), &grid = c.in_shape(1);
   const size_t axes = x.size() - 2;
   const std::string padding = c.node().attr_string("padding_mode", "zeros"),
                     mode = c.node().attr_string("mode", "linear");
   const auto extent = [&](size_t from_behind) { return from_behind <= axes ? x[x.size() - from_behind] : Dim(1); };
-  ONNXC_ASSIGN(const BufferId in, c.in(0));
+  const Layout layout = sample_layout(c);
+  ONNXC_ASSIGN(const BufferId in, c.in(0, layout));
   ONNXC_ASSIGN(const BufferId points, c.in(1));
   const Dim count = product(grid, 1, grid.size() - 1);
-  Call call("grid_sample_f32");
-  call.out(c.out()).in(in).in(points).arg("axes", static_cast<int64_t>(axes)).arg("channels", x[1]);
+  Call call(layout.plain() ? "grid_sample_f32" : "grid_sample_blocked_f32");
+  call.out(c.out(0, layout)).in(in).in(points).arg("axes", static_cast<int64_t>(axes)).arg("channels", x[1]);
   call.arg("depth", extent(3)).arg("height", extent(2)).arg("width", extent(1)).arg("points", count);
   call.arg("mode", mode == "nearest" ? 0 : mode == "linear" ? 1 : 2);
   call.arg("padding", padding == "border" ? 1 : padding == "reflection" ? 2 : 0);
@@ -183,6 +192,7 @@ OpDef make_grid_sample() {
   d.compute_if = has_no_kernel;
   d.lower = lower_grid_sample;
   d.upgrades = {{19, rename_modes_19}};
+  d.layout = LayoutBehaviour::Mapped;
   d.accuracy = Accuracy::Accumulating;
   d.expensive = true;
   return d;

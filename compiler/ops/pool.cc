@@ -1,10 +1,11 @@
 // Pooling over windows and over all of space (onnx/docs/Operators.md: MaxPool, AveragePool, LpPool, Global*). Kernels
-// on the blocked layout, unless there are few channels; loop nests otherwise. And MaxUnpool, which puts maxima back
+// on the blocked layout, of maxima on the plain one too; loop nests otherwise. And MaxUnpool, which puts maxima back
 // where they came from. Tested by tests/conformance.
 #include <limits>
 
 #include "compiler/ops/indexing.h"
 #include "compiler/ops/window.h"
+#include "runtime_lib/kernels/pool.h"
 
 namespace onnxc {
 namespace {
@@ -151,42 +152,58 @@ Status lower_pool_nest(LowerContext& c, const Window& w, Kind kind) {
   return ok();
 }
 
-// A plain input with enough channels is worth blocking: its elements move once, the kernel reads them once for each
-// tap.
-Layout pool_layout(const LowerContext& c) {
+// A plain input with enough channels is worth blocking where the kernel reads its elements once for each tap.
+Layout average_layout(const LowerContext& c) {
   const Dim& channels = c.in_shape(0)[1];
   const int block = c.channel_block();
   const bool enough = block > 1 && channels.is_const() && channels.value() * 2 >= block;
   return enough ? Layout::channels(block) : c.layout_of(0);
 }
 
+// The kernel that pools so, and the layout that it asks for.
+struct PoolKernel {
+  std::string name;
+  Layout layout;
+};
+std::optional<PoolKernel> pool_kernel(const LowerContext& c, const Window& w, Kind kind) {
+  const bool indices = c.node().num_outputs() > 1 && c.node().output(1);
+  if (c.in_elem(0) != Elem::F32 || kind == Kind::Lp || indices) return {};
+  if (kind == Kind::Max && c.layout_of(0).plain() && w.axes() <= 2) {
+    const Dim reach = (w.kernel.back() - Dim(1)) * Dim(w.dilations.back()) + Dim(1);
+    const bool fits = reach.is_const() && reach.value() <= onnxc_kernels::kPlainPoolReach;
+    if (fits) return PoolKernel{"max_pool_plain_f32", Layout{}};
+  }
+  const Layout layout = kind == Kind::Max ? c.layout_of(0) : average_layout(c);
+  if (layout.plain() || w.axes() != 2) return {};
+  if (kind == Kind::Max) return PoolKernel{"max_pool_blocked_f32", layout};
+  const bool simple = w.dilations == std::vector<int64_t>(w.axes(), 1) && !c.node().attr_int("ceil_mode", 0);
+  return simple ? std::optional(PoolKernel{"avg_pool_blocked_f32", layout}) : std::nullopt;
+}
+
 template <Kind kKind>
 Status lower_pool(LowerContext& c) {
   const Shape& x = c.in_shape(0);
   ONNXC_ASSIGN(const Window w, pool_window(c.node(), x));
-  const Layout layout = pool_layout(c);
-  const bool plain_average =
-      kKind == Kind::Average && (w.dilations != std::vector<int64_t>(w.axes(), 1) || c.node().attr_int("ceil_mode", 0));
-  const bool kernel = c.in_elem(0) == Elem::F32 && !layout.plain() && w.axes() == 2 && kKind != Kind::Lp &&
-                      !plain_average && !(c.node().num_outputs() > 1 && c.node().output(1));
+  const auto kernel = pool_kernel(c, w, kKind);
   if (!kernel) return lower_pool_nest(c, w, kKind);
-  ONNXC_ASSIGN(const BufferId in, c.in(0, layout));
-  Call call(kKind == Kind::Max ? "max_pool_blocked_f32" : "avg_pool_blocked_f32");
-  call.out(c.out(0, layout))
-      .in(in)
-      .arg("n", x[0])
-      .arg("c", x[1])
-      .arg("ih", x[2])
-      .arg("iw", x[3])
-      .arg("oh", w.out[0])
-      .arg("ow", w.out[1]);
-  call.arg("kh", w.kernel[0]).arg("kw", w.kernel[1]).arg("stride_h", w.strides[0]).arg("stride_w", w.strides[1]);
-  call.arg("pad_top", w.pads_begin[0]).arg("pad_left", w.pads_begin[1]);
+  ONNXC_ASSIGN(const BufferId in, c.in(0, kernel->layout));
+  Call call(kernel->name);
+  call.out(c.out(0, kernel->layout)).in(in).arg("n", x[0]).arg("c", x[1]);
+  const size_t last = w.axes() - 1;
+  const auto geometry = [&](const char* of_rows, const char* of_columns, const auto& values) {
+    call.arg(of_rows, last == 0 ? Dim(1) : Dim(values[0])).arg(of_columns, Dim(values[last]));
+  };
+  geometry("ih", "iw", spatial_of(x));
+  geometry("oh", "ow", w.out);
+  geometry("kh", "kw", w.kernel);
+  geometry("stride_h", "stride_w", w.strides);
+  call.arg("pad_top", last == 0 ? Dim(0) : w.pads_begin[0]).arg("pad_left", w.pads_begin[last]);
   if (kKind == Kind::Max)
-    call.arg("dil_h", w.dilations[0]).arg("dil_w", w.dilations[1]);
+    geometry("dil_h", "dil_w", w.dilations);
   else
     call.arg("count_include_pad", c.node().attr_int("count_include_pad", 0));
-  call.arg("by_rows", likely_value(c.program(), w.out[0]) >= 24 ? 1 : 0);
+  const bool by_rows = last > 0 && likely_value(c.program(), w.out[0]) >= 24;
+  call.arg("by_rows", by_rows ? 1 : 0);
   c.emit(call.slices(numel(c.out_shape()) * numel(w.kernel) * Dim(8)).op());
   return ok();
 }

@@ -1,8 +1,8 @@
 // grid_sample_f32: y[n][channels][points] = samples of x[n][channels][depth][height][width] at grid[n][points][axes],
 // where the coordinate of the innermost axis comes first; axes: 1 to 3, depth and height are 1 where there are fewer.
 // mode: 0 nearest, 1 linear, 2 cubic (up to two axes); padding: 0 zeros, 1 border, 2 reflection. Where taps lie and
-// what they weigh is worked out once for a block of points, then applied to all channels. [begin, end) of the points
-// (n * points) are done. Coordinates beyond 2^31 are cut to it. Formulas: onnx/docs/Operators.md. Tested in
+// what they weigh is worked out once for a block of points, then applied to all channels. grid_sample_blocked_f32: x and
+// y are [n][ceil(channels/16)][...][16]. [begin, end) of the points (n * points) are done. Coordinates beyond 2^31 are cut to it. Formulas: onnx/docs/Operators.md. Tested in
 // tests/unit/kernels/selection_test.cc.
 #ifndef ONNXC_KERNELS_GRID_SAMPLE_H
 #define ONNXC_KERNELS_GRID_SAMPLE_H
@@ -123,14 +123,14 @@ struct GridTaps {
 template <int kPerAxis, int axes>
 struct GridSampler {
   static constexpr int kTaps = axes == 1 ? kPerAxis : axes == 2 ? kPerAxis * kPerAxis : kPerAxis * kPerAxis * kPerAxis;
-  static constexpr int kBlock = 64, L = kLanes<float>;
+  static constexpr int kPoints = 64, kChannels = int(kBlock), L = kLanes<float>;
   using V = Wide<float>;
   using I = IntVec<V>;
 
   const GridAxis* axis;  // outermost first
-  int64_t at[kTaps][kBlock];
-  float weight[kTaps][kBlock];
-  int32_t inside[kTaps][kBlock];
+  int64_t at[kTaps][kPoints];
+  float weight[kTaps][kPoints];
+  int32_t inside[kTaps][kPoints];
 
   // Taps of the points grid[0 .. count - 1], a vector's or fewer, as those from `place` on of the block.
   ONNXC_INLINE void prepare(const float* grid, int64_t count, int64_t place) {
@@ -179,17 +179,44 @@ struct GridSampler {
     return sum;
   }
 
-  // The points grid[0 .. count - 1] of all channels, which lie `plane` elements apart in x and `points` in y.
+  // The sample of a block of 16 channels at the point `place` of the block.
   template <bool masked>
+  ONNXC_INLINE void sample_channels(float* y, const float* x, int64_t place) const {
+    constexpr int vectors = kChannels / L;
+    V sum[vectors];
+    ONNXC_UNROLL
+    for (int k = 0; k < kTaps; ++k) {
+      const float* const from = x + at[k][place] * kChannels;
+      const V w = splat<V>(weight[k][place]);
+      const I in = splat<I>(inside[k][place]);
+      ONNXC_UNROLL
+      for (int v = 0; v < vectors; ++v) {
+        V tap = load<V>(from + v * L);
+        if constexpr (masked) tap = bits_as<V>(bits_as<I>(tap) & in);
+        sum[v] = k == 0 ? tap * w : sum[v] + tap * w;
+      }
+    }
+    ONNXC_UNROLL
+    for (int v = 0; v < vectors; ++v) store<V>(y + v * L, sum[v]);
+  }
+
+  // The points grid[0 .. count - 1] of all channels, or blocks of channels, which lie `plane` elements apart in x and `points` in y.
+  template <bool blocked, bool masked>
   ONNXC_INLINE void run(float* y, const float* x, const float* grid, int64_t count, int64_t channels, int64_t plane,
                         int64_t points) {
     ONNXC_ROLLED
-    for (int64_t begin = 0; begin < count; begin += kBlock) {
-      const int64_t size = count - begin < kBlock ? count - begin : kBlock;
+    for (int64_t begin = 0; begin < count; begin += kPoints) {
+      const int64_t size = count - begin < kPoints ? count - begin : kPoints;
       ONNXC_ROLLED
       for (int64_t i = 0; i < size; i += L) prepare(grid + (begin + i) * axes, size - i, i);
       ONNXC_ROLLED
       for (int64_t c = 0; c < channels; ++c) {
+        if constexpr (blocked) {
+          ONNXC_ROLLED
+          for (int64_t i = 0; i < size; ++i)
+            sample_channels<masked>(y + (c * points + begin + i) * kChannels, x + c * plane * kChannels, i);
+          continue;
+        }
         float* const to = y + c * points + begin;
         int64_t i = 0;
         ONNXC_ROLLED
@@ -200,35 +227,51 @@ struct GridSampler {
   }
 };
 
+// Channels, or blocks of them, `plane` and `points` elements, or vectors of a block, large.
 struct GridShape {
   int64_t channels, plane, points;
 };
 
-template <int kPerAxis, int axes>
+template <bool blocked, int kPerAxis, int axes>
 ONNXC_INLINE void grid_sample(float* y, const float* x, const float* grid, const GridAxis* axis, const GridShape& s,
                               Range range) {
+  constexpr int64_t lanes = blocked ? kBlock : 1;
   GridSampler<kPerAxis, axes> sampler;
   sampler.axis = axis;
   for_stretches(range, s.points, [&](int64_t n, int64_t first, int64_t count) {
-    float* const to = y + n * s.channels * s.points + first;
-    const float* const from = x + n * s.channels * s.plane;
+    float* const to = y + (n * s.channels * s.points + first) * lanes;
+    const float* const from = x + n * s.channels * s.plane * lanes;
     const float* const at = grid + (n * s.points + first) * axes;
     if (axis[0].padding == kGridZeros)
-      sampler.template run<true>(to, from, at, count, s.channels, s.plane, s.points);
+      sampler.template run<blocked, true>(to, from, at, count, s.channels, s.plane, s.points);
     else
-      sampler.template run<false>(to, from, at, count, s.channels, s.plane, s.points);
+      sampler.template run<blocked, false>(to, from, at, count, s.channels, s.plane, s.points);
   });
 }
 
-template <int axes>
+template <bool blocked, int axes>
 ONNXC_INLINE void grid_sample_by_mode(float* y, const float* x, const float* grid, const GridAxis* axis,
                                       const GridShape& s, int64_t mode, Range range) {
   if (mode == kGridNearest)
-    grid_sample<1, axes>(y, x, grid, axis, s, range);
+    grid_sample<blocked, 1, axes>(y, x, grid, axis, s, range);
   else if (mode == kGridLinear)
-    grid_sample<2, axes>(y, x, grid, axis, s, range);
+    grid_sample<blocked, 2, axes>(y, x, grid, axis, s, range);
   else if constexpr (axes < 3)
-    grid_sample<4, axes>(y, x, grid, axis, s, range);
+    grid_sample<blocked, 4, axes>(y, x, grid, axis, s, range);
+}
+
+template <bool blocked>
+ONNXC_INLINE void grid_sample_by_axes(float* y, const float* x, const float* grid, int64_t axes, int64_t channels,
+                                      int64_t depth, int64_t height, int64_t width, int64_t points, int64_t mode,
+                                      int64_t padding, bool align, Range range) {
+  const GridAxis axis[] = {{depth, padding, align}, {height, padding, align}, {width, padding, align}};
+  const GridShape shape{channels, depth * height * width, points};
+  if (axes == 1)
+    grid_sample_by_mode<blocked, 1>(y, x, grid, axis + 2, shape, mode, range);
+  else if (axes == 2)
+    grid_sample_by_mode<blocked, 2>(y, x, grid, axis + 1, shape, mode, range);
+  else
+    grid_sample_by_mode<blocked, 3>(y, x, grid, axis, shape, mode, range);
 }
 
 }  // namespace onnxc_kernels
@@ -236,16 +279,16 @@ ONNXC_INLINE void grid_sample_by_mode(float* y, const float* x, const float* gri
 ONNXC_KERNEL void onnxc_grid_sample_f32(float* y, const float* x, const float* grid, int64_t axes, int64_t channels,
                                         int64_t depth, int64_t height, int64_t width, int64_t points, int64_t mode,
                                         int64_t padding, int64_t align, int64_t begin, int64_t end) {
+  onnxc_kernels::grid_sample_by_axes<false>(y, x, grid, axes, channels, depth, height, width, points, mode, padding,
+                                            align != 0, {begin, end});
+}
+ONNXC_KERNEL void onnxc_grid_sample_blocked_f32(float* y, const float* x, const float* grid, int64_t axes,
+                                                int64_t channels, int64_t depth, int64_t height, int64_t width,
+                                                int64_t points, int64_t mode, int64_t padding, int64_t align,
+                                                int64_t begin, int64_t end) {
   using namespace onnxc_kernels;
-  const GridAxis axis[] = {{depth, padding, align != 0}, {height, padding, align != 0}, {width, padding, align != 0}};
-  const GridShape shape{channels, depth * height * width, points};
-  const Range range{begin, end};
-  if (axes == 1)
-    grid_sample_by_mode<1>(y, x, grid, axis + 2, shape, mode, range);
-  else if (axes == 2)
-    grid_sample_by_mode<2>(y, x, grid, axis + 1, shape, mode, range);
-  else
-    grid_sample_by_mode<3>(y, x, grid, axis, shape, mode, range);
+  grid_sample_by_axes<true>(y, x, grid, axes, (channels + kBlock - 1) / kBlock, depth, height, width, points, mode,
+                            padding, align != 0, {begin, end});
 }
 
 #endif

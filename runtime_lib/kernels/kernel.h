@@ -129,6 +129,16 @@ using Elem = typename ElemType<V>::type;
 template <class V>
 inline constexpr int kLanesOf = int(sizeof(V) / sizeof(Elem<V>));
 
+// 0 .. N - 1 as arguments of a template: FirstIndices<N>::type.
+template <int... I>
+struct Indices {};
+template <int N, int... I>
+struct FirstIndices : FirstIndices<N - 1, N - 1, I...> {};
+template <int... I>
+struct FirstIndices<0, I...> {
+  using type = Indices<I...>;
+};
+
 template <int Bytes>
 struct IntOfBytes;
 template <>

@@ -1,6 +1,6 @@
-// Pools of blocked tensors [N][ceil(C/16)][H][W][16]: max, average, and over the whole map. Lanes never mix, so pad
-// lanes may hold anything; a window without any element gives -inf (max) or 0 (average). NaN wins a maximum. Tested in
-// tests/unit/kernels/pool_test.cc.
+// Pools of blocked tensors [N][ceil(C/16)][H][W][16]: max, average, and over the whole map; and max of plain ones. Lanes
+// never mix, so pad lanes may hold anything; a window without any element gives -inf (max) or 0 (average). NaN wins a
+// maximum. Tested in tests/unit/kernels/pool_test.cc.
 #ifndef ONNXC_KERNELS_POOL_H
 #define ONNXC_KERNELS_POOL_H
 
@@ -87,6 +87,102 @@ ONNXC_INLINE void global_pool_blocked(Pool pool, float* y, const float* x, Range
     }
   }
 }
+
+// ---- Plain tensors
+
+// Maxima of columns that are kept at a time, and how wide a window may be: it must fit, with many places to stand on.
+inline constexpr int64_t kPoolColumns = 256, kPlainPoolReach = kPoolColumns / 2;
+
+template <class V, int... I>
+ONNXC_INLINE V every_second(V a, V b, Indices<I...>) {
+  return __builtin_shufflevector(a, b, (2 * I)...);
+}
+// p[0], p[step] ...: the first `count` lanes. Two vectors are read where the step is 2.
+template <class V>
+ONNXC_INLINE V strided(const float* p, int64_t step, int64_t count) {
+  if constexpr (kLanesOf<V> == 1) {
+    return *p;
+  } else {
+    if (step == 1) return load<V>(p);
+    if (step == 2) return every_second(load<V>(p), load<V>(p + kLanesOf<V>), typename FirstIndices<kLanesOf<V>>::type{});
+    V v{};
+    ONNXC_UNROLL
+    for (int l = 0; l < kLanesOf<V>; ++l) {
+      if (l < count) v[l] = p[l * step];
+    }
+    return v;
+  }
+}
+// Where the vector at `i` of `count` elements lies, so that none reaches beyond: the last may overlap the one before.
+ONNXC_INLINE int64_t vector_place(int64_t i, int64_t count) {
+  const int64_t last = count < kLanes<float> ? 0 : count - kLanes<float>;
+  return i < last ? i : last;
+}
+ONNXC_INLINE void store_up_to(float* p, int64_t n, Wide<float> v) {
+  if (n >= kLanes<float>)
+    store<Wide<float>>(p, v);
+  else
+    store_part<Wide<float>>(p, n, v);
+}
+
+// to[i] = the maximum of `rows` values x[i], x[i + row_step] ..., for i in 0 .. count - 1.
+ONNXC_INLINE void max_of_rows(float* to, const float* x, int64_t rows, int64_t row_step, int64_t count) {
+  using V = Wide<float>;
+  ONNXC_ROLLED
+  for (int64_t start = 0; start < count; start += kLanes<float>) {
+    const int64_t i = vector_place(start, count);
+    V most = splat<V>(-kInfinity<float>);
+    ONNXC_ROLLED
+    for (int64_t r = 0; r < rows; ++r) {
+      const float* const from = x + r * row_step + i;
+      most = max<V>(most, count >= kLanes<float> ? load<V>(from) : load_part<V>(from, count, -kInfinity<float>));
+    }
+    store_up_to(to + i, count, most);
+  }
+}
+// Outputs 0 .. count - 1 from the maxima of columns.
+ONNXC_INLINE void max_of_columns(float* y, const float* columns, int64_t count, const Window& g) {
+  using V = Wide<float>;
+  ONNXC_ROLLED
+  for (int64_t start = 0; start < count; start += kLanes<float>) {
+    const int64_t i = vector_place(start, count);
+    V most = splat<V>(-kInfinity<float>);
+    ONNXC_ROLLED
+    for (int64_t k = 0; k < g.kw; ++k)
+      most = max<V>(most, strided<V>(columns + i * g.stride_w + k * g.dil_w, g.stride_w, count));
+    store_up_to(y + i, count, most);
+  }
+}
+// Rows first: each is read once for the windows that share it sideways.
+ONNXC_INLINE void max_pool_plain(float* y, const float* x, int64_t planes, const Window& g, const Share& share) {
+  constexpr int64_t beyond = 2 * kLanes<float>;
+  const int64_t reach = (g.kw - 1) * g.dil_w + 1, together = (kPoolColumns - reach) / g.stride_w + 1;
+  float columns[kPoolColumns + beyond];
+  ONNXC_ROLLED
+  for (int64_t plane = 0; plane < planes; ++plane) {
+    const Range mine = share.of(plane, planes, g.oh);
+    ONNXC_ROLLED
+    for (int64_t oy = mine.begin; oy < mine.end; ++oy) {
+      const int64_t y0 = oy * g.stride_h - g.pad_top;
+      const Range rows = taps_inside(y0, g.dil_h, g.kh, g.ih);
+      const float* const from = x + (plane * g.ih + y0 + rows.begin * g.dil_h) * g.iw;
+      ONNXC_ROLLED
+      for (int64_t ox = 0; ox < g.ow; ox += together) {
+        const int64_t count = g.ow - ox < together ? g.ow - ox : together;
+        const int64_t x0 = ox * g.stride_w - g.pad_left;
+        const Range inside = taps_inside(x0, 1, (count - 1) * g.stride_w + reach, g.iw);
+        ONNXC_ROLLED
+        for (int64_t i = 0; i < inside.begin; ++i) columns[i] = -kInfinity<float>;
+        max_of_rows(columns + inside.begin, from + x0 + inside.begin, rows.end - rows.begin, g.dil_h * g.iw,
+                    inside.end - inside.begin);
+        ONNXC_ROLLED
+        for (int64_t i = inside.end; i < (count - 1) * g.stride_w + reach; ++i) columns[i] = -kInfinity<float>;
+        max_of_columns(y + (plane * g.oh + oy) * g.ow + ox, columns, count, g);
+      }
+    }
+  }
+}
+
 ONNXC_INLINE int64_t blocked_planes(int64_t n, int64_t c) { return n * ((c + kBlock - 1) / kBlock); }
 
 }  // namespace onnxc_kernels
@@ -98,6 +194,15 @@ ONNXC_KERNEL void onnxc_max_pool_blocked_f32(float* y, const float* x, int64_t n
   using namespace onnxc_kernels;
   pool_blocked(MaxPool{}, y, x, blocked_planes(n, c),
                {ih, iw, oh, ow, kh, kw, stride_h, stride_w, pad_top, pad_left, dil_h, dil_w}, {by_rows, begin, end});
+}
+// Windows of at most kPlainPoolReach columns.
+ONNXC_KERNEL void onnxc_max_pool_plain_f32(float* y, const float* x, int64_t n, int64_t c, int64_t ih, int64_t iw,
+                                           int64_t oh, int64_t ow, int64_t kh, int64_t kw, int64_t stride_h,
+                                           int64_t stride_w, int64_t pad_top, int64_t pad_left, int64_t dil_h,
+                                           int64_t dil_w, int64_t by_rows, int64_t begin, int64_t end) {
+  using namespace onnxc_kernels;
+  max_pool_plain(y, x, n * c, {ih, iw, oh, ow, kh, kw, stride_h, stride_w, pad_top, pad_left, dil_h, dil_w},
+                 {by_rows, begin, end});
 }
 ONNXC_KERNEL void onnxc_avg_pool_blocked_f32(float* y, const float* x, int64_t n, int64_t c, int64_t ih, int64_t iw,
                                              int64_t oh, int64_t ow, int64_t kh, int64_t kw, int64_t stride_h,

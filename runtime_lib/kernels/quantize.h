@@ -55,18 +55,19 @@ ONNXC_INLINE void extremes(T* pair, const T* x, int64_t n) {
 }
 
 // x / divisor, to the last bit where the quotient is 2^-25 or larger, without a division: the product with the inverse,
-// corrected twice by what it leaves. With an FMA that is exact while nothing overflows or is lost below the least
-// number (Markstein, "Computation of elementary functions on the IBM RISC System/6000 processor", 1990, theorem 5: a
-// quotient within one unit of the last place, corrected once by a correctly rounded inverse, is correctly rounded).
+// of which what rounding lost is kept, is within one unit of the last place; it is corrected by what it leaves. With an
+// FMA that is exact while nothing overflows or is lost below the least number (Markstein, "Computation of elementary
+// functions on the IBM RISC System/6000 processor", 1990, theorem 5: a quotient within one unit of the last place,
+// corrected once by a correctly rounded inverse, is correctly rounded).
 struct Divisor {
-  float divisor, inverse;
+  float divisor, inverse, lost;
+  explicit ONNXC_INLINE Divisor(float d) : divisor(d), inverse(1.0f / d), lost(madd(-d, inverse, 1.0f) * inverse) {}
   static ONNXC_INLINE bool serves(float divisor) { return ONNXC_FMA_F32 && divisor > 0x1p-98f && divisor < 0x1p98f; }
   template <class V>
   ONNXC_INLINE V operator()(V x) const {
-    const V over = splat<V>(inverse), under = splat<V>(-divisor);
-    V q = x * over;
-    q = madd(madd(q, under, x), over, q);
-    return madd(madd(q, under, x), over, q);
+    const V over = splat<V>(inverse);
+    const V q = madd(x, over, x * lost);
+    return madd(madd(q, splat<V>(-divisor), x), over, q);
   }
 };
 
@@ -82,15 +83,15 @@ struct QuantizeU8 {
   float scale;
   int32_t zero;
 
-  // A quotient of a magnitude below 2^22 as a code: adding 1.5 * 2^23 rounds it to even, into the last bits.
+  // A quotient as a code: cut to what the codes stand for, it is small enough that adding 1.5 * 2^23 rounds it to even,
+  // into the last bits.
   template <class V>
   ONNXC_INLINE Vec<uint8_t, kLanesOf<V>> code(V quotient) const {
     using I = IntVec<V>;
     constexpr float magic = 12582912.0f;
-    const V limited = select(quotient > -1024.0f, select(quotient < 1024.0f, quotient, 1024.0f), -1024.0f);
-    const I wide = bits_as<I>(limited + magic) - (bits_as<int32_t>(magic) - zero);
-    const I low = select(wide < 0, I{}, wide);
-    const I code = select(low > 255, splat<I>(255), low);
+    const float low = float(-zero), high = float(255 - zero);
+    const V limited = select(quotient > low, select(quotient < high, quotient, high), low);
+    const I code = bits_as<I>(limited + magic) - (bits_as<int32_t>(magic) - zero);
     if constexpr (kLanesOf<V> == 1) {
       return uint8_t(code);
     } else {
@@ -110,7 +111,7 @@ struct QuantizeU8 {
     for (; i < n; ++i) y[i] = code<float>(quotient(x[i]));
   }
   ONNXC_INLINE void all(uint8_t* y, const float* x, int64_t n) const {
-    if (Divisor::serves(scale)) return row(y, x, n, Divisor{scale, 1.0f / scale});
+    if (Divisor::serves(scale)) return row(y, x, n, Divisor(scale));
     row(y, x, n, Division{scale});
   }
 };

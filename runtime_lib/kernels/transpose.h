@@ -9,15 +9,6 @@
 
 namespace onnxc_kernels {
 
-template <int... I>
-struct Indices {};
-template <int N, int... I>
-struct FirstIndices : FirstIndices<N - 1, N - 1, I...> {};
-template <int... I>
-struct FirstIndices<0, I...> {
-  using type = Indices<I...>;
-};
-
 // Lane i of a step of a transposition: every other run of `Run` lanes of a, the gaps filled by b's. `Second`: by the
 // runs that the first half of the step leaves.
 template <int Lanes, int Run, bool Second>

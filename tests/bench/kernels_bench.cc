@@ -143,6 +143,25 @@ void rows(benchmark::State& state) {
     }
   });
 }
+template <bool Blocked, int64_t C, int64_t H, int64_t K, int64_t S>
+void max_pool(benchmark::State& state) {
+  constexpr int64_t pad = K / 2, o = (H + 2 * pad - K) / S + 1;
+  Buffer y(C * o * o), x(C * H * H);
+  report(state, double(C * H * H), [&] {
+    (Blocked ? onnxc_max_pool_blocked_f32 : onnxc_max_pool_plain_f32)(y.p, x.p, 1, C, H, H, o, o, K, K, S, S, pad, pad,
+                                                                     1, 1, 1, 0, 240);
+  });
+}
+// Bilinear, zeros outside; the grid is uneven.
+template <bool Blocked, int64_t C, int64_t H>
+void grid_sample(benchmark::State& state) {
+  Buffer y(C * H * H), x(C * H * H), grid(2 * H * H);
+  for (int64_t i = 0; i < 2 * H * H; ++i) grid.p[i] = float(i * 37 % 241) / 100.0f - 1.2f;
+  report(state, double(C * H * H), [&] {
+    (Blocked ? onnxc_grid_sample_blocked_f32 : onnxc_grid_sample_f32)(y.p, x.p, grid.p, 2, C, 1, H, H, H * H, 1, 0, 0,
+                                                                     0, H * H);
+  });
+}
 template <int64_t Heads, int64_t Rows, int64_t Depth>
 void attention(benchmark::State& state) {
   constexpr int64_t row = Heads * Depth, cols = (Rows + 15) / 16 * 16, block = 28;
@@ -231,6 +250,10 @@ CASE(recurrent<3, false, 31, 8, 256>);
 CASE(rows<0, 12 * 128, 128>);
 CASE(rows<1, 128, 384>);
 CASE(rows<2, 128, 384>);
+CASE(max_pool<false, 64, 112, 3, 2>);
+CASE(max_pool<true, 64, 112, 3, 2>);
+CASE(grid_sample<false, 32, 64>);
+CASE(grid_sample<true, 32, 64>);
 CASE(rows<3, 128, 384>);
 CASE(attention<6, 257, 64>);
 CASE(attention<12, 128, 32>);

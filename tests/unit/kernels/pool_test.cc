@@ -1,4 +1,4 @@
-// Blocked pools against a naive loop, with NaN in the pad lanes.
+// Pools against a naive loop; blocked ones with NaN in the pad lanes.
 #include "reference.h"
 #include "runtime_lib/kernels/all_kernels.h"
 
@@ -29,6 +29,13 @@ std::vector<double> reference_pool(const Conv& c, const std::vector<float>& x, b
 void check(const Conv& c) {
   Random random(11);
   const auto x = random.vector(c.n * c.ic * c.ih * c.iw);
+  const Guarded plain(x, Guarded::Side::After);
+  Fenced<float> flat(c.n * c.ic * c.oh() * c.ow());
+  for (const auto& [begin, end] : {std::pair{int64_t{0}, int64_t{77}}, {int64_t{77}, kSlices}})
+    onnxc_max_pool_plain_f32(flat.data(), plain.data(), c.n, c.ic, c.ih, c.iw, c.oh(), c.ow(), c.kh, c.kw, c.sh, c.sw,
+                             c.pt, c.pl, c.dh, c.dw, c.oh() > 8, begin, end);
+  flat.check();
+  expect_near(flat.first(c.n * c.ic * c.oh() * c.ow()), reference_pool(c, x, true, false), 0);
   const Guarded xb(to_blocked(x, c.n, c.ic, c.ih * c.iw, kNan), Guarded::Side::After);
   const int64_t hw = c.oh() * c.ow();
   std::vector<float> y(static_cast<size_t>(c.n * ((c.ic + 15) / 16) * hw * 16), kNan);
@@ -52,6 +59,9 @@ TEST(PoolTest, Windows) {
   check({2, 19, 9, 14, 19, 3, 3, 2, 2, 1, 1, 1, 1});
   check({1, 33, 7, 7, 33, 3, 5, 1, 1, 1, 2, 1, 2});
   check({1, 5, 12, 11, 5, 3, 3, 1, 2, 0, 0, 0, 0, 2, 3});
+  check({1, 2, 5, 700, 2, 2, 3, 1, 2, 1, 1, 0, 1});      // longer than the columns that are kept at a time
+  check({1, 1, 3, 640, 1, 1, 120, 1, 3, 0, 60, 0, 59});  // a window of nearly the greatest width
+  check({2, 3, 1, 530, 3, 1, 2, 1, 300});                // steps longer than that
 }
 
 TEST(PoolTest, Global) {
@@ -73,6 +83,8 @@ TEST(PoolTest, NanWins) {
   x[16 + 3] = kNan;
   onnxc_max_pool_blocked_f32(y.data(), x.data(), 1, 16, 2, 2, 1, 1, 2, 2, 2, 2, 0, 0, 1, 1, 0, 0, kSlices);
   for (int i = 0; i < 16; ++i) EXPECT_EQ(std::isnan(y[i]), i == 3);
+  onnxc_max_pool_plain_f32(y.data(), x.data(), 1, 1, 4, 16, 3, 15, 2, 2, 1, 1, 0, 0, 1, 1, 0, 0, kSlices / 3);
+  for (int i = 0; i < 15; ++i) EXPECT_EQ(std::isnan(y[i]), i == 2 || i == 3);
 }
 
 }  // namespace

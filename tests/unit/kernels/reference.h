@@ -148,4 +148,17 @@ inline std::vector<double> reference(const Conv& c, const std::vector<float>& x,
   return y;
 }
 
+// A list with a canary on each side.
+template <class T>
+class Fenced {
+ public:
+  explicit Fenced(int64_t n) : all_(static_cast<size_t>(n) + 2, T(77)) {}
+  T* data() { return all_.data() + 1; }
+  std::vector<T> first(int64_t n) const { return {all_.begin() + 1, all_.begin() + 1 + n}; }
+  void check() const { EXPECT_TRUE(all_.front() == T(77) && all_.back() == T(77)); }
+
+ private:
+  std::vector<T> all_;
+};
+
 }  // namespace kernel_test

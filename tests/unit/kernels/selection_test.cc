@@ -8,19 +8,6 @@
 namespace kernel_test {
 namespace {
 
-// A list with a canary on each side.
-template <class T>
-class Fenced {
- public:
-  explicit Fenced(int64_t n) : all_(static_cast<size_t>(n) + 2, T(77)) {}
-  T* data() { return all_.data() + 1; }
-  std::vector<T> first(int64_t n) const { return {all_.begin() + 1, all_.begin() + 1 + n}; }
-  void check() const { EXPECT_TRUE(all_.front() == T(77) && all_.back() == T(77)); }
-
- private:
-  std::vector<T> all_;
-};
-
 void check_places(const std::vector<int64_t>& dims, int one_in, uint8_t value) {
   Random random(5);
   const int64_t n = std::accumulate(dims.begin(), dims.end(), int64_t{1}, std::multiplies<>());
@@ -377,7 +364,7 @@ struct PlainAxis {
 
 void check_grid_sample(int64_t axes, int64_t points, int64_t mode, int64_t padding, bool align) {
   Random random(17);
-  const int64_t n = 2, channels = 3, depth = axes > 2 ? 3 : 1, height = axes > 1 ? 5 : 1, width = 7;
+  const int64_t n = 2, channels = points == 75 ? 19 : 3, depth = axes > 2 ? 3 : 1, height = axes > 1 ? 5 : 1, width = 7;
   const int64_t plane = depth * height * width;
   const auto x = random.vector(n * channels * plane);
   auto grid = random.vector(n * points * axes);
@@ -388,6 +375,14 @@ void check_grid_sample(int64_t axes, int64_t points, int64_t mode, int64_t paddi
                           align, begin, end);
   y.check();
   const auto found = y.first(n * channels * points);
+  const int64_t blocks = (channels + 15) / 16 * n;
+  const auto xb = to_blocked(x, n, channels, plane, kNan);
+  Fenced<float> yb(blocks * points * 16);
+  for (const auto& [begin, end] : {std::pair{int64_t{0}, points / 3}, {points / 3, n * points}})
+    onnxc_grid_sample_blocked_f32(yb.data(), xb.data(), grid.data(), axes, channels, depth, height, width, points, mode,
+                                  padding, align, begin, end);
+  yb.check();
+  EXPECT_EQ(from_blocked(yb.first(blocks * points * 16), n, channels, points), found);
   const PlainAxis d{depth, padding, align}, h{height, padding, align}, w{width, padding, align};
   for (int64_t i = 0; i < n * channels * points; ++i) {
     const int64_t image = i / points / channels, c = i / points % channels, p = i % points;
@@ -420,6 +415,10 @@ TEST(SelectionTest, GridSampleOutside) {
   float y[6];
   onnxc_grid_sample_f32(y, x, grid, 1, 1, 1, 1, 4, 6, 0, 0, 0, 0, 6);
   for (float v : y) EXPECT_EQ(v, 0);
+  const auto xb = to_blocked({std::begin(x), std::end(x)}, 1, 1, 4, kNan);
+  float yb[6 * 16];
+  onnxc_grid_sample_blocked_f32(yb, xb.data(), grid, 1, 1, 1, 1, 4, 6, 0, 0, 0, 0, 6);
+  for (float v : yb) EXPECT_EQ(v, 0);
   for (int64_t mode : {0, 1, 2})
     for (int64_t padding : {0, 1, 2}) onnxc_grid_sample_f32(y, x, grid, 1, 1, 1, 1, 4, 6, mode, padding, 1, 0, 6);
 }
