@@ -6,6 +6,7 @@
 #include "compiler/ir/winograd.h"
 #include "compiler/ops/conv_choice.h"
 #include "compiler/ops/window.h"
+#include "compiler/ops/window_product.h"
 
 namespace onnxc {
 namespace {
@@ -82,21 +83,6 @@ Call& activation_args(Call& call, const Activation& a) {
 // Bias padded to whole channel blocks; kNoBuffer without bias.
 BufferId blocked_bias(LowerContext& c, int64_t block) {
   return c.constant(2) ? c.packed(2, Packing{{block}, {0, 1}}) : kNoBuffer;
-}
-
-// Packing [O/b][I/ib][k...][ib][b] of weights [O][I][k...]: what the kernels read as one stream.
-Packing weight_packing(size_t axes, int64_t out_block, int64_t in_block) {
-  Packing p;
-  p.block = {out_block, in_block};
-  p.perm = {0, 2};
-  for (size_t a = 0; a < axes; ++a) {
-    p.block.push_back(1);
-    p.perm.push_back(static_cast<int64_t>(4 + 2 * a));
-    p.perm.push_back(static_cast<int64_t>(5 + 2 * a));
-  }
-  p.perm.push_back(3);
-  p.perm.push_back(1);
-  return p;
 }
 
 // Whether threads share the rows of a map and not its channels: each goes on with rows that it wrote itself, but reads
@@ -202,37 +188,9 @@ void lower_blocked_conv(LowerContext& c, const Conv2d& g, const BlockedConv& b) 
   c.emit(call.op()).note = form.note;
 }
 
-// One channel in one row, without padding: the windows are the rows of a matrix, stride_w apart in memory, and the
-// convolution is its product with the weights.
 bool is_window_product(const Conv2d& g, const Shape& x, bool residual) {
   if (residual || x[1] != Dim(1) || g.ih != Dim(1) || g.kh != Dim(1) || !g.kw.is_const() || g.dw != 1) return false;
   return g.pt == Dim(0) && g.pl == Dim(0) && g.ow == Dim::floor_div(g.iw - g.kw, Dim(g.sw)) + Dim(1);
-}
-
-// One gemm_f32 per image and block of output channels.
-void lower_window_product(LowerContext& c, const Conv2d& g, BufferId out, BufferId in, BufferId weights,
-                          BufferId bias) {
-  const Program& p = c.program();
-  const size_t y_rank = p.buffers[out].dims.size(), x_rank = p.buffers[in].dims.size(),
-               w_rank = p.buffers[weights].dims.size();
-  const Shape loops{p.buffers[out].dims[0], p.buffers[out].dims[1]};
-  const auto place = [](BufferId buffer, std::vector<Expr> at, size_t rank) {
-    at.resize(rank, expr::index(Dim(0)));
-    return Operand{buffer, std::move(at)};
-  };
-  Operation op = make_nest(c, loops, [&](std::span<const Expr> idx) {
-    Call gemm("gemm_f32");
-    gemm.out_at(place(out, {idx[0], idx[1]}, y_rank)).in_at(place(in, {idx[0]}, x_rank));
-    gemm.in_at(place(weights, {idx[1]}, w_rank));
-    gemm.in_at(bias == kNoBuffer ? Operand{} : place(bias, {idx[1]}, 2)).in(kNoBuffer);
-    gemm.arg("m", g.ow).arg("n", c.channel_block()).arg("k", g.kw).arg("lda", g.sw).arg("ldy", c.channel_block());
-    activation_args(gemm, activation_of(c.node())).all_slices();
-    Block b;
-    b.push_back(Stmt{std::get<KernelCall>(gemm.op().node)});
-    return b;
-  });
-  if (op.partition) op.partition->work = numel(loops) * g.ow * g.kw * Dim(c.channel_block());
-  c.emit(std::move(op));
 }
 
 Status lower_conv_blocked(LowerContext& c, const Conv2d& g) {
@@ -252,11 +210,11 @@ Status lower_conv_blocked(LowerContext& c, const Conv2d& g) {
     lower_blocked_conv(c, g, {out, in, bias, residual, *c.constant(1)});
     return ok();
   }
-  const BufferId weights = c.packed(1, weight_packing(g.window.axes(), block, 1));
   if (first && is_window_product(g, x, residual != kNoBuffer)) {
-    lower_window_product(c, g, out, in, weights, bias);
+    lower_window_product(c, {g.ow, g.kw.value(), g.sw}, out, in, bias);
     return ok();
   }
+  const BufferId weights = c.packed(1, weight_packing(g.window.axes(), block, 1));
   Call call(depthwise ? "conv_depthwise_f32" : "conv_first_f32");
   call.out(out).in(in).in(weights).in(bias).in(residual);
   if (depthwise)

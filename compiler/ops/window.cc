@@ -136,4 +136,18 @@ Expr apply_activation(const Activation& act, Expr x) {
   }
 }
 
+Packing weight_packing(size_t axes, int64_t out_block, int64_t in_block) {
+  Packing p;
+  p.block = {out_block, in_block};
+  p.perm = {0, 2};
+  for (size_t a = 0; a < axes; ++a) {
+    p.block.push_back(1);
+    p.perm.push_back(static_cast<int64_t>(4 + 2 * a));
+    p.perm.push_back(static_cast<int64_t>(5 + 2 * a));
+  }
+  p.perm.push_back(3);
+  p.perm.push_back(1);
+  return p;
+}
+
 }  // namespace onnxc

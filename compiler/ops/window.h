@@ -50,4 +50,7 @@ Activation activation_of(const Node& node);
 // The same as an expression, for nests.
 Expr apply_activation(const Activation& activation, Expr x);
 
+// Packing [O/b][I/ib][k...][ib][b] of weights [O][I][k...]: what the kernels read as one stream.
+Packing weight_packing(size_t axes, int64_t out_block, int64_t in_block);
+
 }  // namespace onnxc
