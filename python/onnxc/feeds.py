@@ -32,9 +32,6 @@ def wanted_outputs(names: Sequence[str] | None, known: list[str]) -> list[str]:
 
 def to_arrays(args: list[NodeArg], index: dict[str, int], feed: dict[str, object]) -> list[numpy.ndarray]:
     """In the model's order, C-contiguous and aligned; an array that is so already is passed as it is."""
-    fitting = [value for arg in args if _fits(value := feed.get(arg.name), arg)]
-    if len(fitting) == len(args) == len(feed):
-        return fitting
     given = {name: _as_value(name, value, args[index[name]] if name in index else None) for name, value in feed.items()}
     values: list = [None] * len(args)
     for name, value in given.items():
@@ -103,14 +100,6 @@ def _ready(arg: NodeArg, value: numpy.ndarray | list[numpy.ndarray] | None):
         return [_ready(arg, element) for element in value]
     _check(arg, value)
     return numpy.require(value, elements.DTYPES[arg.elem], ("C", "A"))
-
-
-def _fits(value: object, arg: NodeArg) -> bool:
-    """Whether there is nothing to check or to convert: the usual case, kept short."""
-    if type(value) is not numpy.ndarray or value.shape != arg.static_shape or value.dtype != arg.dtype:
-        return False
-    flags = value.flags
-    return flags.c_contiguous and flags.aligned
 
 
 def _as_array(name: str, value: object, arg: NodeArg | None) -> numpy.ndarray:

@@ -8,7 +8,7 @@ from onnxc import elements
 class NodeArg:
     """An input or output: name, type as ONNX Runtime spells it, shape (a named dim is a str, an unnamed free one None)."""
 
-    __slots__ = ("_name", "_type", "dims", "elem", "dtype", "static_shape", "is_sequence", "is_optional", "keys")
+    __slots__ = ("_name", "_type", "dims", "elem", "dtype", "is_sequence", "is_optional", "keys")
 
     def __init__(
         self,
@@ -28,7 +28,6 @@ class NodeArg:
         self.dims = dims  # None: not even the rank is known; of a sequence or optional: of its elements
         self.elem = elem  # the number of the element type
         self.dtype = elements.DTYPES.get(elem)
-        self.static_shape = tuple(dims) if self.is_static() and not self.is_list and keys is None else None
 
     @property
     def name(self) -> str:

@@ -57,6 +57,8 @@ class InferenceSession:
         self._input_index = {arg.name: i for i, arg in enumerate(self._inputs)}
         self._output_names = [arg.name for arg in self._outputs]
         self._keys = {i: self._map_keys[name] for i, name in enumerate(self._output_names) if name in self._map_keys}
+        has_maps = self._keys or any(arg.keys is not None for arg in self._inputs)
+        self._direct = None if has_maps else self._programs.get(())  # takes feeds that fit as they are
 
     # ---- what the model is
 
@@ -89,6 +91,10 @@ class InferenceSession:
         input_feed: dict[str, object],
         run_options: RunOptions | None = None,
     ) -> list:
+        if self._direct and run_options is None and (not output_names or output_names == self._output_names):
+            results = self._direct.run_fitting(input_feed)
+            if results is not None:
+                return results
         feeds.check_names(self._inputs, input_feed)
         wanted = feeds.wanted_outputs(output_names, self._output_names)
         if run_options is not None and not isinstance(run_options, RunOptions):
@@ -187,14 +193,23 @@ class _Program:
     def __init__(self, path: str, options: SessionOptions):
         try:
             self.model = _runtime.Model(path)
-            self._session = _runtime.Session(self.model, options.intra_op_num_threads)
+            types = [
+                [elements.DTYPES[elem] for _, _, elem, *_ in infos] for infos in (self.model.inputs, self.model.outputs)
+            ]
+            self._session = _runtime.Session(self.model, options.intra_op_num_threads, *types)
         except _runtime.ModelError as error:
             raise errors.Fail.of(f"Load model from {path} failed:{error.args[1]}") from None
-        self._dtypes = [elements.DTYPES[elem] for _, _, elem, *_ in self.model.outputs]
 
     def run(self, arrays: list[numpy.ndarray]) -> list[numpy.ndarray]:
         try:
-            return self._session.run(arrays, self._dtypes)
+            return self._session.run(arrays)
+        except _runtime.ModelError as error:
+            raise feeds.run_failure(*error.args) from None
+
+    def run_fitting(self, feed: object) -> list[numpy.ndarray] | None:
+        """None where the feed wants checks or conversions: nothing ran then."""
+        try:
+            return self._session.run_fitting(feed)
         except _runtime.ModelError as error:
             raise feeds.run_failure(*error.args) from None
 

@@ -277,13 +277,57 @@ class Run {
   std::vector<py::object> held_;  // whose characters the texts are
 };
 
-// `inputs` in the model's order: arrays, each C-contiguous, aligned, and of its declared element type; lists of such
-// arrays; None.
-py::list run(ModelSession& session, const std::vector<py::object>& inputs, const std::vector<py::dtype>& dtypes) {
-  Run call(session, inputs, dtypes);
-  call.execute(session);
-  return call.results();
-}
+// A session of a model whose inputs and outputs are arrays of these types.
+class Session {
+ public:
+  Session(std::shared_ptr<LoadedModel> model, int32_t threads, std::vector<py::dtype> inputs,
+          std::vector<py::dtype> outputs)
+      : session_(std::move(model), threads), input_types_(std::move(inputs)), output_types_(std::move(outputs)) {
+    const onnxc_model_info& info = session_.model().info();
+    for (uint32_t i = 0; i < info.num_inputs; ++i) names_.emplace_back(info.inputs[i].name);
+  }
+
+  // `inputs` in the model's order: arrays, each C-contiguous, aligned, and of its declared element type; lists of such
+  // arrays; None.
+  py::list run(const std::vector<py::object>& inputs) {
+    Run call(session_, inputs, output_types_);
+    call.execute(session_);
+    return call.results();
+  }
+  // The usual case, kept short: a dict of all inputs of the model and nothing else, each an array of the declared type
+  // and dims, C-contiguous and aligned. None: there is something to check or to convert.
+  py::object run_fitting(const py::object& feed) {
+    if (!PyDict_CheckExact(feed.ptr()) || PyDict_GET_SIZE(feed.ptr()) != static_cast<Py_ssize_t>(names_.size()))
+      return py::none();
+    std::vector<py::object> inputs(names_.size());
+    for (size_t i = 0; i < names_.size(); ++i) {
+      PyObject* value = PyDict_GetItemWithError(feed.ptr(), names_[i].ptr());
+      if (!value && PyErr_Occurred()) throw py::error_already_set();
+      if (!value || !fits(i, value)) return py::none();
+      inputs[i] = py::reinterpret_borrow<py::object>(value);
+    }
+    return run(inputs);
+  }
+
+ private:
+  bool fits(size_t i, PyObject* value) const {
+    using Numpy = py::detail::npy_api;
+    constexpr int needed = Numpy::NPY_ARRAY_C_CONTIGUOUS_ | Numpy::NPY_ARRAY_ALIGNED_;
+    const onnxc_value_info& info = session_.model().info().inputs[i];
+    if (info.kind != ONNXC_TENSOR || Py_TYPE(value) != Numpy::get().PyArray_Type_) return false;
+    const auto* array = py::detail::array_proxy(value);
+    // numpy has one object for each of its own types in the machine's byte order.
+    if (array->descr != input_types_[i].ptr() || (array->flags & needed) != needed) return false;
+    if (array->nd != info.rank) return false;
+    for (int d = 0; d < array->nd; ++d)
+      if (info.dims[d] >= 0 && info.dims[d] != array->dimensions[d]) return false;
+    return true;
+  }
+
+  ModelSession session_;
+  std::vector<py::dtype> input_types_, output_types_;
+  std::vector<py::str> names_;  // of the inputs
+};
 
 }  // namespace
 
@@ -312,9 +356,11 @@ PYBIND11_MODULE(_runtime, module) {
       .def_property_readonly("operations", [](const LoadedModel& m) { return operations_of(m.info()); })
       .def_property_readonly("metadata", [](const LoadedModel& m) { return metadata_of(m.info()); });
 
-  py::class_<ModelSession>(module, "Session")
-      .def(py::init<std::shared_ptr<LoadedModel>, int32_t>(), py::arg("model"), py::arg("threads"))
-      .def("run", &run, py::arg("inputs"), py::arg("dtypes"));
+  py::class_<Session>(module, "Session")
+      .def(py::init<std::shared_ptr<LoadedModel>, int32_t, std::vector<py::dtype>, std::vector<py::dtype>>(),
+           py::arg("model"), py::arg("threads"), py::arg("input_types"), py::arg("output_types"))
+      .def("run", &Session::run, py::arg("inputs"))
+      .def("run_fitting", &Session::run_fitting, py::arg("feed"));
 }
 
 }  // namespace onnxc::python

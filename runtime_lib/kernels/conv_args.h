@@ -38,8 +38,8 @@ struct ConvArgs {
 
 // Bias, residual and store of one vector of a blocked output, `at` elements into y and residual; none, relu, leaky_relu
 // and clip too. The caller applies other activations in place when the tile is stored.
-ONNXC_INLINE void finish_blocked(const ConvArgs& c, Wide<float> v, int64_t channel, int64_t at) {
-  using V = Wide<float>;
+template <class V>
+ONNXC_INLINE void finish_blocked(const ConvArgs& c, V v, int64_t channel, int64_t at) {
   if (c.bias) v = v + load<V>(c.bias + channel);
   if (c.residual) v = v + load<V>(c.residual + at);
   store<V>(c.y + at, c.activation.in_registers() ? c.activation.apply_in_registers<V>(v) : v);

@@ -11,8 +11,11 @@ namespace onnxc_kernels {
 // Widest stretch of an input row under one tile that is copied; wider ones (huge dilations) go pixel by pixel.
 inline constexpr int64_t kRowCopy = 256;
 
-template <int NV>
+// Pixels of a row by NV vectors of output channels. Where a last block has no more than half a vector of channels, V is
+// half a vector: its other lanes are pad lanes, and become zeros.
+template <int NV, class V = Wide<float>>
 struct FirstTile {
+  static constexpr int kLanesV = kLanesOf<V>;
   const ConvArgs& c;
   int64_t image, oy, ox, channel;
 
@@ -33,7 +36,7 @@ struct FirstTile {
     const Range rows = taps_inside(y0, g.dil_h, g.kh, g.ih);
     // One pixel can do without a copy: its taps outside are skipped.
     const Range columns = MR == 1 ? taps_inside(x0, g.dil_w, g.kw, g.iw) : Range{0, g.kw};
-    Tile<float, MR, NV> tile;
+    Tile<float, MR, NV, V> tile;
     tile.clear();
     ONNXC_ROLLED
     for (int64_t i = 0; i < c.ic; ++i) {
@@ -59,9 +62,10 @@ struct FirstTile {
     for (int r = 0; r < MR; ++r) {
       ONNXC_UNROLL
       for (int n = 0; n < NV; ++n) {
-        finish_blocked(c, tile.acc[r][n], channel + n * kLanes<float>,
-                       at + r * kBlock + column_offset(n * kLanes<float>, plane_size));
+        finish_blocked(c, tile.acc[r][n], channel + n * kLanesV,
+                       at + r * kBlock + column_offset(n * kLanesV, plane_size));
       }
+      if constexpr (kLanesV < kLanes<float>) store<V>(c.y + at + r * kBlock + kLanesV, V{});
     }
   }
 
@@ -71,14 +75,14 @@ struct FirstTile {
   }
 };
 
-template <int NV>
+template <int NV, class V = Wide<float>>
 ONNXC_INLINE void conv_first_image(const ConvArgs& c, int64_t image, int64_t channel, Range rows) {
   constexpr int most = kMaxRows<NV> > 8 ? 8 : kMaxRows<NV>;
   const bool copyable = (most - 1) * c.g.stride_w + (c.g.kw - 1) * c.g.dil_w + 1 <= kRowCopy;
   const Cut cut = cut_evenly(c.g.ow, copyable ? most : 1);
   ONNXC_ROLLED
   for (int64_t oy = rows.begin; oy < rows.end; ++oy) {
-    FirstTile<NV> tile{c, image, oy, 0, channel};
+    FirstTile<NV, V> tile{c, image, oy, 0, channel};
     const int64_t at = tile.output();
     ONNXC_ROLLED
     for (int64_t t = 0; t < cut.count; ++t) {
@@ -92,13 +96,22 @@ ONNXC_INLINE void conv_first_image(const ConvArgs& c, int64_t image, int64_t cha
 ONNXC_INLINE void conv_first(const ConvArgs& c, const Share& share) {
   constexpr int64_t lanes = kLanes<float>;
   const int64_t vectors = (c.oc + lanes - 1) / lanes, all = c.n * vectors;
+  const bool half = lanes == kBlock && (c.oc - 1) % lanes < lanes / 2;
+  const int64_t whole = half ? vectors - 1 : vectors;
   ONNXC_ROLLED
   for (int64_t image = 0; image < c.n; ++image) {
     int64_t v = 0;
     ONNXC_ROLLED
-    for (; v + 2 <= vectors; v += 2)
+    for (; v + 2 <= whole; v += 2)
       conv_first_image<2>(c, image, v * lanes, share.of(image * vectors + v, all, c.g.oh, 2));
-    if (v < vectors) conv_first_image<1>(c, image, v * lanes, share.of(image * vectors + v, all, c.g.oh));
+    ONNXC_ROLLED
+    for (; v < vectors; ++v) {
+      const Range rows = share.of(image * vectors + v, all, c.g.oh);
+      if (v < whole)
+        conv_first_image<1>(c, image, v * lanes, rows);
+      else if constexpr (lanes == kBlock)
+        conv_first_image<1, Vec<float, int(lanes / 2)>>(c, image, v * lanes, rows);
+    }
   }
 }
 

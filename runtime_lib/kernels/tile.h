@@ -93,9 +93,9 @@ inline constexpr int64_t kChain = 128;
 // Where column c of blocked columns stands: blocks of 16 that are `stride` elements apart.
 ONNXC_INLINE int64_t column_offset(int64_t c, int64_t stride) { return (c / kBlock) * stride + c % kBlock; }
 
-template <class T, int MR, int NV>
+template <class T, int MR, int NV, class V = Wide<T>>
 struct Tile {
-  using V = Wide<T>;
+  static constexpr int kLanesV = kLanesOf<V>;
   V acc[MR][NV];
 
   ONNXC_INLINE void clear() {
@@ -110,7 +110,7 @@ struct Tile {
     ONNXC_UNROLL
     for (int r = 0; r < MR; ++r) {
       ONNXC_UNROLL
-      for (int n = 0; n < NV; ++n) store<V>(p + r * step + n * kLanes<T>, acc[r][n]);
+      for (int n = 0; n < NV; ++n) store<V>(p + r * step + n * kLanesV, acc[r][n]);
     }
   }
   // Adds what p + r * step + column offset holds (unless `first`), stores the sums there and clears the tile.
@@ -118,7 +118,7 @@ struct Tile {
     ONNXC_UNROLL
     for (int r = 0; r < MR; ++r) {
       ONNXC_UNROLL
-      for (int n = 0; n < NV; ++n) flush_one(p + r * step + column_offset(n * kLanes<T>, stride), acc[r][n], first);
+      for (int n = 0; n < NV; ++n) flush_one(p + r * step + column_offset(n * kLanesV, stride), acc[r][n], first);
     }
     keep_in_memory(p);
   }
@@ -136,13 +136,13 @@ struct Tile {
     for (int64_t i = 0; i < count; ++i) {
       if constexpr (Ahead > 0) {
         ONNXC_UNROLL
-        for (int64_t n = 0; n < NV * kLanes<T>; n += int64_t(64 / sizeof(T)))
+        for (int64_t n = 0; n < NV * kLanesV; n += int64_t(64 / sizeof(T)))
           __builtin_prefetch(b + (i + Ahead) * step + column_offset(n, stride));
       }
       if constexpr (Later) __builtin_prefetch(later + i * kBlock, 0, 2);
       V v[NV];
       ONNXC_UNROLL
-      for (int n = 0; n < NV; ++n) v[n] = load<V>(b + i * step + column_offset(n * kLanes<T>, stride));
+      for (int n = 0; n < NV; ++n) v[n] = load<V>(b + i * step + column_offset(n * kLanesV, stride));
       ONNXC_UNROLL
       for (int r = 0; r < MR; ++r) {
         const V s = splat<V>(a(r, i));
