@@ -155,7 +155,8 @@ Result<LoadedModel> import_and_optimise(const Options& options, Progress& progre
 }
 
 bool multiplies_integers(const Plan& plan) {
-  return calls_kernel(plan.program.ops, "gemm_i8") || calls_kernel(plan.program.ops, "gemm_u8");
+  return std::ranges::any_of(Target::kIntegerKernels,
+                             [&](std::string_view kernel) { return calls_kernel(plan.program.ops, kernel); });
 }
 
 }  // namespace

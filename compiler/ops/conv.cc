@@ -85,10 +85,9 @@ BufferId blocked_bias(LowerContext& c, int64_t block) {
   return c.constant(2) ? c.packed(2, Packing{{block}, {0, 1}}) : kNoBuffer;
 }
 
-// Whether threads share the rows of a map and not its channels: each goes on with rows that it wrote itself, but reads
-// all weights.
+// Each thread that shares rows reads all weights.
 bool shares_rows(const LowerContext& c, const Dim& rows, const Shape& weights) {
-  return likely_value(c.program(), rows) >= 24 && numel(weights).constant().value_or(0) <= (1 << 18);
+  return has_rows_to_share(c, rows) && numel(weights).constant().value_or(0) <= (1 << 18);
 }
 
 // Multiply-adds of a convolution with weights [OC][IC / groups][taps...].

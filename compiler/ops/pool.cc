@@ -1,11 +1,12 @@
 // Pooling over windows and over all of space (onnx/docs/Operators.md: MaxPool, AveragePool, LpPool, Global*). Kernels
 // on the blocked layout, of maxima on the plain one too; loop nests otherwise. And MaxUnpool, which puts maxima back
 // where they came from. Tested by tests/conformance.
+#include "runtime_lib/kernels/pool.h"
+
 #include <limits>
 
 #include "compiler/ops/indexing.h"
 #include "compiler/ops/window.h"
-#include "runtime_lib/kernels/pool.h"
 
 namespace onnxc {
 namespace {
@@ -202,7 +203,7 @@ Status lower_pool(LowerContext& c) {
     geometry("dil_h", "dil_w", w.dilations);
   else
     call.arg("count_include_pad", c.node().attr_int("count_include_pad", 0));
-  const bool by_rows = last > 0 && likely_value(c.program(), w.out[0]) >= 24;
+  const bool by_rows = last > 0 && has_rows_to_share(c, w.out[0]);
   call.arg("by_rows", by_rows ? 1 : 0);
   c.emit(call.slices(numel(c.out_shape()) * numel(w.kernel) * Dim(8)).op());
   return ok();

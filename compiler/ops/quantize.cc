@@ -1,5 +1,7 @@
 // QuantizeLinear, DequantizeLinear (onnx/docs/Operators.md), with one scale, one per axis, or one per block;
 // DynamicQuantizeLinear; QLinearMatMul, QLinearConv, made of products of integers. Tested by tests/conformance.
+#include "runtime_lib/kernels/quantize.h"
+
 #include "compiler/ops/elementwise.h"
 #include "compiler/ops/indexing.h"
 #include "compiler/ops/integer_products.h"
@@ -193,10 +195,9 @@ Status lower_dynamic_quantize(LowerContext& c) {
     return b;
   }));
 
-  constexpr int64_t kElementsOfBlock = 1024;  // kQuantizeBlock of runtime_lib/kernels/quantize.h
   Call quantize("quantize_u8_f32");
   quantize.out(y).in(x).in(scale).in(zero).arg("count", count);
-  c.emit(quantize.partition("blocks", Dim::ceil_div(count, kElementsOfBlock), count * Dim(4)).op());
+  c.emit(quantize.partition("blocks", Dim::ceil_div(count, Dim(onnxc_kernels::kQuantizeBlock)), count * Dim(4)).op());
   return ok();
 }
 

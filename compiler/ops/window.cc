@@ -136,6 +136,8 @@ Expr apply_activation(const Activation& act, Expr x) {
   }
 }
 
+bool has_rows_to_share(const LowerContext& c, const Dim& rows) { return likely_value(c.program(), rows) >= 24; }
+
 Packing weight_packing(size_t axes, int64_t out_block, int64_t in_block) {
   Packing p;
   p.block = {out_block, in_block};

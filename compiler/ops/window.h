@@ -50,6 +50,10 @@ Activation activation_of(const Node& node);
 // The same as an expression, for nests.
 Expr apply_activation(const Activation& activation, Expr x);
 
+// Whether a map has so many rows that threads share these and not its channels: each goes on with rows that it wrote
+// itself.
+bool has_rows_to_share(const LowerContext& c, const Dim& rows);
+
 // Packing [O/b][I/ib][k...][ib][b] of weights [O][I][k...]: what the kernels read as one stream.
 Packing weight_packing(size_t axes, int64_t out_block, int64_t in_block);
 

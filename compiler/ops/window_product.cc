@@ -105,10 +105,11 @@ BufferId folded_windows(LowerContext& c, const WindowProduct& w, BufferId in, co
     const Dim pair = Dim::symbol(name);
     const Expr left = tap(Dim(m.first) + pair), right = tap(Dim(m.sum - m.first) - pair);
     Block b;
-    b.push_back(Stmt{For{
-        {name, Dim(m.pairs())},
-        {Stmt{Store{
-            folded, {idx[0], idx[1], expr::index(pair)}, parity == Parity::Even ? left + right : left - right, nullptr}}}}});
+    b.push_back(Stmt{For{{name, Dim(m.pairs())},
+                         {Stmt{Store{folded,
+                                     {idx[0], idx[1], expr::index(pair)},
+                                     parity == Parity::Even ? left + right : left - right,
+                                     nullptr}}}}});
     int64_t column = m.pairs();
     for (const int64_t alone : m.alone())
       b.push_back(Stmt{Store{folded, {idx[0], idx[1], expr::index(Dim(column++))}, tap(Dim(alone)), nullptr}});

@@ -1,8 +1,10 @@
 // Target: the machine that code is made for. Made from Options by `Target::from_options` (target.cc).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "compiler/support/options.h"
 #include "compiler/support/result.h"
@@ -27,7 +29,9 @@ struct Target {
 
   std::string name() const;  // "x86-64-v4"
   static Result<Target> from_options(const Options& options);
-  // For programs that multiply integers: where this machine is the target and has AVX-512 VNNI, that is required too.
+  // The kernels that use the instructions which require_integer_extension may add.
+  static constexpr std::array<std::string_view, 2> kIntegerKernels{"gemm_i8", "gemm_u8"};
+  // For programs that call such kernels: where this machine is the target and has AVX-512 VNNI, that is required too.
   void require_integer_extension();
 };
 

@@ -1,9 +1,9 @@
 // grid_sample_f32: y[n][channels][points] = samples of x[n][channels][depth][height][width] at grid[n][points][axes],
 // where the coordinate of the innermost axis comes first; axes: 1 to 3, depth and height are 1 where there are fewer.
 // mode: 0 nearest, 1 linear, 2 cubic (up to two axes); padding: 0 zeros, 1 border, 2 reflection. Where taps lie and
-// what they weigh is worked out once for a block of points, then applied to all channels. grid_sample_blocked_f32: x and
-// y are [n][ceil(channels/16)][...][16]. [begin, end) of the points (n * points) are done. Coordinates beyond 2^31 are cut to it. Formulas: onnx/docs/Operators.md. Tested in
-// tests/unit/kernels/selection_test.cc.
+// what they weigh is worked out once for a block of points, then applied to all channels. grid_sample_blocked_f32: x
+// and y are [n][ceil(channels/16)][...][16]. [begin, end) of the points (n * points) are done. Coordinates beyond 2^31
+// are cut to it. Formulas: onnx/docs/Operators.md. Tested in tests/unit/kernels/selection_test.cc.
 #ifndef ONNXC_KERNELS_GRID_SAMPLE_H
 #define ONNXC_KERNELS_GRID_SAMPLE_H
 
@@ -200,7 +200,8 @@ struct GridSampler {
     for (int v = 0; v < vectors; ++v) store<V>(y + v * L, sum[v]);
   }
 
-  // The points grid[0 .. count - 1] of all channels, or blocks of channels, which lie `plane` elements apart in x and `points` in y.
+  // The points grid[0 .. count - 1] of all channels, or blocks of channels, which lie `plane` elements apart in x and
+  // `points` in y.
   template <bool blocked, bool masked>
   ONNXC_INLINE void run(float* y, const float* x, const float* grid, int64_t count, int64_t channels, int64_t plane,
                         int64_t points) {

@@ -1,6 +1,6 @@
-// Pools of blocked tensors [N][ceil(C/16)][H][W][16]: max, average, and over the whole map; and max of plain ones. Lanes
-// never mix, so pad lanes may hold anything; a window without any element gives -inf (max) or 0 (average). NaN wins a
-// maximum. Tested in tests/unit/kernels/pool_test.cc.
+// Pools of blocked tensors [N][ceil(C/16)][H][W][16]: max, average, and over the whole map; and max of plain ones.
+// Lanes never mix, so pad lanes may hold anything; a window without any element gives -inf (max) or 0 (average). NaN
+// wins a maximum. Tested in tests/unit/kernels/pool_test.cc.
 #ifndef ONNXC_KERNELS_POOL_H
 #define ONNXC_KERNELS_POOL_H
 
@@ -104,7 +104,8 @@ ONNXC_INLINE V strided(const float* p, int64_t step, int64_t count) {
     return *p;
   } else {
     if (step == 1) return load<V>(p);
-    if (step == 2) return every_second(load<V>(p), load<V>(p + kLanesOf<V>), typename FirstIndices<kLanesOf<V>>::type{});
+    if (step == 2)
+      return every_second(load<V>(p), load<V>(p + kLanesOf<V>), typename FirstIndices<kLanesOf<V>>::type{});
     V v{};
     ONNXC_UNROLL
     for (int l = 0; l < kLanesOf<V>; ++l) {

@@ -149,7 +149,7 @@ void max_pool(benchmark::State& state) {
   Buffer y(C * o * o), x(C * H * H);
   report(state, double(C * H * H), [&] {
     (Blocked ? onnxc_max_pool_blocked_f32 : onnxc_max_pool_plain_f32)(y.p, x.p, 1, C, H, H, o, o, K, K, S, S, pad, pad,
-                                                                     1, 1, 1, 0, 240);
+                                                                      1, 1, 1, 0, 240);
   });
 }
 // Bilinear, zeros outside; the grid is uneven.
@@ -159,7 +159,7 @@ void grid_sample(benchmark::State& state) {
   for (int64_t i = 0; i < 2 * H * H; ++i) grid.p[i] = float(i * 37 % 241) / 100.0f - 1.2f;
   report(state, double(C * H * H), [&] {
     (Blocked ? onnxc_grid_sample_blocked_f32 : onnxc_grid_sample_f32)(y.p, x.p, grid.p, 2, C, 1, H, H, H * H, 1, 0, 0,
-                                                                     0, H * H);
+                                                                      0, H * H);
   });
 }
 template <int64_t Heads, int64_t Rows, int64_t Depth>

@@ -3,9 +3,12 @@
 import os
 import pathlib
 
+import numpy as np
+import onnxc
 import pytest
 from differential import models
 from differential.real_models import compile_memory, measure
+from support.compiler import compile_model
 
 EVERYTHING = os.environ.get("ONNXC_TEST_ALL") == "1"
 # g++ takes four times as long for the high tiles of AVX-512 (oww_embedding: five minutes), which the kernels' own tests
@@ -39,3 +42,28 @@ def test_resnet50_compiles_in_bounded_time_and_memory():
     # Of CPU: tests that run beside it take from the clock's.
     assert after.children_user + after.children_system - before.children_user - before.children_system <= 20
     assert memory["of_weights"] < 4
+
+
+@pytest.mark.parametrize("name", ["crnn_ddddocr_dynint8", "t5small_enc_dynint8"])
+def test_dynamic_quantisation_stays_near(name, tmp_path):
+    """Scales come from the run, so a difference in the last place can turn a code, and codes after it: there is no float64
+    truth. But most feeds turn none, what one turns stays small, and what is read from the pictures is the same."""
+    model = models.RealModel(name, name)
+    need(model)
+    library = tmp_path / "model.so"
+    outcome = compile_model(model.path(), library, ["-q"])
+    assert outcome.ok, outcome.text
+    session = models.ort_session(model.path())
+    compiled, greatest = onnxc.InferenceSession(str(library)), []
+    for seed in range(4):
+        feeds = model.feeds(seed)
+        got, want = compiled.run(None, feeds)[0], session.run(None, feeds)[0]
+        assert got.shape == want.shape
+        difference = np.abs(got - want) / np.sqrt(np.mean(want**2))
+        assert difference.mean() <= 0.03
+        greatest.append(difference.max())
+        if name.startswith("crnn"):
+            np.testing.assert_array_equal(got.argmax(-1), want.argmax(-1))
+    assert max(greatest) <= 0.15
+    if name.startswith("t5"):
+        assert sorted(greatest)[1] <= 1e-5

@@ -21,7 +21,7 @@ bool is_of_any_size(const KernelCall& call) {
 
 // Whether the target has instructions for the kernel that its level has not, for which machine code is made.
 bool wants_own_code(const KernelCall& call, const Target& target) {
-  return !target.features.empty() && (call.kernel == "gemm_i8" || call.kernel == "gemm_u8");
+  return !target.features.empty() && std::ranges::count(Target::kIntegerKernels, call.kernel) > 0;
 }
 
 // A constant argument in the type that the kernel declares; null when it does not fit.
