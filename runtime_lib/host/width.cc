@@ -29,13 +29,19 @@ void Width::learn(int32_t threads, int64_t wall, int64_t longest, int32_t starve
   closely_ = wall > kLongRun || starved > 0;
   wall_ += wall;
   lost_ += longest;
-  if (lost_ >= kLeastLoss && lost_ > wall_ / 3) {
-    width_ = std::max(1, std::min(width_, threads) - std::max(1, starved));
-    try_all_at_ = now + kPatience * lost_;
+  const int32_t fewer = std::max(1, std::min(width_, threads) - std::max(1, starved));
+  // Fewer threads would take (wall - lost) * threads / fewer. A crowd costs more than is measured, as threads that move
+  // between CPUs lose their caches: beside one busy program two threads were slower where this said they were equal.
+  const bool fewer_are_faster = (wall_ - lost_) * threads * 3 < wall_ * fewer * 4;
+  if (lost_ >= kLeastLoss && fewer_are_faster) {
+    width_ = fewer;
+    try_all_at_ = now + patience_ * lost_;
+    patience_ = std::min(2 * patience_, kMostPatience);
     wall_ = lost_ = 0;
   } else if (wall_ > kWindow) {
     wall_ /= 2;
     lost_ /= 2;
+    if (width_ == kAll) patience_ = std::max<int64_t>(1, patience_ / 2);
   }
 }
 

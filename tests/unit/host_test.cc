@@ -63,14 +63,42 @@ TEST(Width, OneHiccupChangesNothing) {
   EXPECT_EQ(width.of_run(2, 50 * kMs), 2);
 }
 
-TEST(Width, StarvedRunsMakeTheNextNarrowerForTwentyTimesWhatWasLost) {
+TEST(Width, StarvedRunsMakeTheNextNarrowerForAsLongAsWasLost) {
   onnxc::host::Width width;
   width.learn(8, 10 * kMs, 6 * kMs, 3, 10 * kMs);
   EXPECT_EQ(width.of_run(8, 11 * kMs), 5);
   EXPECT_EQ(width.of_run(2, 11 * kMs), 2);
-  EXPECT_EQ(width.of_run(8, 129 * kMs), 5);
-  EXPECT_EQ(width.of_run(8, 130 * kMs), 8);
+  EXPECT_EQ(width.of_run(8, 15 * kMs), 5);
+  EXPECT_EQ(width.of_run(8, 16 * kMs), 8);
   EXPECT_TRUE(width.measures_next());
+}
+
+TEST(Width, IsKeptWhereFewerThreadsWouldTakeLonger) {
+  onnxc::host::Width width;
+  for (int64_t now = 0; now < 1000 * kMs; now += 10 * kMs) {
+    width.learn(2, 10 * kMs, 3 * kMs, 1, now);
+    EXPECT_EQ(width.of_run(2, now), 2);
+  }
+}
+
+// For how many ms it stays narrow after a try at `now` that lost so many.
+int64_t narrow_time(onnxc::host::Width& width, int64_t now, int64_t lost) {
+  EXPECT_EQ(width.of_run(2, now), 2);
+  width.learn(2, lost * kMs * 6 / 5, lost * kMs, 1, now);
+  int64_t end = now;
+  while (width.of_run(2, end) < 2) end += kMs;
+  return (end - now) / kMs;
+}
+
+TEST(Width, StaysNarrowLongerWhileTriesFailToTwentyTimesWhatTheyLose) {
+  onnxc::host::Width width;
+  int64_t now = 0;
+  for (const int64_t times : {1, 2, 4, 8, 16, 20, 20}) {
+    EXPECT_EQ(narrow_time(width, now, 10), 10 * times);
+    now += 1000 * kMs;
+  }
+  for (int run = 0; run < 30; ++run) width.learn(2, 60 * kMs, 0, 0, now);
+  EXPECT_EQ(narrow_time(width, now, 200), 200);
 }
 
 TEST(Width, NeverIsBelowOne) {
