@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Finds vector stack traffic in the hot loops of x86-64 assembly (AT&T, as clang, llc, g++ and `onnxc --emit=asm` print it).
 
-A hot loop is an innermost loop with at least --min-fma fused or plain vector multiplications, or those of pairs of integers. A register tile that does not fit
+A hot loop is an innermost loop with at least --min-fma fused or plain vector multiplications, or those of pairs of integers,
+that are one in 20 of its instructions or more. A register tile that does not fit
 shows there as vector loads or stores on the stack and costs half the speed without any other sign.
 Prints the hot loops that spill; the exit code is 1 if any has more than one reference in ten multiplications.
 Use: tools/check_spills.py file.s [--min-fma 4]
@@ -18,6 +19,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LABEL = re.compile(r"^(\.?[A-Za-z_$][\w.$]*):")
 JUMP = re.compile(r"^\s+j[a-z]+\s+(\.L[\w.$]+)")
+INSTRUCTION = re.compile(r"^\s+[a-z]")
 MULTIPLY = re.compile(r"^\s+v?(fn?m(add|sub)\w*p[sd]|mulp[sd]|pmaddwd)\b")
 # Spills are at fixed places; an index register means an array, which a kernel may well have.
 STACK = re.compile(r"\(%rsp\).*%[xyz]mm|%[xyz]mm.*\(%rsp\)")
@@ -59,7 +61,7 @@ def check(name, text, min_fma):
     for first, last in innermost_loops(lines):
         body = lines[first : last + 1]
         fma = sum(1 for l in body if MULTIPLY.match(l))
-        if fma < min_fma:
+        if fma < min_fma or fma * 20 < sum(1 for l in body if INSTRUCTION.match(l)):
             continue
         hot += 1
         function, framed = function_of(lines, first)

@@ -96,7 +96,9 @@ ONNXC_INLINE void conv_first_image(const ConvArgs& c, int64_t image, int64_t cha
 ONNXC_INLINE void conv_first(const ConvArgs& c, const Share& share) {
   constexpr int64_t lanes = kLanes<float>;
   const int64_t vectors = (c.oc + lanes - 1) / lanes, all = c.n * vectors;
-  const bool half = lanes == kBlock && (c.oc - 1) % lanes < lanes / 2;
+  constexpr bool can_halve = lanes == kBlock;
+  using Half = Vec<float, int(can_halve ? lanes / 2 : lanes)>;
+  const bool half = can_halve && (c.oc - 1) % lanes < lanes / 2;
   const int64_t whole = half ? vectors - 1 : vectors;
   ONNXC_ROLLED
   for (int64_t image = 0; image < c.n; ++image) {
@@ -109,8 +111,8 @@ ONNXC_INLINE void conv_first(const ConvArgs& c, const Share& share) {
       const Range rows = share.of(image * vectors + v, all, c.g.oh);
       if (v < whole)
         conv_first_image<1>(c, image, v * lanes, rows);
-      else if constexpr (lanes == kBlock)
-        conv_first_image<1, Vec<float, int(lanes / 2)>>(c, image, v * lanes, rows);
+      else
+        conv_first_image<1, Half>(c, image, v * lanes, rows);
     }
   }
 }
