@@ -76,9 +76,6 @@ Call& window_args(Call& call, const Conv2d& g) {
       .arg("dil_h", g.dh)
       .arg("dil_w", g.dw);
 }
-Call& activation_args(Call& call, const Activation& a) {
-  return call.arg("activation", a.code).arg("alpha", a.alpha).arg("beta", a.beta);
-}
 
 // Bias padded to whole channel blocks; kNoBuffer without bias.
 BufferId blocked_bias(LowerContext& c, int64_t block) {
@@ -187,6 +184,7 @@ void lower_blocked_conv(LowerContext& c, const Conv2d& g, const BlockedConv& b) 
   c.emit(call.op()).note = form.note;
 }
 
+// What lower_window_product takes: one channel in one row, without padding and dilation.
 bool is_window_product(const Conv2d& g, const Shape& x, bool residual) {
   if (residual || x[1] != Dim(1) || g.ih != Dim(1) || g.kh != Dim(1) || !g.kw.is_const() || g.dw != 1) return false;
   return g.pt == Dim(0) && g.pl == Dim(0) && g.ow == Dim::floor_div(g.iw - g.kw, Dim(g.sw)) + Dim(1);

@@ -3,6 +3,7 @@
 // Coordinates and weights are computed in f32 (f64 where the grid is). Tested by tests/conformance and
 // tests/differential; the kernel by tests/unit/kernels/selection_test.cc.
 #include "compiler/ops/indexing.h"
+#include "compiler/ops/window.h"
 
 namespace onnxc {
 namespace {
@@ -149,21 +150,15 @@ bool has_no_kernel(const Node& node) {
   return !is_f32(0) || !is_f32(1) || axes > 3 || (axes == 3 && node.attr_string("mode", "linear") == "cubic");
 }
 
-// With many channels a point is a few vectors of them; changing the layout on the way in and out costs less than to
-// gather each element.
-Layout sample_layout(const LowerContext& c) {
-  const Dim& channels = c.in_shape(0)[1];
-  const bool many = channels.is_const() && channels.value() * 2 >= c.channel_block();
-  return c.channel_block() > 1 && many ? Layout::channels(c.channel_block()) : Layout{};
-}
-
 Status lower_grid_sample(LowerContext& c) {
   const Shape &x = c.in_shape(0), &grid = c.in_shape(1);
   const size_t axes = x.size() - 2;
   const std::string padding = c.node().attr_string("padding_mode", "zeros"),
                     mode = c.node().attr_string("mode", "linear");
   const auto extent = [&](size_t from_behind) { return from_behind <= axes ? x[x.size() - from_behind] : Dim(1); };
-  const Layout layout = sample_layout(c);
+  // With many channels a point is a few vectors of them; changing the layout on the way in and out costs less than to
+  // gather each element.
+  const Layout layout = fills_channel_blocks(c) ? Layout::channels(c.channel_block()) : Layout{};
   ONNXC_ASSIGN(const BufferId in, c.in(0, layout));
   ONNXC_ASSIGN(const BufferId points, c.in(1));
   const Dim count = product(grid, 1, grid.size() - 1);

@@ -98,8 +98,7 @@ Call gemm_call(Operand y, Operand a, Operand b, BufferId bias, Operand residual,
                const Dim& k, const Activation& act) {
   Call call("gemm_f32");
   call.out_at(std::move(y)).in_at(std::move(a)).in_at(std::move(b)).in(bias).in_at(std::move(residual));
-  call.arg("m", m).arg("n", n).arg("k", k).arg("lda", k).arg("ldy", n);
-  call.arg("activation", act.code).arg("alpha", act.alpha).arg("beta", act.beta);
+  activation_args(call.arg("m", m).arg("n", n).arg("k", k).arg("lda", k).arg("ldy", n), act);
   return call;
 }
 
@@ -110,6 +109,14 @@ Packing panel_packing(bool transposed) {
   return p;
 }
 
+// `columns` of B, from the element `b` on, into panels.
+Call pack_call(Operand packed, Operand b, const Product& p, const Dim& columns) {
+  Call pack("pack_b_f32");
+  pack.out_at(std::move(packed)).in_at(std::move(b)).arg("k", p.k).arg("n", columns);
+  pack.arg("row_stride", p.n).arg("col_stride", 1);
+  return pack;
+}
+
 // A matrix B that is no constant, in panels: threads share these.
 Result<BufferId> packed_in_run(LowerContext& c, const Product& p) {
   ONNXC_ASSIGN(const BufferId b, c.in(1));
@@ -118,10 +125,8 @@ Result<BufferId> packed_in_run(LowerContext& c, const Product& p) {
   Operation op = make_nest(c, {panels}, [&](std::span<const Expr> idx) {
     const Dim first = idx[0]->dim * Dim(kPanel);
     const Expr zero = expr::index(Dim(0));
-    Call pack("pack_b_f32");
-    pack.out_at({packed, {idx[0], zero, zero}}).in_at({b, {zero, expr::index(first)}});
     const Dim columns = Dim::mod(p.n, kPanel) == Dim(0) ? Dim(kPanel) : Dim::min(kPanel, p.n - first);
-    pack.arg("k", p.k).arg("n", columns).arg("row_stride", p.n).arg("col_stride", 1);
+    Call pack = pack_call({packed, {idx[0], zero, zero}}, {b, {zero, expr::index(first)}}, p, columns);
     Block block;
     block.push_back(Stmt{std::get<KernelCall>(pack.op().node)});
     return block;
@@ -156,13 +161,8 @@ Status lower_matmul(LowerContext& c) {
   };
   Operation op = make_nest(c, p.batch, [&](std::span<const Expr> idx) {
     Block block;
-    Call pack("pack_b_f32");
-    pack.out_at(place(packed, {idx.begin(), idx.end()}, 3))
-        .in_at(place(b, batch_at(p.b_batch, p.batch, idx), p.b_vector ? 1 : 2))
-        .arg("k", p.k)
-        .arg("n", p.n)
-        .arg("row_stride", p.n)
-        .arg("col_stride", 1);
+    Call pack = pack_call(place(packed, {idx.begin(), idx.end()}, 3),
+                          place(b, batch_at(p.b_batch, p.batch, idx), p.b_vector ? 1 : 2), p, p.n);
     block.push_back(Stmt{std::get<KernelCall>(pack.op().node)});
     const size_t inner = (p.a_vector ? 0 : 1) + (p.b_vector ? 0 : 1);
     Call gemm = gemm_call(place(out, {idx.begin(), idx.end()}, inner),

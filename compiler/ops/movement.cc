@@ -49,20 +49,18 @@ struct ChannelCopy {
   int64_t from, extent;
 };
 
-// How many channels move together between two places: a block, or the largest part of one that divides both.
-int64_t channel_chunk(int64_t to, int64_t from, int64_t block) {
-  return std::max<int64_t>(std::gcd(block, std::gcd(to, from)), 1);
-}
+// How many channels move together to or from channel `at`: a block, or the largest part of one that divides it.
+int64_t channel_chunk(int64_t at, int64_t block) { return std::gcd(block, at); }
 
 // Fewer move faster through the plain layout.
-bool moves_in_chunks(int64_t to, int64_t from, int64_t block) {
+bool moves_in_chunks(int64_t at, int64_t block) {
   constexpr int64_t kLeast = 4;
-  return channel_chunk(to, from, block) >= kLeast;
+  return channel_chunk(at, block) >= kLeast;
 }
 
 // In whole chunks: what lies behind `extent` in the last one moves along, so `out` ends there or is written later.
 Operation copy_channels(LowerContext& c, const ChannelCopy& copy, int64_t block) {
-  const int64_t chunk = channel_chunk(copy.to, copy.from, block), chunks = block / chunk;
+  const int64_t chunk = channel_chunk(std::gcd(copy.to, copy.from), block), chunks = block / chunk;
   Shape loops = c.program().buffers[copy.in].dims;
   loops[1] = Dim((copy.extent + chunk - 1) / chunk);
   loops.back() = Dim(chunk);
@@ -238,7 +236,7 @@ Status lower_concat(LowerContext& c) {
     const Dim& extent = c.in_shape(i)[axis];
     blocked = blocked && c.layout_of(i) == layout && (axis != 1 || extent.is_const());
     if (!blocked || axis != 1) continue;
-    blocked = moves_in_chunks(channels, 0, layout.block);
+    blocked = moves_in_chunks(channels, layout.block);
     channels += extent.value();
   }
   const BufferId out = c.out(0, blocked ? layout : Layout{});
@@ -341,7 +339,7 @@ Result<Expr> compute_split(ComputeContext& c, std::span<const Expr> idx) {
 Result<bool> copy_channel_parts(LowerContext& c, Layout layout, const std::vector<Dim>& parts) {
   std::vector<int64_t> begins{0};
   for (const Dim& part : parts) {
-    if (!part.is_const() || !moves_in_chunks(0, begins.back(), layout.block)) return false;
+    if (!part.is_const() || !moves_in_chunks(begins.back(), layout.block)) return false;
     begins.push_back(begins.back() + part.value());
   }
   ONNXC_ASSIGN(const BufferId in, c.in(0, layout));
@@ -511,7 +509,7 @@ Result<bool> view_slice(LowerContext& c) {
   const Range& range = (*ranges)[*axis];
   const auto at = contiguous_part(x, layout, *axis, range.start, range.extent);
   const bool copied = !at && !layout.plain() && *axis == 1 && range.start.is_const() && range.extent.is_const() &&
-                      moves_in_chunks(0, range.start.value(), layout.block);
+                      moves_in_chunks(range.start.value(), layout.block);
   if (!at && !copied) return false;
   ONNXC_ASSIGN(const BufferId in, c.in(0, layout));
   if (at)

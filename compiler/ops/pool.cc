@@ -155,10 +155,7 @@ Status lower_pool_nest(LowerContext& c, const Window& w, Kind kind) {
 
 // A plain input with enough channels is worth blocking where the kernel reads its elements once for each tap.
 Layout average_layout(const LowerContext& c) {
-  const Dim& channels = c.in_shape(0)[1];
-  const int block = c.channel_block();
-  const bool enough = block > 1 && channels.is_const() && channels.value() * 2 >= block;
-  return enough ? Layout::channels(block) : c.layout_of(0);
+  return fills_channel_blocks(c) ? Layout::channels(c.channel_block()) : c.layout_of(0);
 }
 
 // The kernel that pools so, and the layout that it asks for.

@@ -114,6 +114,10 @@ Activation activation_of(const Node& node) {
   return a;
 }
 
+Call& activation_args(Call& call, const Activation& a) {
+  return call.arg("activation", a.code).arg("alpha", a.alpha).arg("beta", a.beta);
+}
+
 Expr apply_activation(const Activation& act, Expr x) {
   using expr::operator*, expr::operator+;
   auto num = [&](double v) { return expr::constant(x->type, v); };
@@ -134,6 +138,12 @@ Expr apply_activation(const Activation& act, Expr x) {
     case 10: return expr::select(negative, num(act.alpha) * expr::unary(ExprOp::Expm1, x), x);
     default: return x;
   }
+}
+
+bool fills_channel_blocks(const LowerContext& c) {
+  const Dim& channels = c.in_shape(0)[1];
+  const int block = c.channel_block();
+  return block > 1 && channels.is_const() && channels.value() * 2 >= block;
 }
 
 bool has_rows_to_share(const LowerContext& c, const Dim& rows) { return likely_value(c.program(), rows) >= 24; }

@@ -2,6 +2,7 @@
 // and the fused activations of kernels.
 #pragma once
 
+#include "compiler/ops/lowering.h"
 #include "compiler/ops/op.h"
 
 namespace onnxc {
@@ -47,8 +48,13 @@ struct Activation {
   double alpha = 0, beta = 0;
 };
 Activation activation_of(const Node& node);
+Call& activation_args(Call& call, const Activation& activation);
 // The same as an expression, for nests.
 Expr apply_activation(const Activation& activation, Expr x);
+
+// Whether the channels of input 0 [N][C].. fill at least half of a block, so that a kernel on blocks is worth a change
+// of layout.
+bool fills_channel_blocks(const LowerContext& c);
 
 // Whether a map has so many rows that threads share these and not its channels: each goes on with rows that it wrote
 // itself.

@@ -137,9 +137,7 @@ void emit_product(LowerContext& c, const WindowProduct& w, const Run& run, const
     gemm.out_at(place(out, {idx[0], of_all})).in_at(place(a.buffer, {idx[0]})).in_at(place(weights, {idx[1]}));
     gemm.in_at(bias == kNoBuffer ? Operand{} : place(bias, {of_all})).in(kNoBuffer);
     gemm.arg("m", w.windows).arg("n", c.channel_block()).arg("k", a.columns).arg("lda", a.lda);
-    gemm.arg("ldy", c.channel_block());
-    const Activation activation = activation_of(c.node());
-    gemm.arg("activation", activation.code).arg("alpha", activation.alpha).arg("beta", activation.beta).all_slices();
+    activation_args(gemm.arg("ldy", c.channel_block()), activation_of(c.node())).all_slices();
     Block b;
     b.push_back(Stmt{std::get<KernelCall>(gemm.op().node)});
     return b;

@@ -211,6 +211,18 @@ ONNXC_INLINE void store_part(Elem<V>* p, int64_t n, V v) {
     }
   }
 }
+// A whole vector, or the first `n` lanes where there are fewer.
+template <class V>
+ONNXC_INLINE V load_up_to(const Elem<V>* p, int64_t n, Elem<V> rest) {
+  return n >= kLanesOf<V> ? load<V>(p) : load_part<V>(p, n, rest);
+}
+template <class V>
+ONNXC_INLINE void store_up_to(Elem<V>* p, int64_t n, V v) {
+  if (n >= kLanesOf<V>)
+    store<V>(p, v);
+  else
+    store_part<V>(p, n, v);
+}
 
 // ---- lane-wise choice; a mask is what a comparison of V gives.
 ONNXC_INLINE float select(bool m, float a, float b) { return m ? a : b; }

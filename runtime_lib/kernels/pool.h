@@ -25,43 +25,51 @@ struct AveragePool {
   }
 };
 
-template <class Pool>
-ONNXC_INLINE void pool_blocked(Pool pool, float* y, const float* x, int64_t planes, const Window& g,
-                               const Share& share) {
-  using V = Wide<float>;
+// run(plane, oy, y0, rows) for the share's rows of output: row oy of a plane reads its windows' `rows`, of which row 0
+// would be row y0 of the input.
+template <class F>
+ONNXC_INLINE void for_output_rows(int64_t planes, const Window& g, const Share& share, F run) {
   ONNXC_ROLLED
   for (int64_t plane = 0; plane < planes; ++plane) {
     const Range mine = share.of(plane, planes, g.oh);
     ONNXC_ROLLED
     for (int64_t oy = mine.begin; oy < mine.end; ++oy) {
       const int64_t y0 = oy * g.stride_h - g.pad_top;
-      const Range rows = taps_inside(y0, g.dil_h, g.kh, g.ih);
-      ONNXC_ROLLED
-      for (int64_t ox = 0; ox < g.ow; ++ox) {
-        const int64_t x0 = ox * g.stride_w - g.pad_left;
-        const Range columns = taps_inside(x0, g.dil_w, g.kw, g.iw);
-        const int64_t inside = (rows.end - rows.begin) * (columns.end - columns.begin);
-        constexpr int vectors = int(kBlock / kLanes<float>);
-        V acc[vectors];
-        ONNXC_UNROLL
-        for (int v = 0; v < vectors; ++v) acc[v] = pool.begin();
-        ONNXC_ROLLED
-        for (int64_t ky = rows.begin; ky < rows.end; ++ky) {
-          const float* row = x + ((plane * g.ih + y0 + ky * g.dil_h) * g.iw + x0) * kBlock;
-          ONNXC_ROLLED
-          for (int64_t kx = columns.begin; kx < columns.end; ++kx) {
-            ONNXC_UNROLL
-            for (int v = 0; v < vectors; ++v) {
-              acc[v] = pool.add(acc[v], load<V>(row + kx * g.dil_w * kBlock + v * kLanes<float>));
-            }
-          }
-        }
-        float* to = y + ((plane * g.oh + oy) * g.ow + ox) * kBlock;
-        ONNXC_UNROLL
-        for (int v = 0; v < vectors; ++v) store<V>(to + v * kLanes<float>, pool.end(acc[v], inside, g.kh * g.kw));
-      }
+      run(plane, oy, y0, taps_inside(y0, g.dil_h, g.kh, g.ih));
     }
   }
+}
+
+template <class Pool>
+ONNXC_INLINE void pool_blocked(Pool pool, float* y, const float* x, int64_t planes, const Window& g,
+                               const Share& share) {
+  using V = Wide<float>;
+  for_output_rows(planes, g, share, [&](int64_t plane, int64_t oy, int64_t y0, Range rows) {
+    ONNXC_ROLLED
+    for (int64_t ox = 0; ox < g.ow; ++ox) {
+      const int64_t x0 = ox * g.stride_w - g.pad_left;
+      const Range columns = taps_inside(x0, g.dil_w, g.kw, g.iw);
+      const int64_t inside = (rows.end - rows.begin) * (columns.end - columns.begin);
+      constexpr int vectors = int(kBlock / kLanes<float>);
+      V acc[vectors];
+      ONNXC_UNROLL
+      for (int v = 0; v < vectors; ++v) acc[v] = pool.begin();
+      ONNXC_ROLLED
+      for (int64_t ky = rows.begin; ky < rows.end; ++ky) {
+        const float* row = x + ((plane * g.ih + y0 + ky * g.dil_h) * g.iw + x0) * kBlock;
+        ONNXC_ROLLED
+        for (int64_t kx = columns.begin; kx < columns.end; ++kx) {
+          ONNXC_UNROLL
+          for (int v = 0; v < vectors; ++v) {
+            acc[v] = pool.add(acc[v], load<V>(row + kx * g.dil_w * kBlock + v * kLanes<float>));
+          }
+        }
+      }
+      float* to = y + ((plane * g.oh + oy) * g.ow + ox) * kBlock;
+      ONNXC_UNROLL
+      for (int v = 0; v < vectors; ++v) store<V>(to + v * kLanes<float>, pool.end(acc[v], inside, g.kh * g.kw));
+    }
+  });
 }
 
 // Four chains per vector, combined as (0 + 2) + (1 + 3).
@@ -119,12 +127,6 @@ ONNXC_INLINE int64_t vector_place(int64_t i, int64_t count) {
   const int64_t last = count < kLanes<float> ? 0 : count - kLanes<float>;
   return i < last ? i : last;
 }
-ONNXC_INLINE void store_up_to(float* p, int64_t n, Wide<float> v) {
-  if (n >= kLanes<float>)
-    store<Wide<float>>(p, v);
-  else
-    store_part<Wide<float>>(p, n, v);
-}
 
 // to[i] = the maximum of `rows` values x[i], x[i + row_step] ..., for i in 0 .. count - 1.
 ONNXC_INLINE void max_of_rows(float* to, const float* x, int64_t rows, int64_t row_step, int64_t count) {
@@ -135,10 +137,9 @@ ONNXC_INLINE void max_of_rows(float* to, const float* x, int64_t rows, int64_t r
     V most = splat<V>(-kInfinity<float>);
     ONNXC_ROLLED
     for (int64_t r = 0; r < rows; ++r) {
-      const float* const from = x + r * row_step + i;
-      most = max<V>(most, count >= kLanes<float> ? load<V>(from) : load_part<V>(from, count, -kInfinity<float>));
+      most = max<V>(most, load_up_to<V>(x + r * row_step + i, count, -kInfinity<float>));
     }
-    store_up_to(to + i, count, most);
+    store_up_to<V>(to + i, count, most);
   }
 }
 // Outputs 0 .. count - 1 from the maxima of columns.
@@ -151,7 +152,7 @@ ONNXC_INLINE void max_of_columns(float* y, const float* columns, int64_t count, 
     ONNXC_ROLLED
     for (int64_t k = 0; k < g.kw; ++k)
       most = max<V>(most, strided<V>(columns + i * g.stride_w + k * g.dil_w, g.stride_w, count));
-    store_up_to(y + i, count, most);
+    store_up_to<V>(y + i, count, most);
   }
 }
 // Rows first: each is read once for the windows that share it sideways.
@@ -159,29 +160,22 @@ ONNXC_INLINE void max_pool_plain(float* y, const float* x, int64_t planes, const
   constexpr int64_t beyond = 2 * kLanes<float>;
   const int64_t reach = (g.kw - 1) * g.dil_w + 1, together = (kPoolColumns - reach) / g.stride_w + 1;
   float columns[kPoolColumns + beyond];
-  ONNXC_ROLLED
-  for (int64_t plane = 0; plane < planes; ++plane) {
-    const Range mine = share.of(plane, planes, g.oh);
+  for_output_rows(planes, g, share, [&](int64_t plane, int64_t oy, int64_t y0, Range rows) {
+    const float* const from = x + (plane * g.ih + y0 + rows.begin * g.dil_h) * g.iw;
     ONNXC_ROLLED
-    for (int64_t oy = mine.begin; oy < mine.end; ++oy) {
-      const int64_t y0 = oy * g.stride_h - g.pad_top;
-      const Range rows = taps_inside(y0, g.dil_h, g.kh, g.ih);
-      const float* const from = x + (plane * g.ih + y0 + rows.begin * g.dil_h) * g.iw;
+    for (int64_t ox = 0; ox < g.ow; ox += together) {
+      const int64_t count = g.ow - ox < together ? g.ow - ox : together;
+      const int64_t x0 = ox * g.stride_w - g.pad_left;
+      const Range inside = taps_inside(x0, 1, (count - 1) * g.stride_w + reach, g.iw);
       ONNXC_ROLLED
-      for (int64_t ox = 0; ox < g.ow; ox += together) {
-        const int64_t count = g.ow - ox < together ? g.ow - ox : together;
-        const int64_t x0 = ox * g.stride_w - g.pad_left;
-        const Range inside = taps_inside(x0, 1, (count - 1) * g.stride_w + reach, g.iw);
-        ONNXC_ROLLED
-        for (int64_t i = 0; i < inside.begin; ++i) columns[i] = -kInfinity<float>;
-        max_of_rows(columns + inside.begin, from + x0 + inside.begin, rows.end - rows.begin, g.dil_h * g.iw,
-                    inside.end - inside.begin);
-        ONNXC_ROLLED
-        for (int64_t i = inside.end; i < (count - 1) * g.stride_w + reach; ++i) columns[i] = -kInfinity<float>;
-        max_of_columns(y + (plane * g.oh + oy) * g.ow + ox, columns, count, g);
-      }
+      for (int64_t i = 0; i < inside.begin; ++i) columns[i] = -kInfinity<float>;
+      max_of_rows(columns + inside.begin, from + x0 + inside.begin, rows.end - rows.begin, g.dil_h * g.iw,
+                  inside.end - inside.begin);
+      ONNXC_ROLLED
+      for (int64_t i = inside.end; i < (count - 1) * g.stride_w + reach; ++i) columns[i] = -kInfinity<float>;
+      max_of_columns(y + (plane * g.oh + oy) * g.ow + ox, columns, count, g);
     }
-  }
+  });
 }
 
 ONNXC_INLINE int64_t blocked_planes(int64_t n, int64_t c) { return n * ((c + kBlock - 1) / kBlock); }
