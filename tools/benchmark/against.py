@@ -15,7 +15,8 @@ HERE = pathlib.Path(__file__).resolve().parents[2] / "build"
 
 
 def measure_model(model: model_set.Model, there: pathlib.Path, threads: int, rounds: int, slice_seconds: float) -> dict:
-    """Median seconds of a run by each build, over rounds that take turns in who begins."""
+    """Median seconds of a run by each build, over rounds that take turns in who begins. Runs of one thread stay on one CPU, the next
+    with each round: CPUs that others use too are not equally fast, and each process would keep to its own."""
     row = {"model": model.name, "threads": threads}
     model.provide()  # once, before two processes want it
     context = multiprocessing.get_context("spawn")
@@ -30,9 +31,11 @@ def measure_model(model: model_set.Model, there: pathlib.Path, threads: int, rou
             if problem := pipe.recv():
                 return row | {"problem": f"{name}: {problem}"}
         medians = {name: [] for name in pipes}
+        cpus = sorted(os.sched_getaffinity(0))
         for turn in range(rounds):
-            for name in sorted(pipes, reverse=turn % 2 == 1):
-                pipes[name].send(slice_seconds)
+            place = {cpus[turn % len(cpus)]} if threads == 1 else set(cpus)
+            for name in sorted(pipes, reverse=turn // len(cpus) % 2 == 1):
+                pipes[name].send((slice_seconds, place))
                 medians[name].append(pipes[name].recv())
         return row | {name: statistics.median(m) for name, m in medians.items()}
     except EOFError:
@@ -58,7 +61,8 @@ def serve(pipe: Connection, name: str, build: pathlib.Path, model_name: str, thr
         return
     pipe.send("")
     while True:
-        seconds = pipe.recv()
+        seconds, cpus = pipe.recv()
+        os.sched_setaffinity(0, cpus)
         pipe.send(statistics.median(wall for wall, _ in measure.run_slice(lambda: run(feed), seconds)))
 
 

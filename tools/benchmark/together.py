@@ -1,16 +1,18 @@
-"""--together: two sessions of one model at once, a thread each, beside one alone. Each should keep its speed where there are two cores."""
+"""--together: two sessions of one model at once, a thread each, beside one alone. Each should keep its speed where there are two cores.
+Each has a CPU of its own, and is held against itself alone on that CPU: CPUs that others use too are not equally fast."""
 
+import os
 import statistics
 import threading
 import time
 
 from benchmark import artefacts, engines, measure, model_set
 
-HEADER = f"{'model':24} {'alone ms':>9} {'first':>9} {'second':>9} {'kept':>6}"
+HEADER = f"{'model':24} {'alone ms':>19} {'together ms':>19} {'kept':>6}"
 
 
 def measure_pair(model: model_set.Model, rounds: int, slice_seconds: float) -> dict:
-    """Median seconds of a run: "alone", and of each of the two ("together")."""
+    """Median seconds of a run of each of the two: "alone" and "together"."""
     path, feed = model.provide(), model.feeds()
     row = {"model": model.name}
     try:
@@ -18,21 +20,29 @@ def measure_pair(model: model_set.Model, rounds: int, slice_seconds: float) -> d
     except artefacts.CompileError as error:
         return row | {"problem": str(error)}
     runners = [engines.runner(engines.OURS, library, 1) for _ in range(2)]
-    alone: list[float] = []
+    all_cpus = os.sched_getaffinity(0)
+    cpus = sorted(all_cpus)[:2]
+    if len(cpus) < 2:
+        return row | {"problem": "two sessions at once want two CPUs"}
+    alone: list[list[float]] = [[], []]
     pair: list[list[float]] = [[], []]
     for _ in range(rounds):
-        alone.append(median_of(measure.run_slice(lambda: runners[0](feed), slice_seconds)))
-        for times, value in zip(pair, run_both(runners, feed, slice_seconds), strict=True):
+        for cpu, run, times in zip(cpus, runners, alone, strict=True):
+            os.sched_setaffinity(0, {cpu})
+            times.append(median_of(measure.run_slice(lambda run=run: run(feed), slice_seconds)))
+        os.sched_setaffinity(0, all_cpus)
+        for times, value in zip(pair, run_both(runners, feed, slice_seconds, cpus), strict=True):
             times.append(value)
-    return row | {"alone": statistics.median(alone), "together": [statistics.median(times) for times in pair]}
+    return row | {"alone": [*map(statistics.median, alone)], "together": [*map(statistics.median, pair)]}
 
 
-def run_both(runners: list[engines.Runner], feed: dict, seconds: float) -> list[float]:
+def run_both(runners: list[engines.Runner], feed: dict, seconds: float, cpus: list[int]) -> list[float]:
     """Both run from a common start until a common end; what either does beyond the other's end does not count."""
     results = [0.0, 0.0]
     start = threading.Barrier(2)
 
     def work(k: int) -> None:
+        os.sched_setaffinity(0, {cpus[k]})  # of this thread alone
         runners[k](feed)
         start.wait()
         end, times = time.perf_counter() + seconds, []
@@ -57,5 +67,6 @@ def median_of(runs: list[measure.Run]) -> float:
 def line_of(row: dict) -> str:
     if "problem" in row:
         return f"{row['model']:24} {row['problem']}"
-    cells = [f"{v * 1e3:9.3f}" for v in (row["alone"], *row["together"])]
-    return f"{row['model']:24} {' '.join(cells)} {row['alone'] / max(row['together']):6.2f}"
+    cells = [f"{v * 1e3:9.3f}" for v in (*row["alone"], *row["together"])]
+    kept = min(alone / both for alone, both in zip(row["alone"], row["together"], strict=True))
+    return f"{row['model']:24} {' '.join(cells)} {kept:6.2f}"
