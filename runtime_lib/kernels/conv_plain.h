@@ -118,11 +118,14 @@ struct PlainTile {
   ONNXC_INLINE int64_t place(int n) const { return n * kLanesV - (n == NV - 1 ? back : 0); }
   ONNXC_INLINE int64_t pixels() const { return NV * kLanesV - back; }
 
-  // acc += x[i * step + pixels] * taps[o][i * tap_step] for i in 0 .. count - 1.
-  ONNXC_INLINE void multiply(const float* x, int64_t step, const float* taps, int64_t tap_step, int64_t count) {
+  // acc += x[i * step + pixels] * taps[o][i * tap_step] for i in 0 .. count - 1. Lines from `later` on are fetched into
+  // the second cache.
+  ONNXC_INLINE void multiply(const float* x, int64_t step, const float* taps, int64_t tap_step, int64_t count,
+                             const float* later) {
     const int64_t per_output = p.per_output(), last = place(NV - 1);
     ONNXC_ROLLED
     for (int64_t i = 0; i < count; ++i) {
+      __builtin_prefetch(later + i * OC, 0, 2);
       V v[NV];
       ONNXC_UNROLL
       for (int n = 0; n < NV; ++n) v[n] = load<V>(x + i * step + (n == NV - 1 ? last : n * kLanesV));
@@ -208,7 +211,9 @@ struct PlainTile {
           const int64_t column = k * g.dil_w, phase = column % g.stride_w;
           const float* pixels = dense ? row + x0 : copy + phase * width + column / g.stride_w;
           const int64_t step = many ? plane : dense ? g.dil_w : p.tap_step, tap_step = dense ? 1 : p.together;
-          multiply(pixels, step, taps + k, tap_step, (count - k + tap_step - 1) / tap_step);
+          // The next tile's weights follow this one's, and are read once if the map is small.
+          const float* later = many ? w + OC * p.per_output() + i * OC : taps;
+          multiply(pixels, step, taps + k, tap_step, (count - k + tap_step - 1) / tap_step, later);
         }
       }
     }

@@ -1,11 +1,12 @@
 // unique_i64: the different ones of `rows` rows of `length` keys, in ascending lexicographic order or in that of their
 // first occurrence. For the i-th of them first[i] is the row where it occurs first and counts[i] how often it does;
 // inverse[r] is which of them row r is. first and counts have room for `rows` of them; `count` says how many there are.
+// Each scratch has room for 2 * rows.
 // Tested in tests/unit/kernels/selection_test.cc.
 #ifndef ONNXC_KERNELS_UNIQUE_H
 #define ONNXC_KERNELS_UNIQUE_H
 
-#include "kernel.h"
+#include "order.h"
 
 namespace onnxc_kernels {
 
@@ -24,8 +25,21 @@ struct KeyRows {
   }
 };
 
+// sorted_rows of rows of one key, which candidates carry with them: `order` and `other` have room for n of these.
+ONNXC_INLINE int64_t* sorted_keys(const int64_t* keys, int64_t n, int64_t* order, int64_t* other) {
+  auto* const candidates = reinterpret_cast<LongCandidate*>(order);
+  ONNXC_ROLLED
+  for (int64_t i = 0; i < n; ++i) candidates[i] = LongCandidate::of(~keys[i], i);  // the least first
+  const LongCandidate* const sorted = in_order(candidates, reinterpret_cast<LongCandidate*>(other), n);
+  int64_t* const numbers = sorted == candidates ? other : order;
+  ONNXC_ROLLED
+  for (int64_t i = 0; i < n; ++i) numbers[i] = sorted[i].index();
+  return numbers;
+}
+
 // The numbers 0 .. n - 1 in the order of their rows, equal ones ascending; in `order` or `other`, which is returned.
 ONNXC_INLINE int64_t* sorted_rows(const KeyRows& rows, int64_t n, int64_t* order, int64_t* other) {
+  if (rows.length == 1) return sorted_keys(rows.keys, n, order, other);
   ONNXC_ROLLED
   for (int64_t i = 0; i < n; ++i) order[i] = i;
   ONNXC_ROLLED

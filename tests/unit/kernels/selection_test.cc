@@ -78,7 +78,7 @@ TEST(SelectionTest, Unique) {
           for (int64_t i = 0; i < rows * length; ++i)
             keys.push_back(static_cast<int64_t>(random.next() * float(values)));
           const Unique expected = plain_unique(keys, rows, length, sorted);
-          Fenced<int64_t> first(rows), counts(rows), inverse(rows), a(rows), b(rows);
+          Fenced<int64_t> first(rows), counts(rows), inverse(rows), a(2 * rows), b(2 * rows);
           int64_t count = -1;
           onnxc_unique_i64(&count, first.data(), counts.data(), inverse.data(), keys.data(), a.data(), b.data(), rows,
                            length, sorted);
