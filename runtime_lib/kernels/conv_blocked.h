@@ -27,6 +27,10 @@ struct BlockedConv : ConvArgs {
   Places to;
 };
 
+// Input channels whose weights are fetched while these are multiplied. On a small map all weights are read a few times
+// only, and come from a far cache: README.md has what that costs.
+inline constexpr int64_t kAhead = kBlock;
+
 // One tile: TR x columns pixels from (oy, ox), NV vectors of channels from `channel`; `blocks` of input channels, of
 // which the sums of those before wait in y.
 template <int NV, int TR>
@@ -89,9 +93,9 @@ struct BlockedTile {
             const float* const x = plane + (iy * g.iw + ix) * kBlock;
             const int64_t row_step = g.stride_h * g.iw * kBlock;
             if (g.stride_w == 1)
-              tile.multiply(Inside<MC, 1>{x, row_step}, at_w, kBlock, stride, count);
+              tile.template multiply<kAhead>(Inside<MC, 1>{x, row_step}, at_w, kBlock, stride, count);
             else
-              tile.multiply(Inside<MC, 2>{x, row_step}, at_w, kBlock, stride, count);
+              tile.template multiply<kAhead>(Inside<MC, 2>{x, row_step}, at_w, kBlock, stride, count);
           } else {
             const float* pointers[MR];
             ONNXC_UNROLL
@@ -100,7 +104,7 @@ struct BlockedTile {
               const bool exists = uint64_t(py) < uint64_t(g.ih) && uint64_t(px) < uint64_t(g.iw);
               pointers[r] = exists ? plane + (py * g.iw + px) * kBlock : zeros;
             }
-            tile.multiply(ByPointer{pointers}, at_w, kBlock, stride, count);
+            tile.template multiply<kAhead>(ByPointer{pointers}, at_w, kBlock, stride, count);
           }
         }
       }
