@@ -39,6 +39,7 @@ struct BlockedTile {
   const float* zeros;
   int64_t image, oy, ox, channel;
   Range blocks;
+  static constexpr int64_t kPanelBlocks = (NV * kLanes<float> + kBlock - 1) / kBlock;
 
   // Pixel r of the tile is row r / MC, column r % MC of it, S pixels apart in x. No other strides: a distance that is
   // no constant takes a pointer for each column, which are more than there are registers.
@@ -70,6 +71,8 @@ struct BlockedTile {
     const float* w = c.w + column_offset(channel, stride);
     const int64_t y0 = oy * g.stride_h - g.pad_top, x0 = ox * g.stride_w - g.pad_left;
     const bool fast = inside(MC);
+    // Tiles take turns to fetch the weights of the next panel, a block of channels each.
+    const int64_t later = (kPanelBlocks + (oy + ox / MC) % kPanelBlocks) * stride;
     Range rows = TR == 1 ? taps_inside(y0, g.dil_h, g.kh, g.ih) : Range{0, g.kh};
     const int64_t chain = blocks_of_chain(taps), plane_size = c.to.plane, at = output();
     bool flushed = blocks.begin > 0;
@@ -93,9 +96,9 @@ struct BlockedTile {
             const float* const x = plane + (iy * g.iw + ix) * kBlock;
             const int64_t row_step = g.stride_h * g.iw * kBlock;
             if (g.stride_w == 1)
-              tile.template multiply<kAhead>(Inside<MC, 1>{x, row_step}, at_w, kBlock, stride, count);
+              tile.template multiply<kAhead, true>(Inside<MC, 1>{x, row_step}, at_w, kBlock, stride, count, at_w + later);
             else
-              tile.template multiply<kAhead>(Inside<MC, 2>{x, row_step}, at_w, kBlock, stride, count);
+              tile.template multiply<kAhead, true>(Inside<MC, 2>{x, row_step}, at_w, kBlock, stride, count, at_w + later);
           } else {
             const float* pointers[MR];
             ONNXC_UNROLL
@@ -104,7 +107,7 @@ struct BlockedTile {
               const bool exists = uint64_t(py) < uint64_t(g.ih) && uint64_t(px) < uint64_t(g.iw);
               pointers[r] = exists ? plane + (py * g.iw + px) * kBlock : zeros;
             }
-            tile.template multiply<kAhead>(ByPointer{pointers}, at_w, kBlock, stride, count);
+            tile.template multiply<kAhead, true>(ByPointer{pointers}, at_w, kBlock, stride, count, at_w + later);
           }
         }
       }
