@@ -96,9 +96,11 @@ struct BlockedTile {
             const float* const x = plane + (iy * g.iw + ix) * kBlock;
             const int64_t row_step = g.stride_h * g.iw * kBlock;
             if (g.stride_w == 1)
-              tile.template multiply<kAhead, true>(Inside<MC, 1>{x, row_step}, at_w, kBlock, stride, count, at_w + later);
+              tile.template multiply<kAhead, true>(Inside<MC, 1>{x, row_step}, at_w, kBlock, stride, count,
+                                                   at_w + later);
             else
-              tile.template multiply<kAhead, true>(Inside<MC, 2>{x, row_step}, at_w, kBlock, stride, count, at_w + later);
+              tile.template multiply<kAhead, true>(Inside<MC, 2>{x, row_step}, at_w, kBlock, stride, count,
+                                                   at_w + later);
           } else {
             const float* pointers[MR];
             ONNXC_UNROLL

@@ -23,6 +23,19 @@ struct Buffer {
   Buffer(const Buffer&) = delete;
 };
 
+// Weights of `count` elements. Cold ones come from a far cache or from memory, as they do in a network: copies of all
+// in all 32 MB take turns.
+template <bool Cold>
+struct Weights {
+  int64_t count, copies, turn = 0;
+  Buffer all;
+  explicit Weights(int64_t n) : count(n), copies(Cold ? (int64_t(8) << 20) / n + 1 : 1), all(n * copies) {}
+  const float* next() {
+    turn = turn + 1 == copies ? 0 : turn + 1;
+    return all.p + turn * count;
+  }
+};
+
 // Runs `f` for each turn and reports the best turn.
 template <class F>
 void report(benchmark::State& state, double flops, F f) {
@@ -57,13 +70,14 @@ void gemm_i8(benchmark::State& state) {
   report(state, 2.0 * M * N * K,
          [&] { onnxc_gemm_i8(y.data(), a.data(), b.data(), nullptr, nullptr, M, N, K, K, N, 0, 240); });
 }
-template <int64_t IC, int64_t OC, int64_t H, int64_t K, int64_t S>
+template <int64_t IC, int64_t OC, int64_t H, int64_t K, int64_t S, bool Cold = false>
 void conv(benchmark::State& state) {
   constexpr int64_t pad = K / 2, o = (H + 2 * pad - K) / S + 1;
-  Buffer y(OC * o * o), x(IC * H * H), w(IC * OC * K * K), bias(OC);
+  Buffer y(OC * o * o), x(IC * H * H), bias(OC);
+  Weights<Cold> w(IC * OC * K * K);
   report(state, 2.0 * OC * IC * K * K * o * o, [&] {
-    onnxc_conv_blocked_f32(y.p, x.p, w.p, bias.p, nullptr, 1, IC, H, H, OC, o, o, K, K, S, S, pad, pad, 1, 1, 1, 0, 0,
-                           0, 0, 240);
+    onnxc_conv_blocked_f32(y.p, x.p, w.next(), bias.p, nullptr, 1, IC, H, H, OC, o, o, K, K, S, S, pad, pad, 1, 1, 1, 0,
+                           0, 0, 0, 240);
   });
 }
 // A phase of a transposed convolution of stride 2: every other pixel of every other row of a map.
@@ -103,13 +117,14 @@ void depthwise(benchmark::State& state) {
                              0, 240);
   });
 }
-template <int64_t C, int64_t H, int64_t K, int64_t G>
+template <int64_t C, int64_t H, int64_t K, int64_t G, bool Cold = false>
 void plain(benchmark::State& state) {
   constexpr int64_t pad = K / 2;
-  Buffer y(C * H * H), x(C * H * H), w(C * C / G * K * K), bias(C);
+  Buffer y(C * H * H), x(C * H * H), bias(C);
+  Weights<Cold> w(C * C / G * K * K);
   report(state, 2.0 * C * C / G * K * K * H * H, [&] {
-    onnxc_conv_plain_f32(y.p, x.p, w.p, bias.p, nullptr, 1, C, H, H, C, H, H, K, K, 1, 1, pad, pad, 1, 1, G, 1, 0, 0, 0,
-                         240);
+    onnxc_conv_plain_f32(y.p, x.p, w.next(), bias.p, nullptr, 1, C, H, H, C, H, H, K, K, 1, 1, pad, pad, 1, 1, G, 1, 0,
+                         0, 0, 240);
   });
 }
 // One direction of a recurrent layer without its input product; 4 gates: LSTM; 3: GRU, linear before reset or
@@ -221,6 +236,11 @@ CASE(conv<64, 64, 56, 3, 1>);
 CASE(conv<128, 128, 28, 3, 1>);
 CASE(conv<256, 256, 14, 3, 1>);
 CASE(conv<512, 512, 7, 3, 1>);
+CASE(conv<160, 960, 7, 1, 1, true>);
+CASE(conv<960, 160, 7, 1, 1, true>);
+CASE(conv<512, 2048, 7, 1, 1, true>);
+CASE(conv<256, 256, 14, 3, 1, true>);
+CASE(conv<512, 512, 7, 3, 1, true>);
 CASE(conv<128, 128, 56, 3, 2>);
 CASE(conv<48, 48, 40, 3, 1>);
 CASE(winograd<64, 64, 56, 4, 28>);
@@ -239,6 +259,8 @@ CASE(depthwise<512, 14, 3, 1>);
 CASE(depthwise<128, 28, 5, 1>);
 CASE(plain<64, 28, 3, 1>);
 CASE(plain<64, 28, 1, 4>);
+CASE(plain<272, 14, 1, 4, true>);
+CASE(plain<544, 7, 1, 4, true>);
 CASE(recurrent<4, true, 31, 1, 128>);
 CASE(recurrent<4, true, 1, 1, 128>);
 CASE(recurrent<4, true, 31, 8, 128>);
