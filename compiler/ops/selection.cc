@@ -247,8 +247,7 @@ Status lower_unique(LowerContext& c) {
   const BufferId count = c.temporary(Elem::I64, {Dim(1)}), first = list(), counts = list();
   const BufferId inverse = n.output(2) ? c.out(2) : list();
   Call call("unique_i64");
-  call.out(count).out(first).out(counts).out(inverse).in(keys);
-  for (int i = 0; i < 2; ++i) call.scratch(c.temporary(Elem::I64, {rows, Dim(2)}));
+  call.out(count).out(first).out(counts).out(inverse).in(keys).scratch(list()).scratch(list());
   c.emit(call.arg("rows", rows).arg("length", length).arg("sorted", n.attr_int("sorted", 1) != 0 ? 1 : 0).op());
 
   Dim found;

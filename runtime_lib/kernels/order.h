@@ -1,6 +1,6 @@
-// What TopK, NonMaxSuppression and Unique share: keys with their indices as one candidate each, of which the one with
-// the greater key stands first, of equal keys the one with the lower index; so all differ, and orders are the only
-// ones. Tested by the kernels that use it in tests/unit/kernels/selection_test.cc.
+// What TopK and NonMaxSuppression share: keys with their indices as one candidate each, of which the one with the
+// greater key stands first, of equal keys the one with the lower index; so all differ, and orders are the only ones.
+// Tested by the kernels that use it in tests/unit/kernels/selection_test.cc.
 #ifndef ONNXC_KERNELS_ORDER_H
 #define ONNXC_KERNELS_ORDER_H
 

@@ -1,12 +1,11 @@
 // unique_i64: the different ones of `rows` rows of `length` keys, in ascending lexicographic order or in that of their
 // first occurrence. For the i-th of them first[i] is the row where it occurs first and counts[i] how often it does;
 // inverse[r] is which of them row r is. first and counts have room for `rows` of them; `count` says how many there are.
-// Each scratch has room for 2 * rows.
 // Tested in tests/unit/kernels/selection_test.cc.
 #ifndef ONNXC_KERNELS_UNIQUE_H
 #define ONNXC_KERNELS_UNIQUE_H
 
-#include "order.h"
+#include "kernel.h"
 
 namespace onnxc_kernels {
 
@@ -25,21 +24,41 @@ struct KeyRows {
   }
 };
 
-// sorted_rows of rows of one key, which candidates carry with them: `order` and `other` have room for n of these.
+// sorted_rows of rows of one key, digit by digit from the last one (radix sort), which knows no wrong guesses of
+// branches. A digit that all keys share costs one look at the keys.
 ONNXC_INLINE int64_t* sorted_keys(const int64_t* keys, int64_t n, int64_t* order, int64_t* other) {
-  auto* const candidates = reinterpret_cast<LongCandidate*>(order);
+  constexpr int kDigits = 8;
+  constexpr int64_t kValues = 256;
   ONNXC_ROLLED
-  for (int64_t i = 0; i < n; ++i) candidates[i] = LongCandidate::of(~keys[i], i);  // the least first
-  const LongCandidate* const sorted = in_order(candidates, reinterpret_cast<LongCandidate*>(other), n);
-  int64_t* const numbers = sorted == candidates ? other : order;
+  for (int64_t i = 0; i < n; ++i) order[i] = i;
   ONNXC_ROLLED
-  for (int64_t i = 0; i < n; ++i) numbers[i] = sorted[i].index();
-  return numbers;
+  for (int d = 0; d < kDigits; ++d) {
+    const uint64_t flip = d == kDigits - 1 ? kValues / 2 : 0;  // the sign: negative keys stand first
+    const auto digit = [&](int64_t i) { return (uint64_t(keys[i]) >> (8 * d) & (kValues - 1)) ^ flip; };
+    int64_t place[kValues] = {};  // how many keys have the digit; then where the next of them goes
+    ONNXC_ROLLED
+    for (int64_t i = 0; i < n; ++i) ++place[digit(i)];
+    if (place[digit(0)] == n) continue;
+    int64_t before = 0;
+    ONNXC_ROLLED
+    for (int64_t v = 0; v < kValues; ++v) {
+      const int64_t mine = place[v];
+      place[v] = before;
+      before += mine;
+    }
+    ONNXC_ROLLED
+    for (int64_t i = 0; i < n; ++i) other[place[digit(order[i])]++] = order[i];
+    int64_t* const moved = other;
+    other = order;
+    order = moved;
+  }
+  return order;
 }
 
 // The numbers 0 .. n - 1 in the order of their rows, equal ones ascending; in `order` or `other`, which is returned.
 ONNXC_INLINE int64_t* sorted_rows(const KeyRows& rows, int64_t n, int64_t* order, int64_t* other) {
-  if (rows.length == 1) return sorted_keys(rows.keys, n, order, other);
+  constexpr int64_t kFew = 128;  // fewer are merged sooner than digits are counted
+  if (rows.length == 1 && n >= kFew) return sorted_keys(rows.keys, n, order, other);
   ONNXC_ROLLED
   for (int64_t i = 0; i < n; ++i) order[i] = i;
   ONNXC_ROLLED

@@ -69,16 +69,16 @@ Unique plain_unique(const std::vector<int64_t>& keys, int64_t rows, int64_t leng
 }
 
 TEST(SelectionTest, Unique) {
-  for (int64_t rows : {0, 1, 2, 3, 17, 64, 1000})
+  for (int64_t rows : {0, 1, 2, 3, 17, 64, 128, 1000})
     for (int64_t length : {0, 1, 3})
-      for (int64_t values : {1, 3, 1 << 20})
+      for (int64_t values : {int64_t{1}, int64_t{3}, int64_t{1} << 20, int64_t{1} << 62})
         for (bool sorted : {false, true}) {
           Random random(static_cast<uint64_t>(rows * 31 + length));
           std::vector<int64_t> keys;
           for (int64_t i = 0; i < rows * length; ++i)
             keys.push_back(static_cast<int64_t>(random.next() * float(values)));
           const Unique expected = plain_unique(keys, rows, length, sorted);
-          Fenced<int64_t> first(rows), counts(rows), inverse(rows), a(2 * rows), b(2 * rows);
+          Fenced<int64_t> first(rows), counts(rows), inverse(rows), a(rows), b(rows);
           int64_t count = -1;
           onnxc_unique_i64(&count, first.data(), counts.data(), inverse.data(), keys.data(), a.data(), b.data(), rows,
                            length, sorted);
